@@ -1,0 +1,2 @@
+Console.Error.WriteLine("sluice: not composed yet");
+return 1;
