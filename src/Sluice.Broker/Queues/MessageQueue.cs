@@ -1,0 +1,60 @@
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Exchanges;
+using Sluice.Broker.Messages;
+
+namespace Sluice.Broker.Queues;
+
+/// <summary>
+/// A queue of a virtual host: one log per priority level in use, each with one shared cursor, and policies on that cursor.
+/// A stream is a queue that is read by position and never settled. Thread-safe.
+/// </summary>
+public abstract class MessageQueue : IDestination
+{
+    public abstract string Name { get; }
+
+    public abstract QueueDefinition Definition { get; }
+
+    /// <summary>Arguments and policies merged: what is in force now.</summary>
+    public abstract QueueSettings Settings { get; }
+
+    /// <summary>The connection it is exclusive to; null if it is not.</summary>
+    public abstract object? Owner { get; }
+
+    /// <summary>Messages waiting.</summary>
+    public abstract long ReadyCount { get; }
+
+    /// <summary>Messages delivered and not settled.</summary>
+    public abstract long UnsettledCount { get; }
+
+    public abstract int ConsumerCount { get; }
+
+    /// <summary>A copy of the consumers, for operators.</summary>
+    public abstract IReadOnlyList<Consumer> Consumers { get; }
+
+    /// <summary>True while the queue is not deleted.</summary>
+    public abstract bool IsOpen { get; }
+
+    /// <summary>Subscribes and begins to deliver. Locked: exclusive to another connection; ExclusiveUse: another exclusive consumer, or exclusive asked with others there.</summary>
+    public abstract BrokerResult AddConsumer(Consumer consumer);
+
+    /// <summary>Unsubscribes; its unsettled messages stay with the channel. Deletes an auto-delete queue whose last consumer it was.</summary>
+    public abstract void RemoveConsumer(Consumer consumer);
+
+    /// <summary>The consumer can take messages again.</summary>
+    public abstract void Resume(Consumer consumer);
+
+    /// <summary>Takes one ready message; false if there is none (or it is still being loaded from disk: then awaits it).</summary>
+    public abstract ValueTask<bool> GetAsync(bool autoSettle, IDeliverySink sink);
+
+    /// <summary>Settles (acknowledges) deliveries.</summary>
+    public abstract void Settle(ReadOnlySpan<MessageId> messages);
+
+    /// <summary>Puts deliveries back at their place. <paramref name="delivered"/> false: the client never saw them, so they are not marked redelivered.</summary>
+    public abstract void Requeue(ReadOnlySpan<MessageId> messages, bool delivered = true);
+
+    /// <summary>Gives deliveries up: dead-lettered as rejected if the queue has a dead-letter exchange, dropped otherwise.</summary>
+    public abstract void Reject(ReadOnlySpan<MessageId> messages);
+
+    /// <summary>Drops all ready messages; returns how many.</summary>
+    public abstract long Purge();
+}
