@@ -1,41 +1,146 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
+using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Storage;
+using Sluice.Storage.Metadata;
 
 namespace Sluice.Broker;
 
 /// <summary>The broker: its virtual hosts over one <see cref="LogStore"/>. No sockets, no wire formats.</summary>
 public sealed class MessageBroker
 {
-    private MessageBroker()
+    private const string DefaultHost = "/";
+    private readonly ConcurrentDictionary<string, VirtualHost> _hosts = new(StringComparer.Ordinal);
+    private readonly IPropertiesReader?[] _formats = new IPropertiesReader?[256];
+    private readonly ILogger _logger;
+    private volatile string? _blockedReason;
+
+    private MessageBroker(LogStore store, BrokerOptions options, IReadOnlyList<IPropertiesReader> formats, IScheduler scheduler, TimeProvider clock, Random random, ILoggerFactory loggers)
     {
+        Store = store;
+        Options = options;
+        Scheduler = scheduler;
+        Clock = clock;
+        Random = random;
+        Loggers = loggers;
+        _logger = loggers.CreateLogger("Sluice.Broker");
+        foreach (IPropertiesReader format in formats)
+        {
+            _formats[(byte)format.Format] = format;
+        }
     }
 
-    /// <summary>Loads virtual hosts, exchanges, queues, bindings and policies from the metadata store; creates virtual host "/" in an empty one.</summary>
-    public static MessageBroker Open(LogStore store, BrokerOptions options, IReadOnlyList<IPropertiesReader> formats, IScheduler scheduler, TimeProvider clock, Random random, ILoggerFactory loggers) => throw new NotImplementedException();
+    /// <summary>Raised after <see cref="BlockedReason"/> changed; the argument is the new reason.</summary>
+    public event Action<string?>? BlockedChanged;
 
-    public LogStore Store => throw new NotImplementedException();
+    public LogStore Store { get; }
 
-    public VirtualHost? FindVirtualHost(string name) => throw new NotImplementedException();
-
-    public IReadOnlyList<VirtualHost> ListVirtualHosts() => throw new NotImplementedException();
-
-    public ValueTask<BrokerResult<VirtualHost>> CreateVirtualHostAsync(string name) => throw new NotImplementedException();
-
-    public ValueTask<BrokerResult> DeleteVirtualHostAsync(string name) => throw new NotImplementedException();
+    public BrokerOptions Options { get; }
 
     /// <summary>Why publishers are held back (memory or disk watermark); null when they are not.</summary>
-    public string? BlockedReason => throw new NotImplementedException();
+    public string? BlockedReason => _blockedReason;
+
+    internal IScheduler Scheduler { get; }
+
+    internal TimeProvider Clock { get; }
+
+    internal Random Random { get; }
+
+    internal ILoggerFactory Loggers { get; }
+
+    /// <summary>Loads virtual hosts, exchanges, queues, bindings and policies from the metadata store; creates virtual host "/" in an empty one.</summary>
+    public static MessageBroker Open(LogStore store, BrokerOptions options, IReadOnlyList<IPropertiesReader> formats, IScheduler scheduler, TimeProvider clock, Random random, ILoggerFactory loggers)
+    {
+        var broker = new MessageBroker(store, options, formats, scheduler, clock, random, loggers);
+        broker.Load();
+        return broker;
+    }
+
+    public VirtualHost? FindVirtualHost(string name) => _hosts.GetValueOrDefault(name);
+
+    public IReadOnlyList<VirtualHost> ListVirtualHosts() => [.. _hosts.Values.OrderBy(host => host.Name, StringComparer.Ordinal)];
+
+    public async ValueTask<BrokerResult<VirtualHost>> CreateVirtualHostAsync(string name)
+    {
+        if (name.Length is 0 or > 255)
+        {
+            return new BrokerResult(BrokerStatus.InvalidArgument, "a virtual host's name has 1 to 255 characters");
+        }
+
+        var created = new VirtualHost(this, name);
+        VirtualHost host = _hosts.GetOrAdd(name, created);
+        if (ReferenceEquals(host, created))
+        {
+            await Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty)).ConfigureAwait(false);
+            _logger.LogInformation("Virtual host '{Host}' created", name);
+        }
+
+        return host;
+    }
+
+    public async ValueTask<BrokerResult> DeleteVirtualHostAsync(string name)
+    {
+        if (!_hosts.TryRemove(name, out VirtualHost? host))
+        {
+            return new BrokerResult(BrokerStatus.NotFound, $"no vhost '{name}'");
+        }
+
+        await host.DeleteAllAsync().ConfigureAwait(false);
+        await Store.Metadata.CommitAsync(MetadataTransaction.Delete(MetadataKeys.VirtualHost(name))).ConfigureAwait(false);
+        _logger.LogInformation("Virtual host '{Host}' deleted", name);
+        return BrokerResult.Ok;
+    }
 
     /// <summary>Sets or lifts (null) the block; raises <see cref="BlockedChanged"/>. Called by the watermark monitor.</summary>
-    public void SetBlocked(string? reason) => throw new NotImplementedException();
-
-    /// <summary>Raised after <see cref="BlockedReason"/> changed; the argument is the new reason.</summary>
-    public event Action<string?> BlockedChanged
+    public void SetBlocked(string? reason)
     {
-        add => throw new NotImplementedException();
-        remove => throw new NotImplementedException();
+        if (_blockedReason == reason)
+        {
+            return;
+        }
+
+        bool was = _blockedReason is not null;
+        _blockedReason = reason;
+        if (was != (reason is not null))
+        {
+            if (reason is null)
+            {
+                _logger.LogWarning("Publishers may go on: the resource is available again");
+            }
+            else
+            {
+                _logger.LogWarning("Publishers are blocked: {Reason}", reason);
+            }
+        }
+
+        BlockedChanged?.Invoke(reason);
+    }
+
+    internal IPropertiesReader? FindFormat(PropertiesFormat format) => _formats[(byte)format];
+
+    private void Load()
+    {
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.VirtualHosts))
+        {
+            string name = MetadataKeys.ReadVirtualHost(entry.Key);
+            _hosts[name] = new VirtualHost(this, name);
+        }
+
+        if (_hosts.IsEmpty)
+        {
+            _hosts[DefaultHost] = new VirtualHost(this, DefaultHost);
+            Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(DefaultHost), ReadOnlyMemory<byte>.Empty)).AsTask().GetAwaiter().GetResult();
+        }
+
+        var wanted = new HashSet<LogId>();
+        foreach (VirtualHost host in _hosts.Values)
+        {
+            host.Load(wanted);
+        }
+
+        Store.DeleteOrphans(wanted.Contains);
     }
 }
 

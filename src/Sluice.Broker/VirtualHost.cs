@@ -1,7 +1,13 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
+using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
+using Sluice.Storage;
+using Sluice.Storage.Metadata;
 
 namespace Sluice.Broker;
 
@@ -11,51 +17,656 @@ namespace Sluice.Broker;
 /// </summary>
 public sealed class VirtualHost
 {
-    internal VirtualHost()
+    private const string ReservedPrefix = "amq.";
+    private readonly Lock _control = new();
+    private readonly ConcurrentDictionary<string, StoredQueue> _queues = new(Utf8NameComparer.Instance);
+    private readonly ConcurrentDictionary<string, Exchange> _exchanges = new(Utf8NameComparer.Instance);
+    private readonly ConcurrentDictionary<string, StoredQueue>.AlternateLookup<ReadOnlySpan<byte>> _queuesByBytes;
+    private readonly ConcurrentDictionary<string, Exchange>.AlternateLookup<ReadOnlySpan<byte>> _exchangesByBytes;
+    private readonly Dictionary<IDestination, HashSet<Exchange>> _sources = [];
+    private readonly Dictionary<object, List<StoredQueue>> _owned = new(ReferenceEqualityComparer.Instance);
+    private readonly PolicySet _policies = new();
+    private long _routingVersion;
+
+    internal VirtualHost(MessageBroker broker, string name)
     {
+        Broker = broker;
+        Name = name;
+        Logger = broker.Loggers.CreateLogger("Sluice.Broker.VirtualHost");
+        _queuesByBytes = _queues.GetAlternateLookup<ReadOnlySpan<byte>>();
+        _exchangesByBytes = _exchanges.GetAlternateLookup<ReadOnlySpan<byte>>();
+        foreach (ExchangeDefinition predeclared in ExchangeTypes.Predeclared)
+        {
+            _exchanges[predeclared.Name] = Exchange.Create(predeclared);
+        }
     }
 
-    public string Name => throw new NotImplementedException();
+    public string Name { get; }
+
+    internal MessageBroker Broker { get; }
+
+    internal BrokerOptions Options => Broker.Options;
+
+    internal LogStore Store => Broker.Store;
+
+    internal IScheduler Scheduler => Broker.Scheduler;
+
+    internal TimeProvider Clock => Broker.Clock;
+
+    internal ILogger Logger { get; }
+
+    internal long NowMs => Broker.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>Rises with every change that can alter where a message goes.</summary>
+    internal long RoutingVersion => Volatile.Read(ref _routingVersion);
 
     /// <summary>Creates the queue, or checks that it exists with the same properties. An empty name lets the broker choose one (amq.gen-…).</summary>
-    public ValueTask<BrokerResult<MessageQueue>> DeclareQueueAsync(QueueDefinition definition, object? owner) => throw new NotImplementedException();
+    public async ValueTask<BrokerResult<MessageQueue>> DeclareQueueAsync(QueueDefinition definition, object? owner)
+    {
+        if (definition.Name.Length == 0)
+        {
+            definition = definition with { Name = NewQueueName() };
+        }
+        else if (!_queues.ContainsKey(definition.Name) && definition.Name.StartsWith(ReservedPrefix, StringComparison.Ordinal))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"queue name '{definition.Name}' contains reserved prefix 'amq.*'");
+        }
+
+        StoredQueue queue;
+        lock (_control)
+        {
+            if (_queues.TryGetValue(definition.Name, out StoredQueue? existing))
+            {
+                return CheckExisting(existing, definition, owner);
+            }
+
+            if (_queues.Count >= Options.QueuesMax)
+            {
+                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({Options.QueuesMax}) is reached");
+            }
+
+            BrokerResult<QueueSettings> settings = QueueArguments.Parse(definition, Name);
+            if (!settings.IsOk)
+            {
+                return new BrokerResult(settings.Status, settings.Detail);
+            }
+
+            queue = CreateQueue(definition, _policies.Apply(definition, settings.Value!), definition.Exclusive ? owner : null, existingLogs: null);
+            _queues[definition.Name] = queue;
+            RoutingChanged();
+        }
+
+        if (queue.IsDurable)
+        {
+            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
+        }
+
+        return queue;
+    }
 
     /// <summary>Finds a queue; NotFound, or Locked when it is exclusive to another connection than <paramref name="owner"/>.</summary>
-    public BrokerResult<MessageQueue> FindQueue(string name, object? owner) => throw new NotImplementedException();
+    public BrokerResult<MessageQueue> FindQueue(string name, object? owner)
+    {
+        if (!_queues.TryGetValue(name, out StoredQueue? queue))
+        {
+            return NoQueue(name);
+        }
+
+        return queue.Owner is null || ReferenceEquals(queue.Owner, owner) ? queue : LockedQueue(queue);
+    }
 
     /// <summary>Deletes; the value is the number of messages that went with it.</summary>
-    public ValueTask<BrokerResult<long>> DeleteQueueAsync(string name, bool ifUnused, bool ifEmpty, object? owner) => throw new NotImplementedException();
+    public async ValueTask<BrokerResult<long>> DeleteQueueAsync(string name, bool ifUnused, bool ifEmpty, object? owner)
+    {
+        BrokerResult<MessageQueue> found = FindQueue(name, owner);
+        if (!found.IsOk)
+        {
+            return new BrokerResult(found.Status, found.Detail);
+        }
 
-    public ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition) => throw new NotImplementedException();
+        var queue = (StoredQueue)found.Value!;
+        if (ifUnused && queue.ConsumerCount > 0)
+        {
+            return new BrokerResult(BrokerStatus.InUse, $"queue '{name}' in vhost '{Name}' in use");
+        }
 
-    public BrokerResult<ExchangeDefinition> FindExchange(string name) => throw new NotImplementedException();
+        long ready = queue.ReadyCount;
+        if (ifEmpty && ready > 0)
+        {
+            return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{name}' in vhost '{Name}' is not empty");
+        }
 
-    public ValueTask<BrokerResult> DeleteExchangeAsync(string name, bool ifUnused) => throw new NotImplementedException();
+        await DeleteAsync(queue).ConfigureAwait(false);
+        return ready;
+    }
+
+    public async ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition)
+    {
+        lock (_control)
+        {
+            if (_exchanges.TryGetValue(definition.Name, out Exchange? existing))
+            {
+                return Equivalence.Check(existing.Definition, definition, Name);
+            }
+
+            if (definition.Name.StartsWith(ReservedPrefix, StringComparison.Ordinal))
+            {
+                return new BrokerResult(BrokerStatus.Forbidden, $"exchange name '{definition.Name}' contains reserved prefix 'amq.*'");
+            }
+
+            BrokerResult valid = ExchangeTypes.Validate(definition, Name);
+            if (!valid.IsOk)
+            {
+                return valid;
+            }
+
+            AddExchange(definition);
+        }
+
+        if (definition.Durable)
+        {
+            await CommitAsync([new MetadataOperation(MetadataKeys.Exchange(Name, definition.Name), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
+        }
+
+        return BrokerResult.Ok;
+    }
+
+    public BrokerResult<ExchangeDefinition> FindExchange(string name) =>
+        _exchanges.TryGetValue(name, out Exchange? exchange) ? exchange.Definition : NoExchange(name);
+
+    public async ValueTask<BrokerResult> DeleteExchangeAsync(string name, bool ifUnused)
+    {
+        var operations = new List<MetadataOperation>();
+        lock (_control)
+        {
+            if (!_exchanges.TryGetValue(name, out Exchange? exchange))
+            {
+                return BrokerResult.Ok;
+            }
+
+            if (ExchangeTypes.IsReserved(name))
+            {
+                return new BrokerResult(BrokerStatus.Forbidden, name.Length == 0 ? "operation not permitted on the default exchange" : $"exchange name '{name}' contains reserved prefix 'amq.*'");
+            }
+
+            if (ifUnused && exchange.Router.Count > 0)
+            {
+                return new BrokerResult(BrokerStatus.InUse, $"exchange '{name}' in vhost '{Name}' in use");
+            }
+
+            RemoveExchange(exchange, operations);
+        }
+
+        await CommitAsync(operations).ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
 
     /// <summary>Binds a queue or exchange to an exchange; binding twice is no error.</summary>
-    public ValueTask<BrokerResult> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner) => throw new NotImplementedException();
+    public async ValueTask<BrokerResult> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
+    {
+        bool keep;
+        lock (_control)
+        {
+            BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
+            if (!ends.IsOk)
+            {
+                return new BrokerResult(ends.Status, ends.Detail);
+            }
+
+            (Exchange from, IDestination to) = ends.Value;
+            var binding = new Binding(to, routingKey, arguments);
+            BrokerResult valid = from.Router.Validate(binding);
+            if (!valid.IsOk)
+            {
+                return valid;
+            }
+
+            if (!from.Router.Add(binding))
+            {
+                return BrokerResult.Ok;
+            }
+
+            NoteSource(to, from);
+            RoutingChanged();
+            keep = from.Definition.Durable && IsKept(to);
+        }
+
+        if (keep)
+        {
+            await CommitAsync([new MetadataOperation(
+                MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments),
+                DefinitionCodec.EncodeBinding(source, kind, destination, routingKey, arguments))]).ConfigureAwait(false);
+        }
+
+        return BrokerResult.Ok;
+    }
 
     /// <summary>Unbinds; no error if there is no such binding (as RabbitMQ).</summary>
-    public ValueTask<BrokerResult> UnbindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner) => throw new NotImplementedException();
+    public async ValueTask<BrokerResult> UnbindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
+    {
+        var operations = new List<MetadataOperation>();
+        lock (_control)
+        {
+            BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
+            if (!ends.IsOk)
+            {
+                return ends.Status == BrokerStatus.NotFound ? BrokerResult.Ok : new BrokerResult(ends.Status, ends.Detail);
+            }
+
+            (Exchange from, IDestination to) = ends.Value;
+            if (!from.Router.Remove(new Binding(to, routingKey, arguments)))
+            {
+                return BrokerResult.Ok;
+            }
+
+            if (!from.Router.HasDestination(to))
+            {
+                ForgetSource(to, from);
+            }
+
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
+            DeleteIfUnused(from, operations);
+            RoutingChanged();
+        }
+
+        await CommitAsync(operations).ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
 
     /// <summary>Snapshots for operators.</summary>
-    public IReadOnlyList<MessageQueue> ListQueues() => throw new NotImplementedException();
+    public IReadOnlyList<MessageQueue> ListQueues() => [.. _queues.Values.OrderBy(queue => queue.Name, StringComparer.Ordinal)];
 
-    public IReadOnlyList<ExchangeDefinition> ListExchanges() => throw new NotImplementedException();
+    public IReadOnlyList<ExchangeDefinition> ListExchanges() => [.. _exchanges.Values.Select(exchange => exchange.Definition).OrderBy(definition => definition.Name, StringComparer.Ordinal)];
 
-    public IReadOnlyList<(string Source, Binding Binding)> ListBindings() => throw new NotImplementedException();
+    public IReadOnlyList<(string Source, Binding Binding)> ListBindings() =>
+        [.. _exchanges.Values.OrderBy(exchange => exchange.Definition.Name, StringComparer.Ordinal)
+            .SelectMany(exchange => exchange.Router.Bindings.Select(binding => (exchange.Definition.Name, binding)))];
 
-    public IReadOnlyList<PolicyDefinition> ListPolicies() => throw new NotImplementedException();
+    public IReadOnlyList<PolicyDefinition> ListPolicies() => _policies.ToList();
 
-    public ValueTask<BrokerResult> SetPolicyAsync(PolicyDefinition policy) => throw new NotImplementedException();
+    public async ValueTask<BrokerResult> SetPolicyAsync(PolicyDefinition policy)
+    {
+        BrokerResult valid = PolicySet.Validate(policy);
+        if (!valid.IsOk)
+        {
+            return valid;
+        }
 
-    public ValueTask<BrokerResult> DeletePolicyAsync(string name, bool isOperator) => throw new NotImplementedException();
+        lock (_control)
+        {
+            _policies.Set(policy);
+            ApplyPolicies();
+        }
 
-    /// <summary>A publisher's turn; one per connection or transactional channel.</summary>
-    public PublishTurn CreatePublishTurn() => throw new NotImplementedException();
+        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]).ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
+
+    public async ValueTask<BrokerResult> DeletePolicyAsync(string name, bool isOperator)
+    {
+        lock (_control)
+        {
+            if (!_policies.Remove(name, isOperator))
+            {
+                return new BrokerResult(BrokerStatus.NotFound, $"no policy '{name}' in vhost '{Name}'");
+            }
+
+            ApplyPolicies();
+        }
+
+        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]).ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
+
+    /// <summary>A publisher's turn; one per connection.</summary>
+    public PublishTurn CreatePublishTurn() => new(this);
+
+    /// <summary>A transactional channel's turn: nothing of it happens before its commit.</summary>
+    public PublishTurn CreateTransaction() => new(this) { IsTransaction = true };
 
     /// <summary>The connection has gone: its exclusive queues are deleted. Its consumers must have been removed by the protocol.</summary>
-    public ValueTask ReleaseOwnerAsync(object owner) => throw new NotImplementedException();
+    public async ValueTask ReleaseOwnerAsync(object owner)
+    {
+        List<StoredQueue>? queues;
+        lock (_control)
+        {
+            _owned.Remove(owner, out queues);
+        }
+
+        foreach (StoredQueue queue in queues ?? [])
+        {
+            await DeleteAsync(queue).ConfigureAwait(false);
+        }
+    }
+
+    internal Exchange? FindExchange(ReadOnlySpan<byte> name) => _exchangesByBytes.TryGetValue(name, out Exchange? exchange) ? exchange : null;
+
+    internal StoredQueue? FindStoredQueue(ReadOnlySpan<byte> name) => _queuesByBytes.TryGetValue(name, out StoredQueue? queue) ? queue : null;
+
+    /// <summary>Deletes a queue for a reason of the broker's own; the reason is logged.</summary>
+    internal void DeleteInBackground(StoredQueue queue, string reason)
+    {
+        Logger.LogDebug("Queue '{Queue}' in virtual host '{Host}' is deleted: {Reason}", queue.Name, Name, reason);
+        Scheduler.Post(new BackgroundDelete(this, queue));
+    }
+
+    /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
+    internal void DeadLetterRefused(StoredQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
+        Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
+
+    internal async ValueTask DeleteAllAsync()
+    {
+        foreach (StoredQueue queue in _queues.Values)
+        {
+            await DeleteAsync(queue).ConfigureAwait(false);
+        }
+
+        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
+    }
+
+    /// <summary>Restores what the metadata store holds. Ids of the logs in use are added to <paramref name="wanted"/>.</summary>
+    internal void Load(HashSet<LogId> wanted)
+    {
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
+        {
+            _policies.Set(DefinitionCodec.DecodePolicy(entry.Value));
+        }
+
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Exchanges(Name)))
+        {
+            AddExchange(DefinitionCodec.DecodeExchange(entry.Value));
+        }
+
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Queues(Name)))
+        {
+            (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
+            QueueSettings settings = QueueArguments.Parse(definition, Name).Value ?? new QueueSettings();
+            _queues[definition.Name] = CreateQueue(definition, _policies.Apply(definition, settings), owner: null, logs);
+            wanted.UnionWith(logs);
+        }
+
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Bindings(Name)))
+        {
+            BindingRecord record = DefinitionCodec.DecodeBinding(entry.Value);
+            BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(record.Source, record.Kind, record.Destination, owner: null);
+            if (ends.IsOk)
+            {
+                ends.Value.Source.Router.Add(new Binding(ends.Value.Destination, record.RoutingKey, record.Arguments));
+                NoteSource(ends.Value.Destination, ends.Value.Source);
+            }
+        }
+    }
+
+    private StoredQueue CreateQueue(QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<LogId>? existingLogs)
+    {
+        LogKind kind = definition.Durable && owner is null && !definition.Exclusive ? LogKind.Durable : LogKind.Volatile;
+        bool isStream = settings.Kind == QueueKind.Stream;
+        RetentionPolicy retention = isStream ? StreamQueue.Retention(settings) : RetentionPolicy.Queue;
+        var logs = new Log[isStream ? 1 : settings.MaxPriority + 1];
+        for (int i = 0; i < logs.Length; i++)
+        {
+            LogId? id = existingLogs is not null && i < existingLogs.Count ? existingLogs[i] : null;
+            logs[i] = (id is { } known ? Store.FindLog(known) : null) ?? Store.CreateLog(kind, retention);
+        }
+
+        StoredQueue queue = isStream
+            ? new StreamQueue(this, definition, settings, owner, logs[0])
+            : new CompetingQueue(this, definition, settings, owner, logs);
+        if (owner is not null)
+        {
+            if (!_owned.TryGetValue(owner, out List<StoredQueue>? owned))
+            {
+                _owned[owner] = owned = [];
+            }
+
+            owned.Add(queue);
+        }
+
+        return queue;
+    }
+
+    private BrokerResult<MessageQueue> CheckExisting(StoredQueue existing, QueueDefinition wanted, object? owner)
+    {
+        if (existing.Owner is not null && !ReferenceEquals(existing.Owner, owner))
+        {
+            return LockedQueue(existing);
+        }
+
+        BrokerResult same = Equivalence.Check(existing.Definition, wanted, Name);
+        if (!same.IsOk)
+        {
+            return same;
+        }
+
+        existing.Touch();
+        return existing;
+    }
+
+    private async ValueTask DeleteAsync(StoredQueue queue)
+    {
+        var operations = new List<MetadataOperation>();
+        IReadOnlyList<Consumer> consumers;
+        lock (_control)
+        {
+            if (!_queues.TryRemove(new KeyValuePair<string, StoredQueue>(queue.Name, queue)))
+            {
+                return;
+            }
+
+            if (queue.IsDurable)
+            {
+                operations.Add(new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), null));
+            }
+
+            if (queue.Owner is not null && _owned.TryGetValue(queue.Owner, out List<StoredQueue>? owned))
+            {
+                owned.Remove(queue);
+            }
+
+            RemoveAsDestination(queue, operations);
+            RoutingChanged();
+            consumers = queue.Close();
+            foreach (LogId log in queue.LogIds)
+            {
+                Store.DeleteLog(log);
+            }
+        }
+
+        foreach (Consumer consumer in consumers)
+        {
+            consumer.Cancelled();
+        }
+
+        await CommitAsync(operations).ConfigureAwait(false);
+    }
+
+    private void AddExchange(ExchangeDefinition definition)
+    {
+        Exchange exchange = Exchange.Create(definition);
+        exchange.AlternateExchange = _policies.AlternateExchange(definition);
+        _exchanges[definition.Name] = exchange;
+        RoutingChanged();
+    }
+
+    private void RemoveExchange(Exchange exchange, List<MetadataOperation> operations)
+    {
+        string name = exchange.Definition.Name;
+        _exchanges.TryRemove(name, out _);
+        if (exchange.Definition.Durable)
+        {
+            operations.Add(new MetadataOperation(MetadataKeys.Exchange(Name, name), null));
+        }
+
+        foreach (Binding binding in exchange.Router.Bindings)
+        {
+            AddUnbind(exchange, binding, operations);
+            ForgetSource(binding.Destination, exchange);
+        }
+
+        RemoveAsDestination(exchange, operations);
+        RoutingChanged();
+    }
+
+    private void RemoveAsDestination(IDestination destination, List<MetadataOperation> operations)
+    {
+        if (!_sources.Remove(destination, out HashSet<Exchange>? sources))
+        {
+            return;
+        }
+
+        foreach (Exchange source in sources)
+        {
+            foreach (Binding binding in source.Router.RemoveDestination(destination))
+            {
+                AddUnbind(source, binding, operations);
+            }
+
+            DeleteIfUnused(source, operations);
+        }
+    }
+
+    private void AddUnbind(Exchange source, Binding binding, List<MetadataOperation> operations)
+    {
+        if (source.Definition.Durable && IsKept(binding.Destination))
+        {
+            DestinationKind kind = binding.Destination is Exchange ? DestinationKind.Exchange : DestinationKind.Queue;
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source.Definition.Name, kind, binding.Destination.Name, binding.RoutingKey, binding.Arguments), null));
+        }
+    }
+
+    private void DeleteIfUnused(Exchange exchange, List<MetadataOperation> operations)
+    {
+        if (exchange.Definition.AutoDelete && exchange.Router.Count == 0 && _exchanges.ContainsKey(exchange.Definition.Name))
+        {
+            RemoveExchange(exchange, operations);
+        }
+    }
+
+    private BrokerResult<(Exchange Source, IDestination Destination)> FindEnds(string source, DestinationKind kind, string destination, object? owner)
+    {
+        if (source.Length == 0 || (kind == DestinationKind.Exchange && destination.Length == 0))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, "operation not permitted on the default exchange");
+        }
+
+        IDestination? to = null;
+        if (kind == DestinationKind.Queue)
+        {
+            BrokerResult<MessageQueue> queue = FindQueue(destination, owner);
+            if (!queue.IsOk)
+            {
+                return new BrokerResult(queue.Status, queue.Detail);
+            }
+
+            to = queue.Value;
+        }
+
+        if (!_exchanges.TryGetValue(source, out Exchange? from))
+        {
+            return NoExchange(source);
+        }
+
+        if (kind == DestinationKind.Exchange)
+        {
+            if (!_exchanges.TryGetValue(destination, out Exchange? exchange))
+            {
+                return NoExchange(destination);
+            }
+
+            to = exchange;
+        }
+
+        return (from, to!);
+    }
+
+    private void NoteSource(IDestination destination, Exchange source)
+    {
+        if (!_sources.TryGetValue(destination, out HashSet<Exchange>? sources))
+        {
+            _sources[destination] = sources = [];
+        }
+
+        sources.Add(source);
+    }
+
+    private void ForgetSource(IDestination destination, Exchange source)
+    {
+        if (_sources.TryGetValue(destination, out HashSet<Exchange>? sources) && sources.Remove(source) && sources.Count == 0)
+        {
+            _sources.Remove(destination);
+        }
+    }
+
+    private void ApplyPolicies()
+    {
+        foreach (StoredQueue queue in _queues.Values)
+        {
+            QueueSettings settings = _policies.Apply(queue.Definition, QueueArguments.Parse(queue.Definition, Name).Value!);
+            if (settings != queue.Settings)
+            {
+                queue.ApplySettings(settings);
+            }
+        }
+
+        foreach (Exchange exchange in _exchanges.Values)
+        {
+            exchange.AlternateExchange = _policies.AlternateExchange(exchange.Definition);
+        }
+
+        RoutingChanged();
+    }
+
+    private static bool IsKept(IDestination destination) => destination switch
+    {
+        StoredQueue queue => queue.IsDurable,
+        Exchange exchange => exchange.Definition.Durable,
+        _ => false,
+    };
+
+    private void RoutingChanged() => Interlocked.Increment(ref _routingVersion);
+
+    private async ValueTask CommitAsync(IReadOnlyList<MetadataOperation> operations)
+    {
+        if (operations.Count > 0)
+        {
+            await Store.Metadata.CommitAsync(new MetadataTransaction([], operations)).ConfigureAwait(false);
+        }
+    }
+
+    private string NewQueueName()
+    {
+        Span<byte> id = stackalloc byte[16];
+        lock (_control)
+        {
+            Broker.Random.NextBytes(id);
+        }
+
+        return "amq.gen-" + Convert.ToBase64String(id).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+    }
+
+    private BrokerResult NoQueue(string name) => new(BrokerStatus.NotFound, $"no queue '{name}' in vhost '{Name}'");
+
+    private BrokerResult NoExchange(string name) => new(BrokerStatus.NotFound, $"no exchange '{name}' in vhost '{Name}'");
+
+    private BrokerResult LockedQueue(MessageQueue queue) =>
+        new(BrokerStatus.Locked, $"cannot obtain exclusive access to locked queue '{queue.Name}' in vhost '{Name}'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.");
+
+    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue) : IThreadPoolWorkItem
+    {
+        public void Execute() => _ = RunAsync();
+
+        private async Task RunAsync()
+        {
+            try
+            {
+                await host.DeleteAsync(queue).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                host.Logger.LogError(e, "Queue '{Queue}' in virtual host '{Host}' was deleted, but the deletion could not be kept: it may be back after a restart", queue.Name, host.Name);
+            }
+        }
+    }
 }
 
 /// <summary>What a binding leads to.</summary>

@@ -1,7 +1,417 @@
+using Sluice.Broker.Exchanges;
 using Sluice.Broker.Messages;
+using Sluice.Broker.Queues;
 using Sluice.Storage;
 
 namespace Sluice.Broker.Publishing;
+
+/// <summary>
+/// What one connection publishes in one turn of its receive loop. Records are encoded here, outside any lock, gathered per queue, and handed to the
+/// queues in one append each by <see cref="Flush"/>. A connection keeps one for its life (and one per transactional channel). Not thread-safe. No allocation in the steady state.
+/// </summary>
+public sealed class PublishTurn : IDisposable
+{
+    private readonly VirtualHost _host;
+    private readonly RouteCache _routes = new();
+    private readonly DestinationSet _destinations = new();
+    private readonly List<ulong> _rejected = [];
+    private readonly Dictionary<(StoredQueue Queue, int Lane), Stage> _stageByLane = [];
+    private readonly List<StoredQueue> _locked = [];
+    private readonly List<DelayedMessage> _delayed = [];
+    private Stage[] _stages = [];
+    private StoredQueue[] _found = new StoredQueue[4];
+    private byte[] _scratch = new byte[1024];
+    private int _stageCount;
+    private long _nowMs;
+    private JournalPosition _delayedPosition;
+
+    internal PublishTurn(VirtualHost host) => _host = host;
+
+    /// <summary>Messages staged and not flushed.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Bytes staged and not flushed.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>True for a transaction: what must happen at once otherwise waits for <see cref="Commit"/>.</summary>
+    public bool IsTransaction { get; init; }
+
+    /// <summary>Set while dead-lettering: a queue that this history would bring the message back to in a cycle is left out.</summary>
+    internal DeathHistory? CycleGuard { get; set; }
+
+    /// <summary>
+    /// Routes and stages one message. <paramref name="ticket"/> comes back in <see cref="TurnResult.Rejected"/> if a queue refuses it at flush (reject-publish).
+    /// </summary>
+    public PublishOutcome Publish(in MessageToPublish message, ulong ticket)
+    {
+        if (message.Body.Length > _host.Options.MessageBytesMax || (IsTransaction && Bytes + message.Body.Length > _host.Options.TransactionBytesMax))
+        {
+            return PublishOutcome.TooLarge;
+        }
+
+        if (Count == 0 && _stageCount == 0)
+        {
+            _nowMs = _host.NowMs;
+        }
+
+        PublishOutcome outcome = Route(message, out ReadOnlySpan<StoredQueue> queues);
+        if (queues.IsEmpty)
+        {
+            return outcome;
+        }
+
+        StageFor(message, queues, ticket);
+        return PublishOutcome.Routed;
+    }
+
+    /// <summary>
+    /// Appends all that is staged, wakes consumers, and clears the turn. The caller acknowledges once <see cref="TurnResult.Position"/> is kept
+    /// (<see cref="LogStore.NotifyWhenKept"/>), at once if it is None.
+    /// </summary>
+    public TurnResult Flush()
+    {
+        _rejected.Clear();
+        JournalPosition position = _delayedPosition;
+        Exception? failure = null;
+        for (int i = 0; i < _stageCount; i++)
+        {
+            Stage stage = _stages[i];
+            StoredQueue queue = stage.Queue!;
+            lock (queue.Gate)
+            {
+                try
+                {
+                    position = JournalPosition.Max(position, queue.Append(stage, null, _rejected));
+                }
+                catch (LogFailedException e)
+                {
+                    failure = e;
+                }
+
+                queue.AfterAppend();
+            }
+        }
+
+        Clear();
+        return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
+    }
+
+    /// <summary>
+    /// Transaction: appends all that is staged and settles the given deliveries as one group that is kept together or not at all.
+    /// </summary>
+    public TurnResult Commit(IReadOnlyList<TransactionSettlement> settlements)
+    {
+        TurnResult result = CommitGroup(settlements);
+        foreach (TransactionSettlement settlement in settlements)
+        {
+            switch (settlement.Kind)
+            {
+                case SettlementKind.Requeue:
+                    settlement.Queue.Requeue(settlement.Messages);
+                    break;
+                case SettlementKind.Reject:
+                    settlement.Queue.Reject(settlement.Messages);
+                    break;
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>Forgets what is staged.</summary>
+    public void Clear()
+    {
+        for (int i = 0; i < _stageCount; i++)
+        {
+            _stages[i].Clear();
+        }
+
+        _stageCount = 0;
+        _stageByLane.Clear();
+        _delayed.Clear();
+        _delayedPosition = JournalPosition.None;
+        Count = 0;
+        Bytes = 0;
+    }
+
+    public void Dispose()
+    {
+        foreach (Stage stage in _stages)
+        {
+            stage?.Dispose();
+        }
+
+        _stages = [];
+    }
+
+    /// <summary>Dead-lettering: appends the copies and settles the originals as one group.</summary>
+    internal void CommitMoved(StoredQueue source, List<MessageId> originals)
+    {
+        TurnResult result = CommitGroup([new TransactionSettlement(source, [.. originals], SettlementKind.Settle)]);
+        if (result.Failure is not null)
+        {
+            throw new IOException("The journal refused the move.", result.Failure);
+        }
+    }
+
+    private TurnResult CommitGroup(IReadOnlyList<TransactionSettlement> settlements)
+    {
+        _rejected.Clear();
+        _locked.Clear();
+        for (int i = 0; i < _stageCount; i++)
+        {
+            _locked.Add(_stages[i].Queue!);
+        }
+
+        foreach (TransactionSettlement settlement in settlements)
+        {
+            if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
+            {
+                _locked.Add(queue);
+            }
+        }
+
+        _locked.Sort(static (a, b) => a.Sequence.CompareTo(b.Sequence));
+        int distinct = 0;
+        for (int i = 0; i < _locked.Count; i++)
+        {
+            if (i == 0 || !ReferenceEquals(_locked[i], _locked[i - 1]))
+            {
+                _locked[distinct++] = _locked[i];
+            }
+        }
+
+        _locked.RemoveRange(distinct, _locked.Count - distinct);
+        JournalPosition position = JournalPosition.None;
+        Exception? failure = null;
+        int entered = 0;
+        try
+        {
+            for (; entered < _locked.Count; entered++)
+            {
+                _locked[entered].Gate.Enter();
+            }
+
+            position = AppendGroup(settlements);
+        }
+        catch (LogFailedException e)
+        {
+            failure = e;
+        }
+        finally
+        {
+            while (entered > 0)
+            {
+                _locked[--entered].Gate.Exit();
+            }
+        }
+
+        foreach (StoredQueue queue in _locked)
+        {
+            lock (queue.Gate)
+            {
+                queue.AfterAppend();
+            }
+        }
+
+        _locked.Clear();
+        Clear();
+        return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
+    }
+
+    private JournalPosition AppendGroup(IReadOnlyList<TransactionSettlement> settlements)
+    {
+        using JournalGroup group = _host.Store.BeginGroup();
+        for (int i = 0; i < _stageCount; i++)
+        {
+            _stages[i].Queue!.Append(_stages[i], group, _rejected);
+        }
+
+        foreach (DelayedMessage delayed in _delayed)
+        {
+            delayed.Schedule(_host, group);
+        }
+
+        foreach (TransactionSettlement settlement in settlements)
+        {
+            if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
+            {
+                queue.SettleInGroup(settlement.Messages, group);
+            }
+        }
+
+        return group.Commit();
+    }
+
+    /// <summary>Finds the queues; sets the outcome for when there are none.</summary>
+    private PublishOutcome Route(in MessageToPublish message, out ReadOnlySpan<StoredQueue> queues)
+    {
+        long version = _host.RoutingVersion;
+        bool cacheable = message.ExtraRoutingKeys is null && CycleGuard is null;
+        int slot = 0;
+        if (cacheable && _routes.TryFind(version, message.Exchange, message.RoutingKey, out slot, out queues))
+        {
+            return PublishOutcome.Unroutable;
+        }
+
+        queues = default;
+        if (message.Exchange.IsEmpty)
+        {
+            FindDefault(message);
+        }
+        else
+        {
+            Exchange? exchange = _host.FindExchange(message.Exchange);
+            if (exchange is null)
+            {
+                return PublishOutcome.NoSuchExchange;
+            }
+
+            if (exchange.Definition.Internal && CycleGuard is null)
+            {
+                return PublishOutcome.Internal;
+            }
+
+            if (exchange.IsDelayed && message.DelayMs > 0)
+            {
+                return Delay(exchange, message);
+            }
+
+            _destinations.Clear();
+            Collect(exchange, message);
+            cacheable &= !_destinations.DependsOnHeaders;
+            TakeFound();
+        }
+
+        queues = _found.AsSpan(0, _foundCount);
+        if (cacheable && _foundCount > 0)
+        {
+            _routes.Store(slot, version, message.Exchange, message.RoutingKey, queues);
+        }
+
+        return PublishOutcome.Unroutable;
+    }
+
+    private int _foundCount;
+
+    private void FindDefault(in MessageToPublish message)
+    {
+        _foundCount = 0;
+        AddFound(_host.FindStoredQueue(message.RoutingKey));
+        if (message.ExtraRoutingKeys is { } extra)
+        {
+            foreach (byte[] key in extra)
+            {
+                AddFound(_host.FindStoredQueue(key));
+            }
+        }
+    }
+
+    private void Collect(Exchange exchange, in MessageToPublish message)
+    {
+        Routing.Collect(exchange, new RoutingInput { RoutingKey = message.RoutingKey, Headers = message.Headers }, _destinations);
+        if (message.ExtraRoutingKeys is { } extra)
+        {
+            foreach (byte[] key in extra)
+            {
+                Routing.Collect(exchange, new RoutingInput { RoutingKey = key, Headers = message.Headers }, _destinations);
+            }
+        }
+    }
+
+    private void TakeFound()
+    {
+        _foundCount = 0;
+        for (int i = 0; i < _destinations.Count; i++)
+        {
+            if (_destinations[i] is StoredQueue queue && (CycleGuard is null || !CycleGuard.WouldCycle(queue.Name)))
+            {
+                AddFound(queue);
+            }
+        }
+    }
+
+    private void AddFound(StoredQueue? queue)
+    {
+        if (queue is null || _found.AsSpan(0, _foundCount).Contains(queue) || (CycleGuard is not null && CycleGuard.WouldCycle(queue.Name)))
+        {
+            return;
+        }
+
+        if (_foundCount == _found.Length)
+        {
+            Array.Resize(ref _found, _found.Length * 2);
+        }
+
+        _found[_foundCount++] = queue;
+    }
+
+    private void StageFor(in MessageToPublish message, ReadOnlySpan<StoredQueue> queues, ulong ticket)
+    {
+        int headerMax = MessageRecord.HeaderBytesMax(message);
+        if (_scratch.Length < headerMax)
+        {
+            _scratch = new byte[headerMax * 2];
+        }
+
+        long expiresAt = message.TimeToLiveMs < 0 ? -1 : _nowMs + message.TimeToLiveMs;
+        int headerBytes = MessageRecord.WriteHeaders(message, expiresAt, _scratch, out int headerCount);
+        ReadOnlySpan<byte> headers = _scratch.AsSpan(0, headerBytes);
+        foreach (StoredQueue queue in queues)
+        {
+            Stage stage = FindStage(queue, queue.LaneFor(message.Priority));
+            int before = stage.Builder.Size;
+            stage.Builder.Append(_nowMs, message.Body, headers, headerCount);
+            Bytes += stage.Builder.Size - before;
+            stage.HasTimeToLive |= expiresAt >= 0;
+            if (message.Persistent && queue.IsDurable)
+            {
+                Durability wanted = message.Confirmed || IsTransaction ? _host.Options.DurablePromise : Durability.OperatingSystem;
+                if (wanted > _host.Options.DurablePromise)
+                {
+                    wanted = _host.Options.DurablePromise;
+                }
+
+                if (wanted > stage.Promise)
+                {
+                    stage.Promise = wanted;
+                }
+            }
+
+            stage.Added(message.Body.Length, ticket);
+        }
+
+        Count++;
+    }
+
+    private Stage FindStage(StoredQueue queue, int lane)
+    {
+        if (_stageCount > 0)
+        {
+            Stage last = _stages[_stageCount - 1];
+            if (ReferenceEquals(last.Queue, queue) && last.Lane == lane)
+            {
+                return last;
+            }
+
+            if (_stageByLane.TryGetValue((queue, lane), out Stage? found))
+            {
+                return found;
+            }
+        }
+
+        if (_stageCount == _stages.Length)
+        {
+            Array.Resize(ref _stages, Math.Max(4, _stages.Length * 2));
+        }
+
+        Stage stage = _stages[_stageCount] ??= new Stage();
+        _stageCount++;
+        stage.Begin(queue, lane);
+        _stageByLane.Add((queue, lane), stage);
+        return stage;
+    }
+}
 
 /// <summary>What became of a published message when it was routed.</summary>
 public enum PublishOutcome : byte
@@ -25,44 +435,6 @@ public enum PublishOutcome : byte
     InvalidDelay,
 }
 
-/// <summary>
-/// What one connection publishes in one turn of its receive loop. Records are encoded here, outside any lock, gathered per queue, and handed to the
-/// queues in one append each by <see cref="Flush"/>. A connection keeps one for its life (and one per transactional channel). Not thread-safe. No allocation in the steady state.
-/// </summary>
-public sealed class PublishTurn : IDisposable
-{
-    internal PublishTurn()
-    {
-    }
-
-    /// <summary>Messages staged and not flushed.</summary>
-    public int Count => throw new NotImplementedException();
-
-    /// <summary>Bytes staged and not flushed.</summary>
-    public long Bytes => throw new NotImplementedException();
-
-    /// <summary>
-    /// Routes and stages one message. <paramref name="ticket"/> comes back in <see cref="TurnResult.Rejected"/> if a queue refuses it at flush (reject-publish).
-    /// </summary>
-    public PublishOutcome Publish(in MessageToPublish message, ulong ticket) => throw new NotImplementedException();
-
-    /// <summary>
-    /// Appends all that is staged, wakes consumers, and clears the turn. The caller acknowledges once <see cref="TurnResult.Position"/> is kept
-    /// (<see cref="LogStore.NotifyWhenKept"/>), at once if it is None.
-    /// </summary>
-    public TurnResult Flush() => throw new NotImplementedException();
-
-    /// <summary>
-    /// Transaction: appends all that is staged and settles the given deliveries as one group that is kept together or not at all.
-    /// </summary>
-    public TurnResult Commit(IReadOnlyList<TransactionSettlement> settlements) => throw new NotImplementedException();
-
-    /// <summary>Forgets what is staged.</summary>
-    public void Clear() => throw new NotImplementedException();
-
-    public void Dispose() => throw new NotImplementedException();
-}
-
 /// <summary>Result of a flush.</summary>
 /// <param name="Position">Wait for this to be kept before acknowledging; None: nothing to wait for.</param>
 /// <param name="Rejected">Tickets refused by a full queue; borrowed until the next call on the turn; null for none.</param>
@@ -73,7 +445,7 @@ public readonly record struct TurnResult(JournalPosition Position, IReadOnlyList
 /// <param name="Queue">Their queue.</param>
 /// <param name="Messages">Which.</param>
 /// <param name="Kind">How.</param>
-public sealed record TransactionSettlement(Queues.MessageQueue Queue, MessageId[] Messages, SettlementKind Kind);
+public sealed record TransactionSettlement(MessageQueue Queue, MessageId[] Messages, SettlementKind Kind);
 
 public enum SettlementKind : byte
 {

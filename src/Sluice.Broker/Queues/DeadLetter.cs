@@ -1,0 +1,49 @@
+using System.Text;
+using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
+
+namespace Sluice.Broker.Queues;
+
+/// <summary>Publishes a message that died in a queue to the queue's dead-letter exchange, with its history.</summary>
+internal readonly struct DeadLetter(CompetingQueue queue)
+{
+    /// <summary>Stages the message in the turn; does nothing if the queue has no dead-letter exchange (any more).</summary>
+    public void Publish(PublishTurn turn, in MessageView message, DeathReason reason)
+    {
+        if (queue.Settings.DeadLetterExchange is not { } exchange)
+        {
+            return;
+        }
+
+        byte[]? routingKey = queue.Settings.DeadLetterRoutingKey is { } key ? Encoding.UTF8.GetBytes(key) : null;
+        IPropertiesReader? format = queue.Host.Broker.FindFormat(message.Format);
+        ReadOnlyMemory<byte> properties = message.Properties.ToArray();
+        IReadOnlyList<byte[]>? extraKeys = format?.ReadExtraRoutingKeys(properties);
+        var routingKeys = new List<string> { Encoding.UTF8.GetString(message.RoutingKey) };
+        if (extraKeys is not null)
+        {
+            routingKeys.AddRange(extraKeys.Select(Encoding.UTF8.GetString));
+        }
+
+        long originalTtl = message.ExpiresAtMs < 0 ? -1 : message.ExpiresAtMs - message.TimestampMs;
+        var death = new Death(queue.Name, reason, 1, Encoding.UTF8.GetString(message.Exchange), routingKeys, queue.Host.NowMs, originalTtl);
+        DeathHistory history = DeathHistory.Decode(message.Deaths).With(death);
+        turn.CycleGuard = history;
+        turn.Publish(
+            new MessageToPublish
+            {
+                Exchange = Encoding.UTF8.GetBytes(exchange),
+                RoutingKey = routingKey ?? message.RoutingKey,
+                ExtraRoutingKeys = routingKey is null ? extraKeys : null,
+                Format = message.Format,
+                Properties = message.Properties,
+                Body = message.Body,
+                Persistent = queue.IsDurable,
+                Priority = format?.ReadPriority(properties) ?? 0,
+                Headers = format?.ReadHeaders(properties),
+                Deaths = history.Encode(),
+            },
+            ticket: 0);
+        turn.CycleGuard = null;
+    }
+}

@@ -1,0 +1,268 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
+using Sluice.Storage;
+using Sluice.Storage.Records;
+
+namespace Sluice.Broker.Queues;
+
+/// <summary>
+/// A stream: a log that each consumer reads from its own position and nobody settles; messages go by retention.
+/// Acknowledgements only give credit.
+/// </summary>
+internal sealed class StreamQueue : StoredQueue
+{
+    private readonly Log _log;
+    private readonly List<Subscription> _subscriptions = [];
+
+    public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
+        : base(host, definition, settings, owner) => _log = log;
+
+    public override IReadOnlyList<LogId> LogIds => [_log.Id];
+
+    public override long ReadyCount => _log.NextOffset - _log.StartOffset;
+
+    public override long UnsettledCount => 0;
+
+    public override int ConsumerCount
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _subscriptions.Count;
+            }
+        }
+    }
+
+    public override IReadOnlyList<Consumer> Consumers
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _subscriptions.ConvertAll(subscription => subscription.Consumer);
+            }
+        }
+    }
+
+    public static RetentionPolicy Retention(QueueSettings settings) => new(
+        BehindCursor: false,
+        BytesMax: settings.MaxLengthBytes < 0 ? null : settings.MaxLengthBytes,
+        AgeMsMax: settings.MaxAgeMs < 0 ? null : settings.MaxAgeMs,
+        SegmentBytes: settings.SegmentBytes < 0 ? null : settings.SegmentBytes);
+
+    public override int LaneFor(byte priority) => 0;
+
+    public override void Touch()
+    {
+    }
+
+    public override BrokerResult AddConsumer(Consumer consumer)
+    {
+        // Finding a time reads the disk: off the lock.
+        long offset = StartOffset(consumer.Start ?? new StreamStart(StreamStartKind.Next));
+        lock (Gate)
+        {
+            if (Closed)
+            {
+                return new BrokerResult(BrokerStatus.NotFound, $"no queue '{Name}' in vhost '{Host.Name}'");
+            }
+
+            var subscription = new Subscription(this, consumer, _log.OpenReader(offset), offset);
+            _subscriptions.Add(subscription);
+            subscription.Serve();
+            return BrokerResult.Ok;
+        }
+    }
+
+    public override void RemoveConsumer(Consumer consumer)
+    {
+        lock (Gate)
+        {
+            Subscription? subscription = _subscriptions.Find(candidate => ReferenceEquals(candidate.Consumer, consumer));
+            if (subscription is not null)
+            {
+                _subscriptions.Remove(subscription);
+                subscription.End();
+            }
+        }
+    }
+
+    public override void Resume(Consumer consumer)
+    {
+        lock (Gate)
+        {
+            _subscriptions.Find(candidate => ReferenceEquals(candidate.Consumer, consumer))?.Serve();
+        }
+    }
+
+    public override ValueTask<bool> GetAsync(bool autoSettle, IDeliverySink sink) =>
+        throw new InvalidOperationException("A stream has no get; the protocol must refuse it (Unsupported).");
+
+    public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected) =>
+        Closed ? JournalPosition.None : _log.Append(stage.Builder.Seal(), stage.Promise, group).Position;
+
+    public override void AfterAppend()
+    {
+        foreach (Subscription subscription in _subscriptions)
+        {
+            subscription.Serve();
+        }
+    }
+
+    public override void Settle(ReadOnlySpan<MessageId> messages)
+    {
+    }
+
+    public override void SettleInGroup(ReadOnlySpan<MessageId> messages, JournalGroup group)
+    {
+    }
+
+    public override void Requeue(ReadOnlySpan<MessageId> messages, bool delivered = true)
+    {
+    }
+
+    public override void Reject(ReadOnlySpan<MessageId> messages)
+    {
+    }
+
+    /// <summary>A stream cannot be purged; the protocol refuses it.</summary>
+    public override long Purge() => throw new InvalidOperationException("A stream cannot be purged; the protocol must refuse it (Unsupported).");
+
+    public override void ApplySettings(QueueSettings settings)
+    {
+        base.ApplySettings(settings);
+        _log.SetRetention(Retention(settings));
+    }
+
+    public override IReadOnlyList<Consumer> Close()
+    {
+        lock (Gate)
+        {
+            Closed = true;
+            List<Consumer> consumers = _subscriptions.ConvertAll(subscription => subscription.Consumer);
+            foreach (Subscription subscription in _subscriptions)
+            {
+                subscription.End();
+            }
+
+            _subscriptions.Clear();
+            return consumers;
+        }
+    }
+
+    private long StartOffset(StreamStart start) => start.Kind switch
+    {
+        StreamStartKind.First => _log.StartOffset,
+        StreamStartKind.Last => _log.LastBatchOffset,
+        StreamStartKind.Next => _log.NextOffset,
+        StreamStartKind.Offset => Math.Clamp(start.Value, _log.StartOffset, Math.Max(_log.StartOffset, start.Value)),
+        _ => _log.FindOffset(start.Value),
+    };
+
+    /// <summary>One consumer's position. Guarded by the queue's lock, but for the load.</summary>
+    private sealed class Subscription(StreamQueue queue, Consumer consumer, LogReader reader, long from) : IThreadPoolWorkItem
+    {
+        private bool _loading;
+        private bool _ended;
+        private long _loadOffset;
+
+        public Consumer Consumer => consumer;
+
+        public void Serve()
+        {
+            if (_ended)
+            {
+                return;
+            }
+
+            bool any = false;
+            while (consumer.CanTake)
+            {
+                PeekResult result = reader.TryPeek(out RecordView record);
+                if (result == PeekResult.NeedsLoad)
+                {
+                    Load(reader.NextOffset);
+                    break;
+                }
+
+                if (result == PeekResult.EndOfLog)
+                {
+                    break;
+                }
+
+                if (record.Offset >= from)
+                {
+                    var delivery = new Delivery { Id = new MessageId(0, record.Offset) };
+                    MessageRecord.Read(record, out delivery.Message);
+                    consumer.Deliver(delivery);
+                    any = true;
+                }
+
+                reader.Advance();
+            }
+
+            if (any)
+            {
+                consumer.EndRun();
+                if (reader.WantsPrefetch(out long offset))
+                {
+                    Load(offset);
+                }
+            }
+        }
+
+        public void End()
+        {
+            _ended = true;
+            if (!_loading)
+            {
+                reader.Dispose();
+            }
+        }
+
+        public void Execute()
+        {
+            LogWindow? window = null;
+            try
+            {
+                window = queue._log.LoadWindow(_loadOffset);
+            }
+            catch (IOException e)
+            {
+                queue.Host.Logger.LogError(e, "Stream '{Queue}' in virtual host '{Host}' stopped serving consumer '{Consumer}': a part of its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, consumer.Tag);
+                return;
+            }
+
+            lock (queue.Gate)
+            {
+                _loading = false;
+                if (_ended)
+                {
+                    window?.Dispose();
+                    reader.Dispose();
+                    return;
+                }
+
+                if (window is not null)
+                {
+                    reader.Attach(window);
+                }
+
+                Serve();
+            }
+        }
+
+        private void Load(long offset)
+        {
+            if (!_loading)
+            {
+                _loading = true;
+                _loadOffset = offset;
+                queue.Host.Scheduler.Post(this);
+            }
+        }
+    }
+}
