@@ -149,7 +149,7 @@ public readonly ref struct BasicProperties
         return new BasicProperties(flags, deliveryMode, priority, headers, headersOffset, replyTo, expiration, userId);
     }
 
-    private static void SkipShortString(BasicPropertyFlags flags, BasicPropertyFlags flag, ReadOnlySpan<byte> properties, ref int index)
+    private static void SkipShortString(BasicPropertyFlags flags, BasicPropertyFlags flag, ReadOnlySpan<byte> properties, scoped ref int index)
     {
         if ((flags & flag) != 0)
         {
@@ -157,11 +157,11 @@ public readonly ref struct BasicProperties
         }
     }
 
-    private static byte Octet(ReadOnlySpan<byte> properties, ref int index) => Take(properties, ref index, 1)[0];
+    private static byte Octet(ReadOnlySpan<byte> properties, scoped ref int index) => Take(properties, ref index, 1)[0];
 
-    private static ReadOnlySpan<byte> ShortString(ReadOnlySpan<byte> properties, ref int index) => Take(properties, ref index, Octet(properties, ref index));
+    private static ReadOnlySpan<byte> ShortString(ReadOnlySpan<byte> properties, scoped ref int index) => Take(properties, ref index, Octet(properties, ref index));
 
-    private static ReadOnlySpan<byte> Table(ReadOnlySpan<byte> properties, ref int index)
+    private static ReadOnlySpan<byte> Table(ReadOnlySpan<byte> properties, scoped ref int index)
     {
         uint length = BinaryPrimitives.ReadUInt32BigEndian(Take(properties, ref index, 4));
         ReadOnlySpan<byte> table = Take(properties, ref index, length > int.MaxValue ? int.MaxValue : (int)length);
@@ -169,7 +169,7 @@ public readonly ref struct BasicProperties
         return table;
     }
 
-    private static ReadOnlySpan<byte> Take(ReadOnlySpan<byte> properties, ref int index, int count)
+    private static ReadOnlySpan<byte> Take(ReadOnlySpan<byte> properties, scoped ref int index, int count)
     {
         if (count > properties.Length - index)
         {

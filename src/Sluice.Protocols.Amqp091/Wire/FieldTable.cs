@@ -51,7 +51,7 @@ public static class FieldTable
     }
 
     /// <summary>Reads one value that begins with its type octet.</summary>
-    internal static FieldValue ReadValue(ref ReadOnlySpan<byte> rest)
+    internal static FieldValue ReadValue(scoped ref ReadOnlySpan<byte> rest)
     {
         if (rest.IsEmpty)
         {
@@ -86,7 +86,7 @@ public static class FieldTable
         return value;
     }
 
-    private static int ReadLength(ref ReadOnlySpan<byte> rest)
+    private static int ReadLength(scoped ref ReadOnlySpan<byte> rest)
     {
         if (rest.Length < 4 || BinaryPrimitives.ReadUInt32BigEndian(rest) > (uint)(rest.Length - 4))
         {

@@ -62,7 +62,7 @@ public sealed class PropertiesEditor
         return _bytes.AsSpan(0, writer.Written);
     }
 
-    private static ReadOnlySpan<byte> Value(BasicPropertyFlags property, ReadOnlySpan<byte> properties, ref int index)
+    private static ReadOnlySpan<byte> Value(BasicPropertyFlags property, ReadOnlySpan<byte> properties, scoped ref int index)
     {
         int size = property switch
         {
