@@ -1,0 +1,214 @@
+using System.Collections.Immutable;
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Security;
+
+#pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
+/// <summary>
+/// Users, their permissions and limits. Reads go to an immutable snapshot; a change is kept by the store first and then swapped in,
+/// so that the next check of every connection sees it. Thread-safe.
+/// </summary>
+public sealed class AccessControl
+{
+    private readonly ISecurityStore _store;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _changing = new(1);
+    private SecuritySnapshot _snapshot;
+
+    /// <summary>Loads everything from the store.</summary>
+    /// <exception cref="InvalidDataException">An entry is damaged or of a newer version; the message names it.</exception>
+    public AccessControl(ISecurityStore store, ILogger<AccessControl> logger)
+    {
+        _store = store;
+        _logger = logger;
+        _snapshot = SecurityRecords.Read(store.Load());
+    }
+
+    /// <summary>True when there is no user at all: the first start.</summary>
+    public bool IsEmpty => Snapshot.Users.IsEmpty;
+
+    public IReadOnlyCollection<User> Users => [.. Snapshot.Users.Values];
+
+    public IReadOnlyCollection<Permission> Permissions => [.. Snapshot.Permissions.Values.Select(rules => rules.Permission).OfType<Permission>()];
+
+    public IReadOnlyCollection<TopicPermission> TopicPermissions => [.. Snapshot.Permissions.Values.SelectMany(rules => rules.TopicPermissions.Values)];
+
+    /// <summary>Virtual hosts that have limits.</summary>
+    public IReadOnlyDictionary<string, VirtualHostLimits> VirtualHostLimits => Snapshot.Limits;
+
+    internal SecuritySnapshot Snapshot => Volatile.Read(ref _snapshot);
+
+    public User? FindUser(string name) => Snapshot.Users.GetValueOrDefault(name);
+
+    public Permission? FindPermission(string user, string virtualHost) => Snapshot.RulesOf(user, virtualHost).Permission;
+
+    /// <summary>On the first start (no user at all): creates an administrator with all permissions on the virtual host, in one step. Otherwise does nothing, and returns false.</summary>
+    public ValueTask<bool> CreateFirstUserAsync(string name, string password, string virtualHost) => ChangeAsync(snapshot =>
+    {
+        if (!snapshot.Users.IsEmpty)
+        {
+            return null;
+        }
+
+        var user = new User(name, PasswordHash.Create(Encoding.UTF8.GetBytes(password)), [UserTags.Administrator], default);
+        var permission = new Permission(name, virtualHost, ".*", ".*", ".*");
+        PermissionRules rules = new(permission, snapshot.RulesOf(name, virtualHost).TopicPermissions);
+        return (
+            [SecurityRecords.Put(user), SecurityRecords.Put(permission)],
+            (snapshot with { Users = snapshot.Users.SetItem(name, user) }).WithRules(name, virtualHost, rules));
+    });
+
+    /// <summary>Creates or replaces the user.</summary>
+    /// <exception cref="ArgumentException">The name is empty.</exception>
+    public async ValueTask PutUserAsync(User user)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(user.Name);
+        await ChangeAsync(snapshot => (
+            [SecurityRecords.Put(user)],
+            snapshot with { Users = snapshot.Users.SetItem(user.Name, user) })).ConfigureAwait(false);
+        _logger.LogInformation("User '{User}' is set, tags [{Tags}]", user.Name, string.Join(", ", user.Tags));
+    }
+
+    /// <summary>Deletes the user and its permissions; false if there is none.</summary>
+    public async ValueTask<bool> DeleteUserAsync(string name)
+    {
+        bool deleted = await ChangeAsync(snapshot =>
+        {
+            if (!snapshot.Users.ContainsKey(name))
+            {
+                return null;
+            }
+
+            (List<SecurityChange> changes, SecuritySnapshot next) = WithoutRules(snapshot, pair => pair.User == name);
+            changes.Add(SecurityRecords.Delete(SecurityRecords.UserKey(name)));
+            return (changes, next with { Users = next.Users.Remove(name) });
+        }).ConfigureAwait(false);
+        if (deleted)
+        {
+            _logger.LogInformation("User '{User}' is deleted", name);
+        }
+
+        return deleted;
+    }
+
+    /// <exception cref="ArgumentException">No such user, or not a regular expression; the message says which.</exception>
+    public async ValueTask PutPermissionAsync(Permission permission)
+    {
+        NamePattern.Check(permission.Configure);
+        NamePattern.Check(permission.Write);
+        NamePattern.Check(permission.Read);
+        await ChangeAsync(snapshot =>
+        {
+            RequireUser(snapshot, permission.User);
+            PermissionRules rules = snapshot.RulesOf(permission.User, permission.VirtualHost);
+            return (
+                [SecurityRecords.Put(permission)],
+                snapshot.WithRules(permission.User, permission.VirtualHost, new PermissionRules(permission, rules.TopicPermissions)));
+        }).ConfigureAwait(false);
+        _logger.LogInformation("{Permission} is set", permission);
+    }
+
+    public ValueTask<bool> DeletePermissionAsync(string user, string virtualHost) => ChangeAsync(snapshot =>
+    {
+        PermissionRules rules = snapshot.RulesOf(user, virtualHost);
+        return rules.Permission is null
+            ? null
+            : ([SecurityRecords.Delete(SecurityRecords.PermissionKey(virtualHost, user))],
+                snapshot.WithRules(user, virtualHost, new PermissionRules(null, rules.TopicPermissions)));
+    });
+
+    /// <exception cref="ArgumentException">No such user, or not a regular expression; the message says which.</exception>
+    public async ValueTask PutTopicPermissionAsync(TopicPermission permission)
+    {
+        NamePattern.Check(PermissionRules.Expand(permission.Write, permission));
+        NamePattern.Check(PermissionRules.Expand(permission.Read, permission));
+        await ChangeAsync(snapshot =>
+        {
+            RequireUser(snapshot, permission.User);
+            PermissionRules rules = snapshot.RulesOf(permission.User, permission.VirtualHost);
+            return (
+                [SecurityRecords.Put(permission)],
+                snapshot.WithRules(
+                    permission.User,
+                    permission.VirtualHost,
+                    new PermissionRules(rules.Permission, rules.TopicPermissions.SetItem(permission.Exchange, permission))));
+        }).ConfigureAwait(false);
+        _logger.LogInformation("{Permission} is set", permission);
+    }
+
+    /// <param name="user">Whose.</param>
+    /// <param name="virtualHost">Where.</param>
+    /// <param name="exchange">Null: all of the user in the virtual host.</param>
+    public ValueTask<bool> DeleteTopicPermissionsAsync(string user, string virtualHost, string? exchange) => ChangeAsync(snapshot =>
+    {
+        PermissionRules rules = snapshot.RulesOf(user, virtualHost);
+        TopicPermission[] gone = [.. rules.TopicPermissions.Values.Where(topic => exchange is null || topic.Exchange == exchange)];
+        return gone.Length == 0
+            ? null
+            : ([.. gone.Select(topic => SecurityRecords.Delete(SecurityRecords.TopicKey(topic)))],
+                snapshot.WithRules(user, virtualHost, new PermissionRules(rules.Permission, rules.TopicPermissions.RemoveRange(gone.Select(topic => topic.Exchange)))));
+    });
+
+    public VirtualHostLimits LimitsOf(string virtualHost) => Snapshot.Limits.GetValueOrDefault(virtualHost);
+
+    /// <summary>Sets the limits; those without any are forgotten.</summary>
+    public async ValueTask PutVirtualHostLimitsAsync(string virtualHost, VirtualHostLimits limits) => await ChangeAsync(snapshot => limits == default
+        ? ([SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost))], snapshot with { Limits = snapshot.Limits.Remove(virtualHost) })
+        : ([SecurityRecords.Put(virtualHost, limits)], snapshot with { Limits = snapshot.Limits.SetItem(virtualHost, limits) })).ConfigureAwait(false);
+
+    /// <summary>Forgets permissions and limits of a virtual host that is gone.</summary>
+    public async ValueTask DeleteVirtualHostAsync(string virtualHost) => await ChangeAsync(snapshot =>
+    {
+        (List<SecurityChange> changes, SecuritySnapshot next) = WithoutRules(snapshot, pair => pair.VirtualHost == virtualHost);
+        changes.Add(SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost)));
+        return (changes, next with { Limits = next.Limits.Remove(virtualHost) });
+    }).ConfigureAwait(false);
+
+    /// <summary>What the user may do in the virtual host, as a handle for a connection to ask for each operation. Null when it may not enter (no permission is set for it there).</summary>
+    public VirtualHostAccess? Enter(string user, string virtualHost) =>
+        FindPermission(user, virtualHost) is null ? null : new VirtualHostAccess(this, user, virtualHost);
+
+    private static void RequireUser(SecuritySnapshot snapshot, string user)
+    {
+        if (!snapshot.Users.ContainsKey(user))
+        {
+            throw new ArgumentException($"There is no user '{user}': create it first.", nameof(user));
+        }
+    }
+
+    private static (List<SecurityChange> Changes, SecuritySnapshot Next) WithoutRules(SecuritySnapshot snapshot, Func<(string User, string VirtualHost), bool> isGone)
+    {
+        var changes = new List<SecurityChange>();
+        ImmutableDictionary<(string User, string VirtualHost), PermissionRules>.Builder rest = snapshot.Permissions.ToBuilder();
+        foreach (((string User, string VirtualHost) pair, PermissionRules rules) in snapshot.Permissions.Where(entry => isGone(entry.Key)))
+        {
+            rest.Remove(pair);
+            changes.Add(SecurityRecords.Delete(SecurityRecords.PermissionKey(pair.VirtualHost, pair.User)));
+            changes.AddRange(rules.TopicPermissions.Values.Select(topic => SecurityRecords.Delete(SecurityRecords.TopicKey(topic))));
+        }
+
+        return (changes, snapshot with { Permissions = rest.ToImmutable() });
+    }
+
+    /// <summary>One change at a time: kept by the store, then visible. False when <paramref name="change"/> found nothing to do.</summary>
+    private async ValueTask<bool> ChangeAsync(Func<SecuritySnapshot, (IReadOnlyList<SecurityChange> Changes, SecuritySnapshot Next)?> change)
+    {
+        await _changing.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (change(Snapshot) is not { } result)
+            {
+                return false;
+            }
+
+            await _store.CommitAsync(result.Changes).ConfigureAwait(false);
+            Volatile.Write(ref _snapshot, result.Next);
+            return true;
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Security;
+
+/// <summary>Settings of an <see cref="Authenticator"/>.</summary>
+public sealed record AuthenticatorOptions
+{
+    /// <summary>Users refused from other machines; RabbitMQ's loopback_users.</summary>
+    public IReadOnlyList<string> LoopbackUsers { get; init; } = ["guest"];
+
+    /// <summary>What of a client certificate is the user's name for EXTERNAL.</summary>
+    public CertificateLogin CertificateLogin { get; init; } = CertificateLogin.DistinguishedName;
+}
+
+/// <summary>Where an attempt to log in comes from.</summary>
+/// <param name="Remote">The peer's address.</param>
+/// <param name="Certificate">The validated client certificate; null if none.</param>
+public readonly record struct LoginOrigin(IPEndPoint Remote, X509Certificate2? Certificate);
+
+/// <summary>Why a login was refused.</summary>
+public enum LoginRefusal
+{
+    None,
+
+    /// <summary>No such user, or a wrong password: deliberately one case.</summary>
+    BadCredentials,
+
+    /// <summary>The user may log in from this machine only.</summary>
+    LoopbackOnly,
+
+    /// <summary>EXTERNAL without a (valid) client certificate, or one that names no user.</summary>
+    NoCertificate,
+
+    /// <summary>The mechanism's response cannot be parsed.</summary>
+    Malformed,
+}
+
+/// <param name="User">Null when refused.</param>
+/// <param name="Refusal">None when the login succeeded.</param>
+/// <param name="UserName">Who tried, as far as known; for the log and the protocol's error.</param>
+public readonly record struct LoginResult(User? User, LoginRefusal Refusal, string UserName)
+{
+    public bool Succeeded => User is not null;
+}
+
+/// <summary>Checks who a client is. Logs every refusal with name, address and reason. Thread-safe.</summary>
+public sealed class Authenticator
+{
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly AccessControl _accessControl;
+    private readonly AuthenticatorOptions _options;
+    private readonly ILogger _logger;
+    private readonly PasswordVerifier _verifier = new();
+
+    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger)
+    {
+        _accessControl = accessControl;
+        _options = options;
+        _logger = logger;
+    }
+
+    /// <summary>Mechanisms to offer, best first, separated by spaces: EXTERNAL only to a peer that can use it.</summary>
+    public static string Mechanisms(bool hasClientCertificate) => hasClientCertificate ? "EXTERNAL PLAIN AMQPLAIN" : "PLAIN AMQPLAIN";
+
+    /// <summary>SASL PLAIN (RFC 4616): [authzid] NUL authcid NUL password. An authzid other than the authcid is refused: nobody acts for somebody else.</summary>
+    public ValueTask<LoginResult> LoginPlainAsync(ReadOnlyMemory<byte> response, LoginOrigin origin)
+    {
+        ReadOnlySpan<byte> span = response.Span;
+        int first = span.IndexOf((byte)0);
+        int second = first < 0 ? -1 : span[(first + 1)..].IndexOf((byte)0);
+        if (second < 0)
+        {
+            return new ValueTask<LoginResult>(Refuse(LoginRefusal.Malformed, "", origin, "the PLAIN response lacks its separators"));
+        }
+
+        second += first + 1;
+        ReadOnlySpan<byte> authorization = span[..first];
+        ReadOnlySpan<byte> name = span[(first + 1)..second];
+        string userName;
+        try
+        {
+            userName = StrictUtf8.GetString(name);
+        }
+        catch (DecoderFallbackException)
+        {
+            return new ValueTask<LoginResult>(Refuse(LoginRefusal.Malformed, "", origin, "the user's name is not UTF-8"));
+        }
+
+        return authorization.IsEmpty || authorization.SequenceEqual(name)
+            ? LoginPasswordAsync(userName, response[(second + 1)..], origin)
+            : new ValueTask<LoginResult>(Refuse(LoginRefusal.BadCredentials, userName, origin, "it asks to act for another user"));
+    }
+
+    /// <summary>A name and password that the protocol has decoded (AMQPLAIN's LOGIN and PASSWORD, MQTT, HTTP basic). The password is borrowed until completion.</summary>
+    public async ValueTask<LoginResult> LoginPasswordAsync(string userName, ReadOnlyMemory<byte> utf8Password, LoginOrigin origin)
+    {
+        User? user = _accessControl.FindUser(userName);
+
+        // Also for a user that does not exist: the time taken must not tell.
+        bool matches = await _verifier.VerifyAsync(user?.Password, utf8Password).ConfigureAwait(false);
+        if (user is null)
+        {
+            return Refuse(LoginRefusal.BadCredentials, userName, origin, "there is no such user");
+        }
+
+        return matches
+            ? Admit(user, origin)
+            : Refuse(LoginRefusal.BadCredentials, userName, origin, user.Password is null ? "the user has no password" : "the password is wrong");
+    }
+
+    /// <summary>SASL EXTERNAL: the client certificate says who it is.</summary>
+    public LoginResult LoginExternal(LoginOrigin origin)
+    {
+        if (origin.Certificate is null)
+        {
+            return Refuse(LoginRefusal.NoCertificate, "", origin, "EXTERNAL needs a TLS client certificate, and there is none");
+        }
+
+        string? userName = CertificateNames.Read(origin.Certificate, _options.CertificateLogin);
+        if (userName is null)
+        {
+            return Refuse(LoginRefusal.NoCertificate, "", origin, $"the certificate '{origin.Certificate.Subject}' has no {_options.CertificateLogin}");
+        }
+
+        User? user = _accessControl.FindUser(userName);
+        return user is null
+            ? Refuse(LoginRefusal.BadCredentials, userName, origin, "there is no user of the certificate's name")
+            : Admit(user, origin);
+    }
+
+    private LoginResult Admit(User user, LoginOrigin origin) =>
+        _options.LoopbackUsers.Contains(user.Name) && !IPAddress.IsLoopback(origin.Remote.Address)
+            ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only")
+            : new LoginResult(user, LoginRefusal.None, user.Name);
+
+    private LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
+    {
+        _logger.LogWarning("Login of user '{User}' from {Remote} refused: {Reason}", userName, origin.Remote, reason);
+        return new LoginResult(null, refusal, userName);
+    }
+}

@@ -1,0 +1,433 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+
+namespace Sluice.Transport;
+
+/// <summary>
+/// The output of one connection. Any thread appends whole frames between <see cref="Enter"/> and <see cref="Exit"/>, then
+/// asks for a flush; at most one flusher at a time takes what has gathered and sends it block by block, so that a busy
+/// connection makes few and large sends. No allocation in the steady state; no block is held while nothing is pending.
+/// </summary>
+/// <remarks>
+/// The lock is held only to copy bytes into blocks, never across a send. <see cref="Flush"/> sends on the caller's thread, which must hold
+/// no lock; <see cref="ScheduleFlush"/> may be called anywhere.
+/// </remarks>
+public sealed class ConnectionWriter : IThreadPoolWorkItem
+{
+    /// <summary>Largest contiguous piece <see cref="Reserve"/> gives, in bytes.</summary>
+    public const int ReserveBytesMax = BlockPool.BlockBytes;
+
+    // A thread that came to flush its own frames hands the work over after this many sends, when others keep appending.
+    private const int InlineSendsMax = 8;
+
+    private readonly Lock _lock = new();
+    private readonly Stream _stream;
+    private readonly BlockPool _pool;
+    private readonly Action<string> _abort;
+
+    // Guarded by _lock.
+    private Block? _head;
+    private Block? _tail;
+    private long _pendingBytes;
+    private State _state;
+    private bool _flushing;
+    private bool _aboveHighWater;
+    private TaskCompletionSource? _room;
+    private TaskCompletionSource? _idle;
+
+    private Block? _sending;
+
+    // Owned by the flusher.
+    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _send;
+    private Action? _resume;
+
+    /// <param name="stream">Where bytes go. One WriteAsync at a time; never closed by the writer.</param>
+    /// <param name="pool">Where blocks come from.</param>
+    /// <param name="limits">High-water, low-water and hard limit.</param>
+    /// <param name="abort">Closes the connection at once so that a send in progress fails; told why. Called off the lock, any thread, possibly more than once.</param>
+    public ConnectionWriter(Stream stream, BlockPool pool, ConnectionWriterLimits limits, Action<string> abort)
+    {
+        _stream = stream;
+        _pool = pool;
+        _abort = abort;
+        Limits = limits;
+    }
+
+    private enum State : byte
+    {
+        Open,
+        Closing,
+        Closed,
+    }
+
+    public ConnectionWriterLimits Limits { get; }
+
+    /// <summary>Bytes appended and not yet taken by the socket.</summary>
+    public long PendingBytes => Volatile.Read(ref _pendingBytes);
+
+    /// <summary>
+    /// True from the moment pending bytes reach the high-water mark until they have fallen to the low-water mark. To pause without missing the
+    /// wake-up: note that you are paused, then look here again; if it is false by then, go on.
+    /// </summary>
+    public bool IsBackedUp => Volatile.Read(ref _aboveHighWater);
+
+    /// <summary>Set once by the owner before use: called off the lock, on the flushing thread, when a backed-up output has drained. Must be short.</summary>
+    public Action? Drained { get; set; }
+
+    /// <summary>
+    /// Takes the lock for one or more whole frames; follow with <see cref="Exit"/>. Not reentrant in spirit: append, then leave.
+    /// Returns false, without the lock, when the connection is closing: drop the frame.
+    /// </summary>
+    public bool Enter()
+    {
+        _lock.Enter();
+        if (_state == State.Open)
+        {
+            return true;
+        }
+
+        _lock.Exit();
+        return false;
+    }
+
+    /// <summary>Contiguous room for <paramref name="size"/> bytes (1 to <see cref="ReserveBytesMax"/>), unwritten until <see cref="Commit"/>. Between Enter and Exit only.</summary>
+    public Span<byte> Reserve(int size)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "Reserve outside of Enter and Exit");
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size - 1, (uint)ReserveBytesMax - 1, nameof(size));
+        Block? tail = _tail;
+        if (tail is null || BlockPool.BlockBytes - tail.Length < size)
+        {
+            tail = AddBlock();
+        }
+
+        return tail.SpanFrom(tail.Length, size);
+    }
+
+    /// <summary>Makes the first <paramref name="size"/> bytes of the last reservation part of the output.</summary>
+    public void Commit(int size)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "Commit outside of Enter and Exit");
+        Block tail = _tail!;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size, (uint)(BlockPool.BlockBytes - tail.Length), nameof(size));
+        tail.Length += size;
+        _pendingBytes += size;
+    }
+
+    /// <summary>Copies bytes of any length to the output. Between Enter and Exit only.</summary>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "Append outside of Enter and Exit");
+        _pendingBytes += bytes.Length;
+        while (!bytes.IsEmpty)
+        {
+            Block? tail = _tail;
+            if (tail is null || tail.Length == BlockPool.BlockBytes)
+            {
+                tail = AddBlock();
+            }
+
+            int count = Math.Min(bytes.Length, BlockPool.BlockBytes - tail.Length);
+            bytes[..count].CopyTo(tail.SpanFrom(tail.Length, count));
+            tail.Length += count;
+            bytes = bytes[count..];
+        }
+    }
+
+    /// <summary>Copies a sequence to the output. Between Enter and Exit only.</summary>
+    public void Append(in ReadOnlySequence<byte> bytes)
+    {
+        foreach (ReadOnlyMemory<byte> segment in bytes)
+        {
+            Append(segment.Span);
+        }
+    }
+
+    /// <summary>Ends what <see cref="Enter"/> began. Does not send: follow with <see cref="Flush"/> or <see cref="ScheduleFlush"/>, once per turn.</summary>
+    public void Exit()
+    {
+        bool tooMuch = false;
+        if (_pendingBytes >= Limits.HighWaterBytes)
+        {
+            _aboveHighWater = true;
+            tooMuch = _pendingBytes > Limits.HardLimitBytes;
+        }
+
+        _lock.Exit();
+        if (tooMuch)
+        {
+            Abort($"the peer does not read: {PendingBytes} bytes wait for it, {Limits.HardLimitBytes} are allowed");
+        }
+    }
+
+    /// <summary>Sends what is pending on this thread until the socket is full; the rest follows by itself. The caller must hold no lock. Does nothing if a flusher is at work.</summary>
+    public void Flush()
+    {
+        if (TryBeginFlush())
+        {
+            RunFlusher();
+        }
+    }
+
+    /// <summary>Like <see cref="Flush"/>, on the thread pool: what is appended until it runs goes with it.</summary>
+    public void ScheduleFlush()
+    {
+        if (TryBeginFlush())
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+        }
+    }
+
+    /// <summary>Completes when the output is not backed up (at once, as a rule) or the connection is closing. Allocates only when it must wait.</summary>
+    public ValueTask WaitForRoomAsync(CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            if (!_aboveHighWater || _state != State.Open)
+            {
+                return default;
+            }
+
+            _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return new ValueTask(_room.Task.WaitAsync(cancellation));
+        }
+    }
+
+    /// <summary>Takes no more frames, sends what is pending, and completes when the last block is back in the pool. After <paramref name="timeout"/> the rest is dropped and the connection aborted.</summary>
+    public async Task CloseAsync(TimeSpan timeout, TimeProvider clock)
+    {
+        Task idle = BeginClose();
+        Flush();
+        try
+        {
+            await idle.WaitAsync(timeout, clock).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            Abort($"the peer did not take the last {PendingBytes} bytes within {timeout.TotalSeconds:0.###} s");
+            await idle.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Drops everything pending and aborts the connection.</summary>
+    public void Abort(string reason)
+    {
+        Block? dropped;
+        TaskCompletionSource? room;
+        TaskCompletionSource? idle;
+        lock (_lock)
+        {
+            dropped = DropAll();
+            _state = State.Closed;
+            room = _room;
+            _room = null;
+            idle = _flushing ? null : _idle;
+        }
+
+        ReturnChain(dropped);
+        _abort(reason);
+        room?.TrySetResult();
+        idle?.TrySetResult();
+    }
+
+    void IThreadPoolWorkItem.Execute() => RunFlusher();
+
+    private Task BeginClose()
+    {
+        TaskCompletionSource? room;
+        TaskCompletionSource idle;
+        bool isIdle;
+        lock (_lock)
+        {
+            if (_state == State.Open)
+            {
+                _state = State.Closing;
+            }
+
+            room = _room;
+            _room = null;
+            idle = _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            isIdle = !_flushing && _head is null;
+        }
+
+        room?.TrySetResult();
+        if (isIdle)
+        {
+            idle.TrySetResult();
+        }
+
+        return idle.Task;
+    }
+
+    private Block AddBlock()
+    {
+        Block block = _pool.RentBlock();
+        if (_tail is null)
+        {
+            _head = block;
+        }
+        else
+        {
+            _tail.Next = block;
+        }
+
+        _tail = block;
+        return block;
+    }
+
+    private bool TryBeginFlush()
+    {
+        lock (_lock)
+        {
+            if (_flushing || _head is null)
+            {
+                return false;
+            }
+
+            _flushing = true;
+            return true;
+        }
+    }
+
+    private void RunFlusher()
+    {
+        for (int sends = 0; TakeBlock(); sends++)
+        {
+            if (sends == InlineSendsMax)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                return;
+            }
+
+            try
+            {
+#pragma warning disable CA2012 // Consumed once: GetResult in EndSend, now or when Resume is called.
+                _send = _stream.WriteAsync(_sending!.Memory[.._sending.Length]).ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
+            }
+            catch (Exception error) when (IsConnectionError(error))
+            {
+                EndBlock(error);
+                continue;
+            }
+
+            if (!_send.IsCompleted)
+            {
+                _send.UnsafeOnCompleted(_resume ??= Resume);
+                return;
+            }
+
+            EndSend();
+        }
+    }
+
+    private void Resume()
+    {
+        EndSend();
+        RunFlusher();
+    }
+
+    private void EndSend()
+    {
+        Exception? failure = null;
+        try
+        {
+            _send.GetResult();
+        }
+        catch (Exception error) when (IsConnectionError(error))
+        {
+            failure = error;
+        }
+
+        EndBlock(failure);
+    }
+
+    /// <summary>Gives the block sent back to the pool, and tells those who wait for room.</summary>
+    private void EndBlock(Exception? failure)
+    {
+        Block block = _sending!;
+        bool drained = false;
+        TaskCompletionSource? room = null;
+        lock (_lock)
+        {
+            _sending = null;
+            _pendingBytes -= block.Length;
+            if (_aboveHighWater && _pendingBytes <= Limits.LowWaterBytes)
+            {
+                _aboveHighWater = false;
+                drained = true;
+                room = _room;
+                _room = null;
+            }
+        }
+
+        block.Dispose();
+        if (failure is not null)
+        {
+            Abort($"sending failed: {failure.Message}");
+            return;
+        }
+
+        if (drained)
+        {
+            room?.TrySetResult();
+            Drained?.Invoke();
+        }
+    }
+
+    /// <summary>Makes the oldest block the one to send. When there is none the flusher ends here.</summary>
+    private bool TakeBlock()
+    {
+        TaskCompletionSource? idle;
+        lock (_lock)
+        {
+            if (_sending is not null)
+            {
+                return true;
+            }
+
+            Block? block = _head;
+            if (block is not null)
+            {
+                _head = block.Next;
+                if (_head is null)
+                {
+                    _tail = null;
+                }
+
+                block.Next = null;
+                _sending = block;
+                return true;
+            }
+
+            _flushing = false;
+            idle = _idle;
+        }
+
+        idle?.TrySetResult();
+        return false;
+    }
+
+    private Block? DropAll()
+    {
+        Block? chain = _head;
+        _head = null;
+        _tail = null;
+        _pendingBytes = _sending?.Length ?? 0;
+        return chain;
+    }
+
+    private static void ReturnChain(Block? chain)
+    {
+        while (chain is not null)
+        {
+            Block? next = chain.Next;
+            chain.Dispose();
+            chain = next;
+        }
+    }
+
+    private static bool IsConnectionError(Exception error) =>
+        error is IOException or ObjectDisposedException or System.Net.Sockets.SocketException or OperationCanceledException or InvalidOperationException;
+}
