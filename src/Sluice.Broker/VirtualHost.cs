@@ -15,9 +15,10 @@ namespace Sluice.Broker;
 /// Names and routing of one virtual host: exchanges, queues, bindings, policies. Declarations complete when they are kept
 /// (durable ones survive a restart). Thread-safe. <c>owner</c> is the connection (any object with identity) that exclusive queues belong to.
 /// </summary>
-public sealed class VirtualHost
+public sealed class VirtualHost : IRoutingTable
 {
     private const string ReservedPrefix = "amq.";
+    private const int SharedSettingsMax = 10_000;
     private readonly Lock _control = new();
     private readonly ConcurrentDictionary<string, StoredQueue> _queues = new(Utf8NameComparer.Instance);
     private readonly ConcurrentDictionary<string, Exchange> _exchanges = new(Utf8NameComparer.Instance);
@@ -26,6 +27,7 @@ public sealed class VirtualHost
     private readonly Dictionary<IDestination, HashSet<Exchange>> _sources = [];
     private readonly Dictionary<object, List<StoredQueue>> _owned = new(ReferenceEqualityComparer.Instance);
     private readonly PolicySet _policies = new();
+    private readonly HashSet<QueueSettings> _sharedSettings = [];
     private long _routingVersion;
 
     internal VirtualHost(MessageBroker broker, string name)
@@ -37,7 +39,7 @@ public sealed class VirtualHost
         _exchangesByBytes = _exchanges.GetAlternateLookup<ReadOnlySpan<byte>>();
         foreach (ExchangeDefinition predeclared in ExchangeTypes.Predeclared)
         {
-            _exchanges[predeclared.Name] = Exchange.Create(predeclared);
+            _exchanges[predeclared.Name] = ExchangeTypes.Create(predeclared);
         }
     }
 
@@ -91,7 +93,7 @@ public sealed class VirtualHost
                 return new BrokerResult(settings.Status, settings.Detail);
             }
 
-            queue = CreateQueue(definition, _policies.Apply(definition, settings.Value!), definition.Exclusive ? owner : null, existingLogs: null);
+            queue = CreateQueue(definition, SettingsFor(definition, settings.Value!), definition.Exclusive ? owner : null, existingLogs: null);
             _queues[definition.Name] = queue;
             RoutingChanged();
         }
@@ -154,7 +156,7 @@ public sealed class VirtualHost
                 return new BrokerResult(BrokerStatus.Forbidden, $"exchange name '{definition.Name}' contains reserved prefix 'amq.*'");
             }
 
-            BrokerResult valid = ExchangeTypes.Validate(definition, Name);
+            BrokerResult valid = ExchangeTypes.Check(definition, Name);
             if (!valid.IsOk)
             {
                 return valid;
@@ -215,7 +217,7 @@ public sealed class VirtualHost
 
             (Exchange from, IDestination to) = ends.Value;
             var binding = new Binding(to, routingKey, arguments);
-            BrokerResult valid = from.Router.Validate(binding);
+            BrokerResult valid = ExchangeTypes.CheckBinding(from.Definition, routingKey, arguments);
             if (!valid.IsOk)
             {
                 return valid;
@@ -257,11 +259,6 @@ public sealed class VirtualHost
             if (!from.Router.Remove(new Binding(to, routingKey, arguments)))
             {
                 return BrokerResult.Ok;
-            }
-
-            if (!from.Router.HasDestination(to))
-            {
-                ForgetSource(to, from);
             }
 
             operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
@@ -339,6 +336,10 @@ public sealed class VirtualHost
         }
     }
 
+    Exchange? IRoutingTable.FindExchange(string name) => _exchanges.GetValueOrDefault(name);
+
+    IDestination? IRoutingTable.FindQueue(ReadOnlySpan<byte> name) => FindStoredQueue(name);
+
     internal Exchange? FindExchange(ReadOnlySpan<byte> name) => _exchangesByBytes.TryGetValue(name, out Exchange? exchange) ? exchange : null;
 
     internal StoredQueue? FindStoredQueue(ReadOnlySpan<byte> name) => _queuesByBytes.TryGetValue(name, out StoredQueue? queue) ? queue : null;
@@ -381,7 +382,7 @@ public sealed class VirtualHost
         {
             (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
             QueueSettings settings = QueueArguments.Parse(definition, Name).Value ?? new QueueSettings();
-            _queues[definition.Name] = CreateQueue(definition, _policies.Apply(definition, settings), owner: null, logs);
+            _queues[definition.Name] = CreateQueue(definition, SettingsFor(definition, settings), owner: null, logs);
             wanted.UnionWith(logs);
         }
 
@@ -423,6 +424,23 @@ public sealed class VirtualHost
         }
 
         return queue;
+    }
+
+    /// <summary>Settings in force for a queue. Equal ones are one object: a hundred thousand queues mostly have the same.</summary>
+    private QueueSettings SettingsFor(QueueDefinition definition, QueueSettings declared)
+    {
+        QueueSettings settings = _policies.Apply(definition, declared);
+        if (_sharedSettings.TryGetValue(settings, out QueueSettings? shared))
+        {
+            return shared;
+        }
+
+        if (_sharedSettings.Count < SharedSettingsMax)
+        {
+            _sharedSettings.Add(settings);
+        }
+
+        return settings;
     }
 
     private BrokerResult<MessageQueue> CheckExisting(StoredQueue existing, QueueDefinition wanted, object? owner)
@@ -482,8 +500,8 @@ public sealed class VirtualHost
 
     private void AddExchange(ExchangeDefinition definition)
     {
-        Exchange exchange = Exchange.Create(definition);
-        exchange.AlternateExchange = _policies.AlternateExchange(definition);
+        Exchange exchange = ExchangeTypes.Create(definition);
+        exchange.ApplyPolicy(_policies.Find(definition));
         _exchanges[definition.Name] = exchange;
         RoutingChanged();
     }
@@ -601,7 +619,7 @@ public sealed class VirtualHost
     {
         foreach (StoredQueue queue in _queues.Values)
         {
-            QueueSettings settings = _policies.Apply(queue.Definition, QueueArguments.Parse(queue.Definition, Name).Value!);
+            QueueSettings settings = SettingsFor(queue.Definition, QueueArguments.Parse(queue.Definition, Name).Value!);
             if (settings != queue.Settings)
             {
                 queue.ApplySettings(settings);
@@ -610,7 +628,7 @@ public sealed class VirtualHost
 
         foreach (Exchange exchange in _exchanges.Values)
         {
-            exchange.AlternateExchange = _policies.AlternateExchange(exchange.Definition);
+            exchange.ApplyPolicy(_policies.Find(exchange.Definition));
         }
 
         RoutingChanged();

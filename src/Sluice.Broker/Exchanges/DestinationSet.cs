@@ -29,6 +29,9 @@ public sealed class DestinationSet
     /// <summary>How many times <see cref="Add"/> was called since <see cref="Clear"/>, repeats included: tells whether an exchange matched anything.</summary>
     internal int AddCount { get; private set; }
 
+    /// <summary>False once routing looked at more of the message than its exchange and routing key: the answer then holds for this message only.</summary>
+    internal bool DependsOnKeyOnly { get; set; } = true;
+
     /// <summary>How many of the items are exchanges.</summary>
     internal int ExchangeCount { get; private set; }
 
@@ -89,6 +92,7 @@ public sealed class DestinationSet
         _generation++;
         AddCount = 0;
         ExchangeCount = 0;
+        DependsOnKeyOnly = true;
     }
 
     /// <summary>Drops exchanges that only led on to other destinations. Nothing may be added after this until <see cref="Clear"/>.</summary>

@@ -51,6 +51,11 @@ public static class Routing
     private static void Visit(IRoutingTable table, Exchange exchange, in RoutingInput input, DestinationSet result)
     {
         int before = result.AddCount;
+        if (exchange.IsDelayed || exchange.Router is HeadersRouter or ConsistentHashRouter)
+        {
+            result.DependsOnKeyOnly = false;
+        }
+
         RouteOnce(table, exchange, input, result);
         if (input.ExtraRoutingKeys is { } keys && (exchange.IsDefault || exchange.Router.RoutesByKey))
         {

@@ -272,15 +272,14 @@ public sealed class PublishTurn : IDisposable
                 return PublishOutcome.Internal;
             }
 
-            if (exchange.IsDelayed && message.DelayMs > 0)
-            {
-                return Delay(exchange, message);
-            }
-
             _destinations.Clear();
-            Collect(exchange, message);
-            cacheable &= !_destinations.DependsOnHeaders;
-            TakeFound();
+            Routing.Collect(_host, exchange, InputFor(message), _destinations);
+            cacheable &= _destinations.DependsOnKeyOnly;
+            PublishOutcome delayed = TakeFound(message);
+            if (delayed != PublishOutcome.Routed)
+            {
+                return delayed;
+            }
         }
 
         queues = _found.AsSpan(0, _foundCount);
@@ -307,28 +306,37 @@ public sealed class PublishTurn : IDisposable
         }
     }
 
-    private void Collect(Exchange exchange, in MessageToPublish message)
+    private RoutingInput InputFor(in MessageToPublish message) => new()
     {
-        Routing.Collect(exchange, new RoutingInput { RoutingKey = message.RoutingKey, Headers = message.Headers }, _destinations);
-        if (message.ExtraRoutingKeys is { } extra)
-        {
-            foreach (byte[] key in extra)
-            {
-                Routing.Collect(exchange, new RoutingInput { RoutingKey = key, Headers = message.Headers }, _destinations);
-            }
-        }
-    }
+        RoutingKey = message.RoutingKey,
+        ExtraRoutingKeys = message.ExtraRoutingKeys,
+        Headers = message.Headers,
+        Properties = message.Properties,
+        PropertiesReader = _host.Broker.FindFormat(message.Format),
+        IsDelayed = message.DelayMs > 0,
+    };
 
-    private void TakeFound()
+    /// <summary>Takes over the queues found; hands the message to delayed exchanges on the way.</summary>
+    private PublishOutcome TakeFound(in MessageToPublish message)
     {
         _foundCount = 0;
-        for (int i = 0; i < _destinations.Count; i++)
+        foreach (IDestination destination in _destinations.Items)
         {
-            if (_destinations[i] is StoredQueue queue && (CycleGuard is null || !CycleGuard.WouldCycle(queue.Name)))
+            if (destination is Exchange { IsDelayed: true } exchange)
             {
-                AddFound(queue);
+                PublishOutcome outcome = Delay(exchange, message);
+                if (outcome != PublishOutcome.Routed)
+                {
+                    return outcome;
+                }
+            }
+            else
+            {
+                AddFound(destination as StoredQueue);
             }
         }
+
+        return PublishOutcome.Routed;
     }
 
     private void AddFound(StoredQueue? queue)
