@@ -1,3 +1,7 @@
+using System.Buffers.Binary;
+using Sluice.Storage.Cursors;
+using Sluice.Storage.Journaling;
+
 namespace Sluice.Storage;
 
 /// <summary>
@@ -7,29 +11,232 @@ namespace Sluice.Storage;
 /// </summary>
 public sealed class Cursor
 {
+    private readonly Log _log;
+    private SettledMap? _above;
+    private Dictionary<long, int>? _deliveryCounts;
+    private long _floor;
+    private long _journalEntry;
+
+    internal Cursor(Log log, long floor)
+    {
+        _log = log;
+        _floor = floor;
+    }
+
     /// <summary>Lowest unsettled offset; equals the log's NextOffset when all is settled.</summary>
-    public long Floor => throw new NotImplementedException();
+    public long Floor => Volatile.Read(ref _floor);
 
     /// <summary>Records between Floor and the log's end that are not settled (holes count as settled).</summary>
-    public long UnsettledCount => throw new NotImplementedException();
+    public long UnsettledCount => Math.Max(0, _log.NextOffset - _floor - (_above?.Count ?? 0));
 
-    public bool IsSettled(long offset) => throw new NotImplementedException();
+    public bool IsSettled(long offset) => offset < _floor || (_above is { } above && above.Contains(offset));
 
     /// <summary>Settles one record; false if it was settled already.</summary>
-    public bool Settle(long offset, JournalGroup? group = null) => throw new NotImplementedException();
+    public bool Settle(long offset, JournalGroup? group = null) => SettleRange(offset, offset + 1, group) != 0;
 
-    /// <summary>Settles many, in any order; returns how many were not settled before. One journal entry.</summary>
-    public int Settle(ReadOnlySpan<long> offsets, JournalGroup? group = null) => throw new NotImplementedException();
+    /// <summary>Settles many, in any order; returns how many were not settled before. One journal entry for each run of neighbours.</summary>
+    public int Settle(ReadOnlySpan<long> offsets, JournalGroup? group = null)
+    {
+        int settled = 0;
+        lock (_log.Sync)
+        {
+            for (int i = 0; i < offsets.Length;)
+            {
+                long from = offsets[i++];
+                long to = from + 1;
+                while (i < offsets.Length && offsets[i] == to)
+                {
+                    to++;
+                    i++;
+                }
+                settled += (int)SettleLocked(from, to, group);
+            }
+            _log.ReleaseSettled();
+        }
+        return settled;
+    }
 
     /// <summary>Settles all of [from, to); returns how many were not settled before.</summary>
-    public long SettleRange(long from, long to, JournalGroup? group = null) => throw new NotImplementedException();
+    public long SettleRange(long from, long to, JournalGroup? group = null)
+    {
+        lock (_log.Sync)
+        {
+            long settled = SettleLocked(from, to, group);
+            _log.ReleaseSettled();
+            return settled;
+        }
+    }
 
     /// <summary>First unsettled offset at or after <paramref name="offset"/>; the log's NextOffset if none.</summary>
-    public long NextUnsettled(long offset) => throw new NotImplementedException();
+    public long NextUnsettled(long offset)
+    {
+        long next = Math.Max(offset, _floor);
+        if (_above is { } above)
+        {
+            next = above.NextMissing(next);
+        }
+        return Math.Min(next, _log.NextOffset);
+    }
 
     /// <summary>How often the record was delivered and came back, 0 if never recorded.</summary>
-    public int DeliveryCount(long offset) => throw new NotImplementedException();
+    public int DeliveryCount(long offset) => _deliveryCounts is { } counts && counts.TryGetValue(offset, out int count) ? count : 0;
 
     /// <summary>Remembers a delivery count; kept over restarts, forgotten when the record is settled.</summary>
-    public void SetDeliveryCount(long offset, int count) => throw new NotImplementedException();
+    public void SetDeliveryCount(long offset, int count)
+    {
+        lock (_log.Sync)
+        {
+            if (IsSettled(offset))
+            {
+                return;
+            }
+            (_deliveryCounts ??= [])[offset] = count;
+            if (_log.IsJournaled(offset))
+            {
+                Span<byte> payload = stackalloc byte[12];
+                BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
+                BinaryPrimitives.WriteInt32LittleEndian(payload[8..], count);
+                _log.Store.Journal.Add(JournalEntryType.DeliveryCounts, Durability.Memory, _log.Id.Value, payload);
+            }
+        }
+    }
+
+    /// <summary>Settled offsets above the floor and below <paramref name="to"/>, counted by blocks. Under the log's lock.</summary>
+    internal long UnsettledIn(long from, long to)
+    {
+        long unsettled = 0;
+        long at = Math.Max(from, _floor);
+        while (at < to)
+        {
+            at = _above?.NextMissing(at) ?? at;
+            if (at >= to)
+            {
+                break;
+            }
+            long next = Math.Min(to, _above?.NextPresent(at) ?? to);
+            unsettled += next - at;
+            at = next;
+        }
+        return unsettled;
+    }
+
+    /// <summary>Applies a settlement without journaling it: replay, gaps and lost ranges. Under the log's lock.</summary>
+    internal long Apply(long from, long to)
+    {
+        from = Math.Max(from, _floor);
+        if (from >= to)
+        {
+            return 0;
+        }
+        long settled;
+        if (from == _floor)
+        {
+            long already = 0;
+            if (_above is { Count: > 0 } above)
+            {
+                long oldFloor = _floor;
+                long floor = above.NextMissing(to);
+                already = above.Trim(floor, oldFloor);
+                settled = floor - oldFloor - already;
+                Volatile.Write(ref _floor, floor);
+            }
+            else
+            {
+                settled = to - from;
+                Volatile.Write(ref _floor, to);
+            }
+        }
+        else
+        {
+            settled = (_above ??= new SettledMap(_log.Store.BitBlocks)).AddRange(from, to, _floor);
+        }
+        if (_deliveryCounts is { Count: > 0 } counts)
+        {
+            ForgetCounts(counts, from, to);
+        }
+        return settled;
+    }
+
+    internal void ApplyDeliveryCount(long offset, int count)
+    {
+        if (!IsSettled(offset))
+        {
+            (_deliveryCounts ??= [])[offset] = count;
+        }
+    }
+
+    /// <summary>Settled ranges above the floor, in order. Under the log's lock.</summary>
+    internal IEnumerable<(long From, long To)> RangesAbove()
+    {
+        if (_above is not { Count: > 0 } above)
+        {
+            yield break;
+        }
+        for (long at = above.NextPresent(_floor); at != long.MaxValue; at = above.NextPresent(at))
+        {
+            long end = above.NextMissing(at);
+            yield return (at, end);
+            at = end;
+        }
+    }
+
+    /// <summary>One past the highest settled offset.</summary>
+    internal long SettledEnd
+    {
+        get
+        {
+            long end = _floor;
+            foreach ((_, long to) in RangesAbove())
+            {
+                end = to;
+            }
+            return end;
+        }
+    }
+
+    internal IReadOnlyDictionary<long, int>? DeliveryCounts => _deliveryCounts;
+
+    internal void Release() => _above?.Clear();
+
+    private long SettleLocked(long from, long to, JournalGroup? group)
+    {
+        from = Math.Max(from, _floor);
+        to = Math.Min(to, _log.NextOffset);
+        if (from >= to)
+        {
+            return 0;
+        }
+        long settled = Apply(from, to);
+        if (settled != 0 && _log.IsJournaled(from))
+        {
+            if (group is null)
+            {
+                _log.Store.Journal.AddSettled(_log.Id.Value, from, to, ref _journalEntry);
+            }
+            else
+            {
+                group.AddSettled(_log, from, to);
+            }
+        }
+        return settled;
+    }
+
+    private static void ForgetCounts(Dictionary<long, int> counts, long from, long to)
+    {
+        if (to - from <= counts.Count)
+        {
+            for (long offset = from; offset < to; offset++)
+            {
+                counts.Remove(offset);
+            }
+            return;
+        }
+        foreach (long offset in counts.Keys)
+        {
+            if (offset >= from && offset < to)
+            {
+                counts.Remove(offset);
+            }
+        }
+    }
 }

@@ -1,3 +1,7 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Sluice.Storage.Journaling;
+
 namespace Sluice.Storage;
 
 /// <summary>
@@ -6,9 +10,96 @@ namespace Sluice.Storage;
 /// </summary>
 public sealed class JournalGroup : IDisposable
 {
+    private const int KeptBytesMax = 256 << 10;
+
+    private readonly LogStore _store;
+    private readonly List<Log> _logs = [];
+    private byte[] _operations = ArrayPool<byte>.Shared.Rent(1024);
+    private int _size;
+    private Durability _promise;
+
+    internal JournalGroup(LogStore store) => _store = store;
+
     /// <summary>Hands the group to the journal as one entry.</summary>
-    public JournalPosition Commit() => throw new NotImplementedException();
+    public JournalPosition Commit()
+    {
+        JournalPosition position = JournalPosition.None;
+        if (_size > 0)
+        {
+            // A group of settlements alone is not lazy: it is a decision somebody waits for.
+            Durability promise = _promise == Durability.Memory ? Durability.OperatingSystem : _promise;
+            position = _store.Context.Journal.Add(JournalEntryType.Group, promise, 0, _operations.AsSpan(0, _size));
+        }
+        Release();
+        return position;
+    }
 
     /// <summary>Releases buffers. A group that has operations and was not committed is a bug and throws.</summary>
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        bool forgotten = _size > 0;
+        Release();
+        if (_operations.Length > KeptBytesMax)
+        {
+            ArrayPool<byte>.Shared.Return(_operations);
+            _operations = ArrayPool<byte>.Shared.Rent(1024);
+        }
+        _store.Return(this);
+        if (forgotten)
+        {
+            throw new InvalidOperationException("A journal group with operations was disposed without Commit: memory and journal now differ.");
+        }
+    }
+
+    internal void AddAppend(Log log, ReadOnlySpan<byte> batch, Durability promise)
+    {
+        Add(JournalEntryType.Append, log, batch);
+        _promise = promise > _promise ? promise : _promise;
+    }
+
+    internal void AddSettled(Log log, long from, long to)
+    {
+        Span<byte> payload = stackalloc byte[16];
+        BinaryPrimitives.WriteInt64LittleEndian(payload, from);
+        BinaryPrimitives.WriteInt64LittleEndian(payload[8..], to);
+        Add(JournalEntryType.Settle, log, payload);
+    }
+
+    private void Add(JournalEntryType type, Log log, ReadOnlySpan<byte> payload)
+    {
+        int total = JournalFormat.OperationHeaderBytes + JournalFormat.Padded(payload.Length);
+        if (_operations.Length - _size < total)
+        {
+            byte[] larger = ArrayPool<byte>.Shared.Rent(checked(Math.Max(_operations.Length * 2, _size + total)));
+            _operations.AsSpan(0, _size).CopyTo(larger);
+            ArrayPool<byte>.Shared.Return(_operations);
+            _operations = larger;
+        }
+        Span<byte> operation = _operations.AsSpan(_size, total);
+        operation.Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(operation, payload.Length);
+        operation[4] = (byte)type;
+        BinaryPrimitives.WriteInt64LittleEndian(operation[8..], log.Id.Value);
+        payload.CopyTo(operation[JournalFormat.OperationHeaderBytes..]);
+        _size += total;
+        if (!log.IsInGroup)
+        {
+            log.IsInGroup = true;
+            _logs.Add(log);
+        }
+    }
+
+    private void Release()
+    {
+        foreach (Log log in _logs)
+        {
+            lock (log.Sync)
+            {
+                log.IsInGroup = false;
+            }
+        }
+        _logs.Clear();
+        _size = 0;
+        _promise = Durability.Memory;
+    }
 }

@@ -1,26 +1,84 @@
+using Sluice.Storage.Journaling;
+using Sluice.Storage.Records;
+using Sluice.Storage.Segments;
+using Sluice.Storage.Tails;
+
 namespace Sluice.Storage;
 
 /// <summary>
 /// An append-only sequence of record batches addressed by offset. One appender at a time (the owner's lock); readers are
 /// independent. Offsets may have holes (records promised only <see cref="Durability.Memory"/> and lost in a crash; compaction).
+/// <para>
+/// New batches lie in memory, in a list of chunks. The maintenance worker moves them to segment files when memory is wanted, or at a
+/// checkpoint; batches settled before that never reach a file. Failure policy: after a failed segment write or sync the log keeps its
+/// tail in memory, serves what it has, and refuses new promises.
+/// </para>
 /// </summary>
 public sealed class Log
 {
-    public LogId Id => throw new NotImplementedException();
+    private long _start;
+    private long _next;
+    private long _journaledEnd;
+    private long _bytes;
 
-    public LogKind Kind => throw new NotImplementedException();
+    internal Log(StoreContext store, LogId id, LogKind kind, RetentionPolicy retention, long start)
+    {
+        Store = store;
+        Id = id;
+        Kind = kind;
+        Retention = retention;
+        _start = start;
+        _next = start;
+        Cursor = retention.BehindCursor ? new Cursor(this, start) : null;
+    }
+
+    public LogId Id { get; }
+
+    public LogKind Kind { get; }
 
     /// <summary>Offset of the oldest record kept.</summary>
-    public long StartOffset => throw new NotImplementedException();
+    public long StartOffset => Cursor is { } cursor ? Math.Max(Volatile.Read(ref _start), cursor.Floor) : Volatile.Read(ref _start);
 
     /// <summary>Offset the next record gets.</summary>
-    public long NextOffset => throw new NotImplementedException();
+    public long NextOffset => Volatile.Read(ref _next);
 
     /// <summary>Bytes of the kept batches, in memory and on disk.</summary>
-    public long Bytes => throw new NotImplementedException();
+    public long Bytes => Volatile.Read(ref _bytes);
 
     /// <summary>The log's settlement cursor; null when <see cref="RetentionPolicy.BehindCursor"/> is false.</summary>
-    public Cursor? Cursor => throw new NotImplementedException();
+    public Cursor? Cursor { get; }
+
+    /// <summary>Guards the lists of chunks and segments and the cursor. Held for moments, never over I/O. Taken before the journal's lock.</summary>
+    internal Lock Sync { get; } = new();
+
+    internal StoreContext Store { get; }
+
+    internal RetentionPolicy Retention { get; private set; }
+
+    /// <summary>First and last chunk in memory.</summary>
+    internal Chunk? Head { get; private set; }
+
+    internal Chunk? Tail { get; private set; }
+
+    /// <summary>Capacity of the chunks in memory, in bytes.</summary>
+    internal int TailBytes { get; private set; }
+
+    /// <summary>In offset order; null until the first.</summary>
+    internal List<Segment>? Segments { get; set; }
+
+    /// <summary>Why the log gives no promises any more.</summary>
+    internal Exception? Failure { get; private set; }
+
+    internal bool IsDeleted { get; private set; }
+
+    /// <summary>A group has changed the log and is not in the journal yet, so no checkpoint may capture it.</summary>
+    internal bool IsInGroup { get; set; }
+
+    /// <summary>The log waits in the maintenance queue.</summary>
+    internal bool IsQueuedForMaintenance { get; set; }
+
+    /// <summary>Physical start: nothing below is in memory or in a file.</summary>
+    internal long PhysicalStart => Volatile.Read(ref _start);
 
     /// <summary>
     /// Appends a sealed batch (copied). Order is fixed on return; durability is reached when the journal says so for the returned position
@@ -29,25 +87,424 @@ public sealed class Log
     /// <param name="batch">From RecordBatchBuilder.Seal, or as a client sent it and already validated.</param>
     /// <param name="promise">Ignored for a volatile log.</param>
     /// <param name="group">Journal as part of this group instead of alone.</param>
-    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null) => throw new NotImplementedException();
+    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null)
+    {
+        Validate(batch);
+        bool journaled = Kind == LogKind.Durable && (promise > Durability.Memory || group is not null);
+        if (journaled)
+        {
+            ThrowIfFailed();
+        }
+        lock (Sync)
+        {
+            if (IsDeleted)
+            {
+                throw new LogFailedException($"Log {Id.Value} is deleted; nothing can be appended.");
+            }
+            long baseOffset = _next;
+            Span<byte> placed = Place(batch, baseOffset);
+            JournalPosition position = JournalPosition.None;
+            if (journaled)
+            {
+                _journaledEnd = _next;
+                if (group is null)
+                {
+                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed);
+                }
+                else
+                {
+                    group.AddAppend(this, placed, promise);
+                }
+            }
+            return new AppendResult(baseOffset, position);
+        }
+    }
 
     /// <summary>A reader placed at the first record at or after <paramref name="offset"/>.</summary>
-    public LogReader OpenReader(long offset) => throw new NotImplementedException();
+    public LogReader OpenReader(long offset) => new(this, offset);
 
     /// <summary>
     /// Reads whole batches from segment files, beginning with the one that holds <paramref name="offset"/>. Blocks on the disk; thread-safe; call off the owner's lock.
     /// Returns null if the offset is (by now) not in a file: try the reader again. Throws <see cref="LogFailedException"/> for damage, naming file and position.
     /// </summary>
-    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10) => throw new NotImplementedException();
+    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10)
+    {
+        Segment? segment;
+        long written;
+        lock (Sync)
+        {
+            segment = SegmentAtOrAfter(offset);
+            if (segment is null)
+            {
+                return null;
+            }
+            written = segment.WrittenBytes;
+        }
+        try
+        {
+            return SegmentReader.Load(Store.Files, Store.Buffers, segment, written, offset, bytesMax);
+        }
+        catch (LogFailedException)
+        {
+            lock (Sync)
+            {
+                if (SegmentAtOrAfter(offset) != segment)
+                {
+                    return null;
+                }
+            }
+            throw;
+        }
+        catch (IOException e)
+        {
+            lock (Sync)
+            {
+                if (SegmentAtOrAfter(offset) != segment)
+                {
+                    return null;
+                }
+            }
+            throw new LogFailedException($"{Store.PathOf(segment.Path)} cannot be read: offsets from {offset} up to {segment.EndOffset} of log {Id.Value} are out of reach. Check the disk, or restore the file from a backup.", e)
+            {
+                ResumeOffset = segment.EndOffset,
+            };
+        }
+    }
 
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
-    public long FindOffset(long timestampMs) => throw new NotImplementedException();
+    public long FindOffset(long timestampMs)
+    {
+        List<(Segment Segment, long Written)> segments = [];
+        lock (Sync)
+        {
+            foreach (Segment segment in Segments ?? [])
+            {
+                if (segment.MaxTimestamp >= timestampMs)
+                {
+                    segments.Add((segment, segment.WrittenBytes));
+                }
+            }
+        }
+        foreach ((Segment segment, long written) in segments)
+        {
+            long found = SegmentReader.FindTime(Store.Files, Store.Buffers, segment, written, timestampMs);
+            if (found >= 0)
+            {
+                return Math.Max(found, StartOffset);
+            }
+        }
+        lock (Sync)
+        {
+            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
+            {
+                long found = chunk.MaxTimestamp < timestampMs ? -1 : SegmentReader.FindTime(chunk.Buffer.AsSpan(0, chunk.Length), timestampMs);
+                if (found >= 0)
+                {
+                    return Math.Max(found, StartOffset);
+                }
+            }
+            return _next;
+        }
+    }
 
     /// <summary>Replaces the retention policy and applies it.</summary>
-    public void SetRetention(RetentionPolicy retention) => throw new NotImplementedException();
+    /// <exception cref="ArgumentException">It would give or take the log's cursor.</exception>
+    public void SetRetention(RetentionPolicy retention)
+    {
+        ArgumentNullException.ThrowIfNull(retention);
+        if (retention.BehindCursor != Retention.BehindCursor)
+        {
+            throw new ArgumentException("A log is reclaimed behind its cursor or not from its creation on; this cannot be changed.", nameof(retention));
+        }
+        lock (Sync)
+        {
+            Retention = retention;
+            if (Kind == LogKind.Durable && !IsDeleted)
+            {
+                Span<byte> definition = stackalloc byte[LogDefinition.Bytes];
+                LogDefinition.Write(definition, Kind, retention);
+                Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition);
+            }
+        }
+        Store.RequestMaintenance();
+    }
 
     /// <summary>Bytes of the batches in the offset range, from the indexes: an estimate, never a scan.</summary>
-    public long EstimateBytes(long fromOffset, long toOffset) => throw new NotImplementedException();
+    public long EstimateBytes(long fromOffset, long toOffset)
+    {
+        double bytes = 0;
+        lock (Sync)
+        {
+            long inFiles = long.MinValue;
+            foreach (Segment segment in Segments ?? [])
+            {
+                bytes += Share(segment.BaseOffset, segment.EndOffset, segment.WrittenBytes);
+                inFiles = segment.EndOffset;
+            }
+            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
+            {
+                bytes += Share(Math.Max(inFiles, chunk.FirstOffset), chunk.EndOffset, chunk.Length - chunk.FlushedLength);
+            }
+        }
+        return (long)bytes;
+
+        double Share(long first, long end, long size)
+        {
+            long overlap = Math.Min(end, toOffset) - Math.Max(first, fromOffset);
+            return overlap <= 0 || end <= first ? 0 : (double)size * overlap / (end - first);
+        }
+    }
+
+    /// <summary>Whether settling this offset has to be remembered by the journal.</summary>
+    internal bool IsJournaled(long offset) => offset < _journaledEnd;
+
+    /// <summary>All up to here is in a snapshot or journal from now on. Under the lock.</summary>
+    internal void MarkPersisted(long end) => _journaledEnd = Math.Max(_journaledEnd, end);
+
+    /// <summary>Copies a batch to the tail. Under the lock.</summary>
+    internal Span<byte> Place(ReadOnlySpan<byte> batch, long baseOffset)
+    {
+        Chunk chunk = RoomFor(batch.Length, baseOffset);
+        int at = chunk.Length;
+        Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
+        batch.CopyTo(placed);
+        RecordBatch.SetBaseOffset(placed, baseOffset);
+        long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
+        chunk.EndOffset = end;
+        chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));
+        chunk.Length = at + batch.Length;
+        Volatile.Write(ref _next, end);
+        _bytes += batch.Length;
+        return placed;
+    }
+
+    /// <summary>Lets go of leading chunks that are settled. Under the lock.</summary>
+    internal void ReleaseSettled()
+    {
+        if (Cursor is { } cursor)
+        {
+            long floor = cursor.Floor;
+            while (Head is { } head && head != Tail && head.EndOffset <= floor)
+            {
+                RemoveHead();
+            }
+            if (Segments is { Count: > 0 } segments && segments[0].EndOffset <= floor)
+            {
+                QueueForMaintenance();
+            }
+        }
+    }
+
+    /// <summary>Asks for a look at this log: too much in memory, or segments that can go. Under the lock.</summary>
+    internal void QueueForMaintenance()
+    {
+        if (!IsQueuedForMaintenance)
+        {
+            IsQueuedForMaintenance = true;
+            Store.Queue(this);
+        }
+    }
+
+    /// <summary>Takes the first chunk out of memory. Under the lock.</summary>
+    internal void RemoveHead()
+    {
+        Chunk head = Head!;
+        Head = head.Next;
+        if (Head is null)
+        {
+            Tail = null;
+        }
+        _bytes -= head.Length - head.FlushedLength;
+        TailBytes -= head.Buffer.Length;
+        head.Owner = null;
+        head.Next = null;
+        Store.Chunks.Drop(head);
+    }
+
+    /// <summary>Notes that bytes moved from a chunk to a segment (or were settled, and moved nowhere). Under the lock.</summary>
+    internal void AddBytes(long bytes) => _bytes += bytes;
+
+    internal void SetStart(long start) => Volatile.Write(ref _start, start);
+
+    /// <summary>Sets the end after recovery; offsets up to it that hold nothing are a hole. Under the lock.</summary>
+    internal void SetNext(long next) => Volatile.Write(ref _next, next);
+
+    internal void Fail(Exception error) => Failure ??= error;
+
+    /// <summary>Drops everything in memory. Under the lock.</summary>
+    internal void MarkDeleted()
+    {
+        IsDeleted = true;
+        while (Head is not null)
+        {
+            RemoveHead();
+        }
+        Cursor?.Release();
+        _bytes = 0;
+    }
+
+    internal void RestoreRetention(RetentionPolicy retention) => Retention = retention;
+
+    /// <summary>Drops chunks and segments that end at or below the offset; returns the segments. Under the lock.</summary>
+    internal List<Segment> CutBelow(long offset)
+    {
+        while (Head is { } head && head.EndOffset <= offset)
+        {
+            RemoveHead();
+        }
+        List<Segment> dropped = [];
+        while (Segments is { Count: > 0 } segments && segments[0].EndOffset <= offset)
+        {
+            dropped.Add(segments[0]);
+            _bytes -= segments[0].WrittenBytes;
+            segments.RemoveAt(0);
+        }
+        return dropped;
+    }
+
+    /// <summary>The offset that retention keeps from: whole segments and chunks go. Under the lock.</summary>
+    internal long RetainedFrom(long nowMs)
+    {
+        long start = PhysicalStart;
+        long bytes = _bytes;
+        foreach (Segment segment in Segments ?? [])
+        {
+            bool isSettled = Cursor is { } cursor && segment.EndOffset <= cursor.Floor;
+            bool isOver = Retention.BytesMax is { } bytesMax && bytes - segment.WrittenBytes >= bytesMax;
+            bool isOld = Retention.AgeMsMax is { } ageMax && segment.MaxTimestamp < nowMs - ageMax;
+            if (!isSettled && !isOver && !isOld)
+            {
+                return start;
+            }
+            start = segment.EndOffset;
+            bytes -= segment.WrittenBytes;
+        }
+        if (Retention.AgeMsMax is { } tailAgeMax)
+        {
+            for (Chunk? chunk = Head; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
+            {
+                start = chunk.EndOffset;
+            }
+        }
+        return start;
+    }
+
+    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty.</summary>
+    internal long? OldestUnitTimestamp()
+    {
+        lock (Sync)
+        {
+            return Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Head?.MaxTimestamp;
+        }
+    }
+
+    /// <summary>Bytes in memory that are in no segment.</summary>
+    internal long UnflushedBytes()
+    {
+        lock (Sync)
+        {
+            long bytes = 0;
+            long floor = Cursor?.Floor ?? 0;
+            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
+            {
+                bytes += chunk.EndOffset > floor ? chunk.Length - chunk.FlushedLength : 0;
+            }
+            return bytes;
+        }
+    }
+
+    /// <summary>The segment that holds the offset or the first one after it. Under the lock.</summary>
+    internal Segment? SegmentAtOrAfter(long offset)
+    {
+        if (Segments is not { } segments)
+        {
+            return null;
+        }
+        int low = 0;
+        int high = segments.Count;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (segments[middle].EndOffset > offset)
+            {
+                high = middle;
+            }
+            else
+            {
+                low = middle + 1;
+            }
+        }
+        return low < segments.Count ? segments[low] : null;
+    }
+
+    private Chunk RoomFor(int bytes, long firstOffset)
+    {
+        Chunk? tail = Tail;
+        if (tail is not null)
+        {
+            if (tail.Buffer.Length - tail.Length >= bytes)
+            {
+                return tail;
+            }
+            if (Cursor is { } cursor && tail == Head && tail.Buffer.Length >= bytes && cursor.Floor >= tail.EndOffset && !tail.IsShared)
+            {
+                // All consumed and nobody reads it: the same warm memory again.
+                _bytes -= tail.Length - tail.FlushedLength;
+                tail.Reset(Store.Chunks.NextSerial(), firstOffset);
+                return tail;
+            }
+        }
+        int size = tail is null ? Base.Buffers.BufferPool.BlockBytesMin : Math.Min(tail.Buffer.Length * 4, 256 << 10);
+        Chunk chunk = Store.Chunks.Take(this, Math.Max(size, bytes), firstOffset);
+        if (tail is null)
+        {
+            Head = chunk;
+        }
+        else
+        {
+            tail.Next = chunk;
+        }
+        Tail = chunk;
+        TailBytes += chunk.Buffer.Length;
+        ReleaseSettled();
+        if (TailBytes > Store.Options.TailBytesPerLogMax)
+        {
+            QueueForMaintenance();
+        }
+        else if (Store.Chunks.Bytes > Store.Options.TailBytesMax)
+        {
+            Store.RequestMaintenance();
+        }
+        return chunk;
+    }
+
+    private void Validate(ReadOnlySpan<byte> batch)
+    {
+        if (!RecordBatch.LooksLikeHeader(batch) || RecordBatch.Size(batch) != batch.Length)
+        {
+            throw new ArgumentException("Not one whole record batch of version 2.", nameof(batch));
+        }
+        if (batch.Length > Store.Options.BatchBytesMax)
+        {
+            throw new ArgumentException($"A record batch of {batch.Length} bytes is larger than the store's limit of {Store.Options.BatchBytesMax}.", nameof(batch));
+        }
+        if (RecordBatch.IsCompressed(batch))
+        {
+            throw new ArgumentException("Compressed record batches are not supported.", nameof(batch));
+        }
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (Failure is { } failure)
+        {
+            throw new LogFailedException($"Log {Id.Value} stopped after a failed write; what it holds can still be read. Free or replace the disk, then restart.", failure);
+        }
+        if (Store.Journal.Failure is { } journalFailure)
+        {
+            throw new LogFailedException("The journal stopped after a failed write; nothing more can be promised. Free or replace the disk, then restart.", journalFailure);
+        }
+    }
 }
 
 /// <summary>Where an append landed.</summary>
@@ -69,4 +526,7 @@ public sealed class LogFailedException : IOException
         : base(message, inner)
     {
     }
+
+    /// <summary>For damage: the first offset after it, where reading can go on. Null when the log as a whole failed.</summary>
+    public long? ResumeOffset { get; init; }
 }

@@ -8,23 +8,134 @@ namespace Sluice.Storage.Records;
 /// </summary>
 public sealed class RecordBatchBuilder : IDisposable
 {
+    private const int NormalBytes = 16 << 10;
+    private const int KeptBytesMax = 1 << 20;
+
+    private byte[] _buffer = [];
+    private int _size = RecordBatch.HeaderBytes;
+    private long _baseTimestamp;
+    private long _maxTimestamp;
+    private bool _sealed;
+
     /// <summary>Records added since the last <see cref="Clear"/>.</summary>
-    public int Count => throw new NotImplementedException();
+    public int Count { get; private set; }
 
     /// <summary>Bytes of the batch so far, header included.</summary>
-    public int Size => throw new NotImplementedException();
+    public int Size => _size;
 
     /// <summary>Adds a record with no key. <paramref name="encodedHeaders"/> as in <see cref="RecordView.Headers"/>. No allocation in the steady state.</summary>
-    public void Append(long timestampMs, ReadOnlySpan<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount) => throw new NotImplementedException();
+    public void Append(long timestampMs, ReadOnlySpan<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
+    {
+        Span<byte> body = Begin(timestampMs, hasKey: false, default, hasValue: true, value.Length, encodedHeaders.Length, headerCount, out int at);
+        value.CopyTo(body[at..]);
+        Finish(body, at + value.Length, encodedHeaders, headerCount);
+    }
 
     /// <summary>Adds a record with an optional key and value.</summary>
-    public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, in ReadOnlySequence<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount) => throw new NotImplementedException();
+    public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, in ReadOnlySequence<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
+    {
+        int valueLength = hasValue ? checked((int)value.Length) : 0;
+        Span<byte> body = Begin(timestampMs, hasKey, key, hasValue, valueLength, encodedHeaders.Length, headerCount, out int at);
+        if (hasValue)
+        {
+            value.CopyTo(body[at..]);
+        }
+        Finish(body, at + valueLength, encodedHeaders, headerCount);
+    }
 
     /// <summary>Completes header and CRC-32C and lends the batch until <see cref="Clear"/>.</summary>
-    public ReadOnlySpan<byte> Seal() => throw new NotImplementedException();
+    public ReadOnlySpan<byte> Seal()
+    {
+        if (Count == 0)
+        {
+            throw new InvalidOperationException("A record batch needs at least one record.");
+        }
+        Span<byte> batch = _buffer.AsSpan(0, _size);
+        if (!_sealed)
+        {
+            RecordBatch.WriteHeader(batch, Count, _baseTimestamp, _maxTimestamp);
+            _sealed = true;
+        }
+        return batch;
+    }
 
     /// <summary>Starts over, keeping the buffer (shrinks one that grew beyond its normal size).</summary>
-    public void Clear() => throw new NotImplementedException();
+    public void Clear()
+    {
+        Count = 0;
+        _size = RecordBatch.HeaderBytes;
+        _sealed = false;
+        if (_buffer.Length > KeptBytesMax)
+        {
+            Dispose();
+        }
+    }
 
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose()
+    {
+        if (_buffer.Length != 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+        }
+        Count = 0;
+        _size = RecordBatch.HeaderBytes;
+        _sealed = false;
+    }
+
+    private Span<byte> Begin(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, int valueLength, int headersLength, int headerCount, out int at)
+    {
+        if (_sealed)
+        {
+            throw new InvalidOperationException("The batch is sealed; clear the builder first.");
+        }
+        if (Count == 0)
+        {
+            _baseTimestamp = timestampMs;
+            _maxTimestamp = timestampMs;
+        }
+        long timestampDelta = timestampMs - _baseTimestamp;
+        long keyField = hasKey ? key.Length : -1;
+        long valueField = hasValue ? valueLength : -1;
+        int length = checked(1 + Varint.Size(timestampDelta) + Varint.Size(Count) + Varint.Size(keyField) + key.Length
+            + Varint.Size(valueField) + valueLength + Varint.Size(headerCount) + headersLength);
+        int total = checked(length + Varint.Size(length));
+        EnsureRoom(total);
+        Span<byte> record = _buffer.AsSpan(_size, total);
+        at = Varint.Write(record, length);
+        record[at++] = 0;
+        at += Varint.Write(record[at..], timestampDelta);
+        at += Varint.Write(record[at..], Count);
+        at += Varint.Write(record[at..], keyField);
+        key.CopyTo(record[at..]);
+        at += key.Length;
+        at += Varint.Write(record[at..], valueField);
+        _maxTimestamp = Math.Max(_maxTimestamp, timestampMs);
+        return record;
+    }
+
+    private void Finish(Span<byte> record, int at, ReadOnlySpan<byte> encodedHeaders, int headerCount)
+    {
+        at += Varint.Write(record[at..], headerCount);
+        encodedHeaders.CopyTo(record[at..]);
+        _size += record.Length;
+        Count++;
+    }
+
+    private void EnsureRoom(int bytes)
+    {
+        int needed = checked(_size + bytes);
+        if (needed <= _buffer.Length)
+        {
+            return;
+        }
+        long doubled = Math.Max(NormalBytes, Math.Min((long)_buffer.Length * 2, Array.MaxLength));
+        byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Max(needed, doubled));
+        _buffer.AsSpan(0, Math.Min(_size, _buffer.Length)).CopyTo(larger);
+        if (_buffer.Length != 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
+        _buffer = larger;
+    }
 }

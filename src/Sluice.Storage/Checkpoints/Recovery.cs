@@ -1,0 +1,259 @@
+using System.Buffers.Binary;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Disk;
+using Sluice.Storage.Journaling;
+using Sluice.Storage.Records;
+using Sluice.Storage.Segments;
+using Sluice.Storage.Tails;
+
+namespace Sluice.Storage.Checkpoints;
+
+/// <summary>
+/// Rebuilds all logs from the newest snapshot and the journal after it. Replay is idempotent, because a snapshot is taken log by log
+/// while appends go on: a batch below the log's end is skipped, settlements are unions, a gap before a batch was a record promised
+/// to memory only and counts as settled. Segments are not read; their bytes beyond those the snapshot knows are replaced from the journal.
+/// </summary>
+internal sealed class Recovery(StoreContext store, TailFlusher flusher)
+{
+    private readonly Dictionary<long, Log> _logs = [];
+
+    public IReadOnlyDictionary<long, Log> Logs => _logs;
+
+    public long NextLogId { get; private set; } = 1;
+
+    /// <summary>Rebuilds and returns the journal as found.</summary>
+    public JournalReplay Run()
+    {
+        IDisk disk = store.Disk;
+        string temporary = store.PathOf(SnapshotFormat.TemporaryName);
+        if (disk.FileExists(temporary))
+        {
+            disk.DeleteFile(temporary);
+        }
+        long from = LoadSnapshot();
+        JournalReplay replay = new(disk, store.PathOf("journal"), store.Logger);
+        replay.Run(from, OnEntry);
+        foreach (Log log in _logs.Values)
+        {
+            Complete(log);
+        }
+        DeleteStrayFiles();
+        store.Logger.LogInformation("Recovered {Logs} logs; {Entries} journal entries replayed.", _logs.Count, replay.Entries);
+        return replay;
+    }
+
+    private long LoadSnapshot()
+    {
+        List<string> names = [.. store.Disk.List(store.Options.Directory).Where(SnapshotFormat.IsFileName)];
+        names.Sort(static (a, b) => StringComparer.Ordinal.Compare(b, a));
+        string? newestDamage = null;
+        foreach (string name in names)
+        {
+            string path = store.PathOf(name);
+            string? damage = SnapshotReader.Check(store.Disk, path, out long position, out long nextLogId);
+            if (damage is not null)
+            {
+                newestDamage ??= $"{path}: {damage}";
+                store.Logger.LogCritical("Snapshot {Path} is damaged: {Damage}. An older one is tried.", path, damage);
+                continue;
+            }
+            NextLogId = nextLogId;
+            SnapshotReader.Read(store.Disk, path, OnLog);
+            return position;
+        }
+        if (newestDamage is not null)
+        {
+            throw new StorageFormatException($"No snapshot of the data directory can be read ({newestDamage}). Restore it from a backup; 'sluice verify' lists what else is damaged.");
+        }
+        return JournalFormat.FirstPosition;
+    }
+
+    private void OnLog(in SnapshotLog state)
+    {
+        Log log = new(store, new LogId(state.Id), state.Kind, state.Retention, state.Start);
+        _logs.Add(state.Id, log);
+        for (ReadOnlySpan<byte> rest = state.Segments; rest.Length > 0; rest = rest[SnapshotFormat.SegmentBytes..])
+        {
+            Segment segment = SnapshotReader.ParseSegment(state.Id, rest);
+            (log.Segments ??= []).Add(segment);
+            log.AddBytes(segment.WrittenBytes);
+        }
+        if (log.Cursor is { } cursor)
+        {
+            cursor.Apply(0, state.Floor);
+            ApplyRanges(cursor, state.Ranges);
+            for (ReadOnlySpan<byte> rest = state.DeliveryCounts; rest.Length > 0; rest = rest[16..])
+            {
+                cursor.ApplyDeliveryCount(BinaryPrimitives.ReadInt64LittleEndian(rest), (int)BinaryPrimitives.ReadInt64LittleEndian(rest[8..]));
+            }
+        }
+        for (ReadOnlySpan<byte> rest = state.Tail; rest.Length > 0;)
+        {
+            ReadOnlySpan<byte> batch = rest[..RecordBatch.Size(rest)];
+            log.Place(batch, RecordBatch.BaseOffset(batch));
+            rest = rest[batch.Length..];
+        }
+        log.SetNext(state.Next);
+        log.MarkPersisted(state.Next);
+        RelieveMemory();
+    }
+
+    private void OnEntry(in JournalEntryHeader entry, ReadOnlySpan<byte> payload)
+    {
+        if (entry.Type != JournalEntryType.Group)
+        {
+            Apply(entry.Type, entry.LogId, payload);
+            return;
+        }
+        while (payload.Length >= JournalFormat.OperationHeaderBytes)
+        {
+            int length = BinaryPrimitives.ReadInt32LittleEndian(payload);
+            Apply((JournalEntryType)payload[4], BinaryPrimitives.ReadInt64LittleEndian(payload[8..]), payload.Slice(JournalFormat.OperationHeaderBytes, length));
+            payload = payload[(JournalFormat.OperationHeaderBytes + JournalFormat.Padded(length))..];
+        }
+    }
+
+    private void Apply(JournalEntryType type, long logId, ReadOnlySpan<byte> payload)
+    {
+        if (type == JournalEntryType.CreateLog)
+        {
+            NextLogId = Math.Max(NextLogId, logId + 1);
+            if (!_logs.ContainsKey(logId))
+            {
+                (LogKind kind, RetentionPolicy retention) = LogDefinition.Read(payload);
+                _logs.Add(logId, new Log(store, new LogId(logId), kind, retention, 0));
+            }
+            return;
+        }
+        if (!_logs.TryGetValue(logId, out Log? log))
+        {
+            // Deleted before the snapshot was taken, after these entries were written.
+            return;
+        }
+        switch (type)
+        {
+            case JournalEntryType.Append:
+                Append(log, payload);
+                break;
+            case JournalEntryType.Settle when log.Cursor is { } cursor:
+                ApplyRanges(cursor, payload);
+                log.ReleaseSettled();
+                break;
+            case JournalEntryType.DeliveryCounts when log.Cursor is { } cursor:
+                for (; payload.Length > 0; payload = payload[12..])
+                {
+                    cursor.ApplyDeliveryCount(BinaryPrimitives.ReadInt64LittleEndian(payload), BinaryPrimitives.ReadInt32LittleEndian(payload[8..]));
+                }
+                break;
+            case JournalEntryType.DeleteLog:
+                lock (log.Sync)
+                {
+                    log.MarkDeleted();
+                }
+                _logs.Remove(logId);
+                break;
+            case JournalEntryType.StartOffset:
+                CutStart(log, BinaryPrimitives.ReadInt64LittleEndian(payload));
+                break;
+            case JournalEntryType.SetRetention:
+                log.RestoreRetention(LogDefinition.Read(payload).Retention);
+                break;
+            case JournalEntryType.Settle:
+            case JournalEntryType.DeliveryCounts:
+                break;
+            default:
+                throw new StorageFormatException($"The journal holds an operation of unknown type {(byte)type} inside an intact entry. Start the newer program that wrote it.");
+        }
+    }
+
+    private void Append(Log log, ReadOnlySpan<byte> batch)
+    {
+        long baseOffset = RecordBatch.BaseOffset(batch);
+        if (baseOffset < log.NextOffset)
+        {
+            return;
+        }
+        if (baseOffset > log.NextOffset)
+        {
+            log.Cursor?.Apply(log.NextOffset, baseOffset);
+        }
+        log.Place(batch, baseOffset);
+        log.MarkPersisted(log.NextOffset);
+        RelieveMemory();
+    }
+
+    private static void ApplyRanges(Cursor cursor, ReadOnlySpan<byte> ranges)
+    {
+        for (; ranges.Length > 0; ranges = ranges[16..])
+        {
+            cursor.Apply(BinaryPrimitives.ReadInt64LittleEndian(ranges), BinaryPrimitives.ReadInt64LittleEndian(ranges[8..]));
+        }
+    }
+
+    private static void CutStart(Log log, long start)
+    {
+        if (start <= log.PhysicalStart)
+        {
+            return;
+        }
+        lock (log.Sync)
+        {
+            log.SetStart(start);
+            log.CutBelow(start);
+            log.Cursor?.Apply(0, start);
+        }
+    }
+
+    /// <summary>Settlements of records that never reached the journal move the end: their offsets must not be given again.</summary>
+    private static void Complete(Log log)
+    {
+        long end = Math.Max(log.NextOffset, log.PhysicalStart);
+        if (log.Cursor is { } cursor)
+        {
+            long settledEnd = cursor.SettledEnd;
+            if (settledEnd > end)
+            {
+                cursor.Apply(end, settledEnd);
+                end = settledEnd;
+            }
+        }
+        log.SetNext(end);
+    }
+
+    private void RelieveMemory()
+    {
+        if (store.Chunks.Bytes > store.Options.TailBytesMax)
+        {
+            flusher.FlushExcess(_logs.Values);
+        }
+    }
+
+    /// <summary>Files that no log knows: of deleted and volatile logs, and written after the snapshot (the journal has their content).</summary>
+    private void DeleteStrayFiles()
+    {
+        string root = store.PathOf("logs");
+        foreach (string directory in store.Disk.List(root))
+        {
+            Log? log = long.TryParse(directory, System.Globalization.NumberStyles.AllowHexSpecifier, null, out long id) ? _logs.GetValueOrDefault(id) : null;
+            if (log?.Segments is not { Count: > 0 } segments)
+            {
+                store.Disk.DeleteDirectory(root + "/" + directory);
+                continue;
+            }
+            HashSet<string> known = [];
+            foreach (Segment segment in segments)
+            {
+                known.Add(segment.Path);
+                known.Add(segment.IndexPath);
+                known.Add(segment.TimeIndexPath);
+            }
+            foreach (string name in store.Disk.List(root + "/" + directory))
+            {
+                if (!known.Contains($"logs/{directory}/{name}"))
+                {
+                    store.Disk.DeleteFile($"{root}/{directory}/{name}");
+                }
+            }
+        }
+    }
+}

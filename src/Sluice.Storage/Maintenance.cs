@@ -1,0 +1,325 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Disk;
+using Sluice.Storage.Checkpoints;
+using Sluice.Storage.Journaling;
+using Sluice.Storage.Segments;
+using Sluice.Storage.Tails;
+
+namespace Sluice.Storage;
+
+/// <summary>
+/// What a store does in the background, one thing at a time: moves tails to segments, drops segments that retention gives up, writes
+/// checkpoints. Failure policy: a segment that cannot be written or synced fails its log, and as long as such a log exists the journal
+/// is not cut, because only it still holds that log's promised records.
+/// </summary>
+internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId) : IDisposable
+{
+    private const int InlineTailBytesMax = 64 << 10;
+    private const int InlineTailBytesMin = 1 << 10;
+    private const long InlineTotalBytesMax = 32 << 20;
+    private static readonly TimeSpan AgeCheckPeriodMin = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _sync = new();
+    private readonly ConcurrentQueue<(string Path, bool IsDirectory)> _doomed = new();
+    private ITimer? _ageTimer;
+    private bool _disposed;
+
+    public SegmentWriter Writer { get => field ??= new SegmentWriter(store); }
+
+    public TailFlusher Flusher { get => field ??= new TailFlusher(store, Writer); }
+
+    /// <summary>One turn of the worker.</summary>
+    public void Step()
+    {
+        lock (_sync)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+            while (store.MaintenanceQueue.TryDequeue(out Log? log))
+            {
+                lock (log.Sync)
+                {
+                    log.IsQueuedForMaintenance = false;
+                }
+                Flusher.FlushOversize(log);
+                ApplyRetention(log);
+            }
+            if (store.Chunks.Bytes > store.Options.TailBytesMax)
+            {
+                Flusher.FlushExcess(logs());
+            }
+            if (store.Journal.Failure is null)
+            {
+                DeleteDoomed();
+                if (store.Journal.Bytes > store.Options.JournalBytesMax)
+                {
+                    TryCheckpoint();
+                }
+            }
+            store.Journal.ReleaseRoom();
+        }
+    }
+
+    /// <summary>Applies retention to all logs and arms the timer for the next that comes of age.</summary>
+    public void ApplyAge()
+    {
+        lock (_sync)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+            long? due = null;
+            foreach (Log log in logs())
+            {
+                if (log.Retention.AgeMsMax is { } ageMax)
+                {
+                    ApplyRetention(log);
+                    if (log.OldestUnitTimestamp() is { } oldest)
+                    {
+                        long at = oldest + ageMax;
+                        due = Math.Min(due ?? at, at);
+                    }
+                }
+            }
+            DeleteDoomed();
+            if (due is { } next)
+            {
+                TimeSpan delay = TimeSpan.FromMilliseconds(Math.Clamp(next - Now() + 1, (long)AgeCheckPeriodMin.TotalMilliseconds, int.MaxValue));
+                _ageTimer ??= store.Clock.CreateTimer(static state => ((Maintenance)state!).OnAgeTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _ageTimer.Change(delay, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    /// <summary>Set when the age timer fired; the worker then calls <see cref="ApplyAge"/>.</summary>
+    public bool IsAgeDue { get; set; } = true;
+
+    /// <summary>The log is gone from the list: drops its memory now and its files once that is in the journal. Never waits for the disk.</summary>
+    public void Delete(Log log)
+    {
+        Segment[] segments;
+        bool mayHaveFiles;
+        lock (log.Sync)
+        {
+            if (log.IsDeleted)
+            {
+                return;
+            }
+            // A flush going on may be creating the first file, so a tail counts too.
+            mayHaveFiles = log.Segments is not null || log.Head is not null;
+            log.MarkDeleted();
+            segments = log.Segments is { } list ? [.. list] : [];
+            log.Segments = null;
+            if (log.Kind == LogKind.Durable)
+            {
+                store.Journal.Add(JournalEntryType.DeleteLog, Durability.Memory, log.Id.Value, default);
+            }
+        }
+        foreach (Segment segment in segments)
+        {
+            store.Files.Forget(segment);
+        }
+        if (mayHaveFiles)
+        {
+            _doomed.Enqueue((store.PathOf($"logs/{log.Id.Value:x16}"), true));
+            store.RequestMaintenance();
+        }
+    }
+
+    /// <summary>Writes a checkpoint and cuts the journal.</summary>
+    /// <exception cref="IOException">It could not be written; the journal is kept whole.</exception>
+    public void Checkpoint()
+    {
+        lock (_sync)
+        {
+            CheckpointLocked();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_sync)
+        {
+            _disposed = true;
+            _ageTimer?.Dispose();
+        }
+    }
+
+    private long Now() => store.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    private void OnAgeTimer()
+    {
+        IsAgeDue = true;
+        store.RequestMaintenance();
+    }
+
+    private void TryCheckpoint()
+    {
+        try
+        {
+            CheckpointLocked();
+        }
+        catch (IOException e)
+        {
+            store.Logger.LogError(e, "The checkpoint could not be written; the journal is kept and grows until one can.");
+        }
+    }
+
+    private void CheckpointLocked()
+    {
+        List<Log> durable = [.. logs().Where(static log => log.Kind == LogKind.Durable)];
+        if (durable.Find(static log => log.Failure is not null) is { } failed)
+        {
+            throw new LogFailedException($"No checkpoint while log {failed.Id.Value} is failed: its records are only in the journal.", failed.Failure!);
+        }
+        long from = store.Journal.Rotate();
+        FlushLargeTails(durable);
+        string temporary = store.PathOf(SnapshotFormat.TemporaryName);
+        if (store.Disk.FileExists(temporary))
+        {
+            store.Disk.DeleteFile(temporary);
+        }
+        using (IDiskFile file = store.Disk.Open(temporary, DiskOpenMode.CreateNew))
+        {
+            SnapshotWriter writer = new(file);
+            writer.Begin(from, nextLogId());
+            List<Log> busy = durable;
+            for (int attempt = 0; busy.Count > 0; attempt++)
+            {
+                busy = busy.FindAll(log => !writer.TryAdd(log));
+                if (busy.Count > 0)
+                {
+                    if (attempt == 1000)
+                    {
+                        throw new IOException($"A journal group holds log {busy[0].Id.Value} open; no checkpoint can be taken.");
+                    }
+                    Thread.Yield();
+                }
+            }
+            writer.End();
+        }
+        // What the snapshot saw in memory must not be ahead of the journal, or a group could be kept in one log and lost in another.
+        store.Journal.WriteNow(sync: true);
+        string name = SnapshotFormat.FileName(from);
+        store.Disk.Move(temporary, store.PathOf(name));
+        store.Disk.SyncDirectory(store.Options.Directory);
+        foreach (string old in store.Disk.List(store.Options.Directory))
+        {
+            if (SnapshotFormat.IsFileName(old) && old != name)
+            {
+                store.Disk.DeleteFile(store.PathOf(old));
+            }
+        }
+        store.Journal.Retire(from);
+        DeleteDoomed();
+    }
+
+    private void FlushLargeTails(List<Log> durable)
+    {
+        int withTail = durable.Count(static log => log.Head is not null);
+        long inlineMax = Math.Clamp(InlineTotalBytesMax / Math.Max(1, withTail), InlineTailBytesMin, InlineTailBytesMax);
+        foreach (Log log in durable)
+        {
+            if (log.UnflushedBytes() > inlineMax)
+            {
+                Flusher.FlushAll(log);
+            }
+            if (log.Segments is null)
+            {
+                continue;
+            }
+            try
+            {
+                Writer.Sync(log);
+            }
+            catch (IOException e)
+            {
+                lock (log.Sync)
+                {
+                    log.Fail(e);
+                }
+                store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be synced. The journal is kept, so a restart can recover it once the disk works.", log.Id.Value);
+                throw;
+            }
+            if (log.Failure is { } failure)
+            {
+                throw new LogFailedException($"Log {log.Id.Value} failed while the checkpoint wrote its segment.", failure);
+            }
+        }
+    }
+
+    private void ApplyRetention(Log log)
+    {
+        List<Segment> dropped = [];
+        lock (log.Sync)
+        {
+            if (log.IsDeleted)
+            {
+                return;
+            }
+            long start = log.RetainedFrom(Now());
+            if (start <= log.PhysicalStart)
+            {
+                return;
+            }
+            log.SetStart(start);
+            dropped.AddRange(log.CutBelow(start));
+            if (dropped.Count > 0 && log.Kind == LogKind.Durable)
+            {
+                Span<byte> payload = stackalloc byte[8];
+                BinaryPrimitives.WriteInt64LittleEndian(payload, start);
+                store.Journal.Add(JournalEntryType.StartOffset, Durability.Memory, log.Id.Value, payload);
+            }
+        }
+        foreach (Segment segment in dropped)
+        {
+            Doom(segment);
+        }
+    }
+
+    private void Doom(Segment segment)
+    {
+        store.Files.Forget(segment);
+        _doomed.Enqueue((store.PathOf(segment.Path), false));
+        if (segment.IsSealed)
+        {
+            _doomed.Enqueue((store.PathOf(segment.IndexPath), false));
+            _doomed.Enqueue((store.PathOf(segment.TimeIndexPath), false));
+        }
+    }
+
+    /// <summary>Deletes files that nothing needs once the journal durably says so.</summary>
+    private void DeleteDoomed()
+    {
+        if (_doomed.IsEmpty)
+        {
+            return;
+        }
+        try
+        {
+            int count = _doomed.Count;
+            store.Journal.WriteNow(sync: true);
+            for (; count > 0 && _doomed.TryPeek(out (string Path, bool IsDirectory) doomed); count--)
+            {
+                if (doomed.IsDirectory)
+                {
+                    store.Disk.DeleteDirectory(doomed.Path);
+                }
+                else if (store.Disk.FileExists(doomed.Path))
+                {
+                    store.Disk.DeleteFile(doomed.Path);
+                }
+                _doomed.TryDequeue(out _);
+            }
+        }
+        catch (IOException e)
+        {
+            store.Logger.LogError(e, "Files that are no longer needed could not be deleted; they are tried again later.");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+namespace Sluice.Storage.Metadata;
+
+/// <summary>An entry and the offset of the record that holds it.</summary>
+internal readonly record struct MetadataSlot(MetadataEntry Entry, long Offset);
+
+/// <summary>Entries in key order, in blocks small enough that an insertion moves little. Not thread-safe.</summary>
+internal sealed class MetadataTable
+{
+    private const int BlockMax = 256;
+
+    private readonly List<List<MetadataSlot>> _blocks = [];
+
+    public int Count { get; private set; }
+
+    public bool TryGet(string key, out MetadataSlot slot)
+    {
+        slot = default;
+        if (!TryFind(key, out int block, out int index))
+        {
+            return false;
+        }
+        slot = _blocks[block][index];
+        return true;
+    }
+
+    public void Set(MetadataEntry entry, long offset)
+    {
+        MetadataSlot slot = new(entry, offset);
+        if (TryFind(entry.Key, out int block, out int index))
+        {
+            _blocks[block][index] = slot;
+            return;
+        }
+        if (_blocks.Count == 0)
+        {
+            _blocks.Add([]);
+        }
+        List<MetadataSlot> target = _blocks[block];
+        target.Insert(index, slot);
+        Count++;
+        if (target.Count > BlockMax)
+        {
+            int half = target.Count / 2;
+            _blocks.Insert(block + 1, target.GetRange(half, target.Count - half));
+            target.RemoveRange(half, target.Count - half);
+        }
+    }
+
+    public bool Remove(string key)
+    {
+        if (!TryFind(key, out int block, out int index))
+        {
+            return false;
+        }
+        _blocks[block].RemoveAt(index);
+        if (_blocks[block].Count == 0)
+        {
+            _blocks.RemoveAt(block);
+        }
+        Count--;
+        return true;
+    }
+
+    public List<MetadataEntry> Range(string prefix)
+    {
+        List<MetadataEntry> found = [];
+        TryFind(prefix, out int block, out int index);
+        for (; block < _blocks.Count; block++, index = 0)
+        {
+            for (List<MetadataSlot> slots = _blocks[block]; index < slots.Count; index++)
+            {
+                if (!slots[index].Entry.Key.StartsWith(prefix, StringComparison.Ordinal))
+                {
+                    return found;
+                }
+                found.Add(slots[index].Entry);
+            }
+        }
+        return found;
+    }
+
+    /// <summary>Where the key is, or where it would be inserted.</summary>
+    private bool TryFind(string key, out int block, out int index)
+    {
+        int low = 0;
+        int high = _blocks.Count - 1;
+        while (low < high)
+        {
+            int middle = (low + high + 1) / 2;
+            if (string.CompareOrdinal(_blocks[middle][0].Entry.Key, key) <= 0)
+            {
+                low = middle;
+            }
+            else
+            {
+                high = middle - 1;
+            }
+        }
+        block = low;
+        index = 0;
+        if (_blocks.Count == 0)
+        {
+            return false;
+        }
+        List<MetadataSlot> slots = _blocks[block];
+        int first = 0;
+        int last = slots.Count;
+        while (first < last)
+        {
+            int middle = (first + last) / 2;
+            int order = string.CompareOrdinal(slots[middle].Entry.Key, key);
+            if (order == 0)
+            {
+                index = middle;
+                return true;
+            }
+            if (order < 0)
+            {
+                first = middle + 1;
+            }
+            else
+            {
+                last = middle;
+            }
+        }
+        index = first;
+        return false;
+    }
+}

@@ -1,0 +1,166 @@
+using Sluice.Base.Buffers;
+using Sluice.Storage.Records;
+
+namespace Sluice.Storage.Segments;
+
+/// <summary>Reads whole, verified batches of a segment.</summary>
+internal static class SegmentReader
+{
+    /// <summary>
+    /// Loads batches from the one that holds <paramref name="offset"/> (or the first after it) on. Null if the segment holds none.
+    /// </summary>
+    /// <exception cref="LogFailedException">The bytes there are damaged.</exception>
+    public static LogWindow? Load(SegmentFiles files, BufferPool buffers, Segment segment, long written, long offset, int bytesMax)
+    {
+        using SegmentFiles.Lease lease = files.Open(segment);
+        SegmentIndex index = files.IndexOf(lease);
+        long position = index.PositionOf(offset);
+        byte[] buffer = buffers.Take(Math.Max(bytesMax, SegmentIndex.IntervalBytes));
+        try
+        {
+            while (position < written)
+            {
+                int length = ReadFully(lease, position, buffer.AsSpan(0, (int)Math.Min(buffer.Length, written - position)));
+                int at = 0;
+                while (length - at >= RecordBatch.HeaderBytes && RecordBatch.LooksLikeHeader(buffer.AsSpan(at, length - at)) && RecordBatch.EndOffset(buffer.AsSpan(at)) <= offset)
+                {
+                    at = (int)Math.Min((long)at + RecordBatch.Size(buffer.AsSpan(at)), int.MaxValue);
+                    if (at > length)
+                    {
+                        break;
+                    }
+                }
+                if (at >= length)
+                {
+                    position += at;
+                    continue;
+                }
+                Span<byte> rest = buffer.AsSpan(at, length - at);
+                if (at > 0 && (rest.Length < RecordBatch.HeaderBytes || (RecordBatch.LooksLikeHeader(rest) && RecordBatch.Size(rest) > rest.Length)))
+                {
+                    position += at;
+                    continue;
+                }
+                if (!RecordBatch.LooksLikeHeader(rest))
+                {
+                    throw Damaged(files, index, segment, position + at, offset);
+                }
+                int size = RecordBatch.Size(rest);
+                if (size > rest.Length)
+                {
+                    if (position + size > written || size <= buffer.Length)
+                    {
+                        throw Damaged(files, index, segment, position, offset);
+                    }
+                    buffers.Return(buffer);
+                    buffer = [];
+                    buffer = buffers.Take(size);
+                    continue;
+                }
+                int end = at;
+                long endOffset = 0;
+                while (length - end >= RecordBatch.HeaderBytes && RecordBatch.LooksLikeHeader(buffer.AsSpan(end, length - end)))
+                {
+                    int next = RecordBatch.Size(buffer.AsSpan(end));
+                    if (next > length - end || !RecordBatch.IsIntact(buffer.AsSpan(end, next)))
+                    {
+                        break;
+                    }
+                    endOffset = RecordBatch.EndOffset(buffer.AsSpan(end));
+                    end += next;
+                }
+                if (end == at)
+                {
+                    throw Damaged(files, index, segment, position + at, offset);
+                }
+                LogWindow window = new(buffers, buffer, at, end, offset, RecordBatch.BaseOffset(buffer.AsSpan(at)), endOffset);
+                buffer = [];
+                return window;
+            }
+            return null;
+        }
+        finally
+        {
+            if (buffer.Length != 0)
+            {
+                buffers.Return(buffer);
+            }
+        }
+    }
+
+    /// <summary>Offset of the first record in the segment with a timestamp at or after the given; -1 if none.</summary>
+    public static long FindTime(SegmentFiles files, BufferPool buffers, Segment segment, long written, long timestamp)
+    {
+        long offset;
+        using (SegmentFiles.Lease lease = files.Open(segment))
+        {
+            SegmentIndex index = files.IndexOf(lease);
+            offset = Math.Max(segment.BaseOffset, index.OffsetAfter(index.PositionOfTime(timestamp) - 1, segment.BaseOffset));
+        }
+        while (Load(files, buffers, segment, written, offset, 64 << 10) is { } window)
+        {
+            using (window)
+            {
+                long found = FindTime(window.Buffer.AsSpan(window.Start, window.End - window.Start), timestamp);
+                if (found >= 0)
+                {
+                    return found;
+                }
+                offset = window.EndOffset;
+            }
+            if (offset >= segment.EndOffset)
+            {
+                break;
+            }
+        }
+        return -1;
+    }
+
+    /// <summary>Offset of the first record of these batches with a timestamp at or after the given; -1 if none.</summary>
+    public static long FindTime(ReadOnlySpan<byte> batches, long timestamp)
+    {
+        while (batches.Length >= RecordBatch.HeaderBytes)
+        {
+            ReadOnlySpan<byte> batch = batches[..RecordBatch.Size(batches)];
+            batches = batches[batch.Length..];
+            if (RecordBatch.MaxTimestamp(batch) < timestamp)
+            {
+                continue;
+            }
+            int position = RecordBatch.HeaderBytes;
+            for (int i = RecordBatch.RecordCount(batch); i > 0 && position >= 0; i--)
+            {
+                position = RecordParser.Parse(batch, position, RecordBatch.BaseOffset(batch), RecordBatch.BaseTimestamp(batch), out RecordView view);
+                if (position >= 0 && view.Timestamp >= timestamp)
+                {
+                    return view.Offset;
+                }
+            }
+        }
+        return -1;
+    }
+
+    public static int ReadFully(in SegmentFiles.Lease lease, long position, Span<byte> destination)
+    {
+        int read = 0;
+        while (read < destination.Length)
+        {
+            int n = lease.File.Read(position + read, destination[read..]);
+            if (n == 0)
+            {
+                break;
+            }
+            read += n;
+        }
+        return read;
+    }
+
+    private static LogFailedException Damaged(SegmentFiles files, SegmentIndex index, Segment segment, long position, long offset)
+    {
+        long resume = Math.Max(offset + 1, index.OffsetAfter(position, segment.EndOffset));
+        return new LogFailedException($"{files.PathOf(segment.Path)} is damaged at byte {position}: offsets from {offset} up to {resume} of log {segment.LogId} cannot be read. The rest of the log can; run 'sluice verify' and restore the file from a backup.")
+        {
+            ResumeOffset = resume,
+        };
+    }
+}

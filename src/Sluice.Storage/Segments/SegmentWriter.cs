@@ -1,0 +1,127 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Disk;
+using Sluice.Storage.Records;
+
+namespace Sluice.Storage.Segments;
+
+/// <summary>Appends batches to a log's newest segment and begins new ones. Used by one thread at a time, under the store's maintenance lock.</summary>
+internal sealed class SegmentWriter(StoreContext store)
+{
+    private const int WriteBytesMax = 256 << 10;
+
+    /// <summary>Writes whole batches behind the log's last segment. On failure the log's lists are unchanged.</summary>
+    public void Append(Log log, ReadOnlySpan<byte> batches)
+    {
+        Segment segment = SegmentFor(log, batches);
+        long position = segment.WrittenBytes;
+        long end = position + batches.Length;
+        using (SegmentFiles.Lease lease = store.Files.Open(segment, create: position == 0))
+        {
+            SegmentIndex index = position == 0 ? segment.Index ??= new SegmentIndex() : store.Files.IndexOf(lease);
+            if (position == 0 && lease.File.Length != 0)
+            {
+                lease.File.SetLength(0);
+            }
+            for (int at = 0; at < batches.Length; at += WriteBytesMax)
+            {
+                lease.File.Write(position + at, batches.Slice(at, Math.Min(WriteBytesMax, batches.Length - at)));
+            }
+            long endOffset = segment.EndOffset;
+            long maxTimestamp = segment.MaxTimestamp;
+            for (int at = 0; at < batches.Length;)
+            {
+                ReadOnlySpan<byte> batch = batches[at..];
+                index.Add(batch, position + at);
+                endOffset = RecordBatch.EndOffset(batch);
+                maxTimestamp = Math.Max(maxTimestamp, RecordBatch.MaxTimestamp(batch));
+                at += RecordBatch.Size(batch);
+            }
+            lock (log.Sync)
+            {
+                if (position == 0)
+                {
+                    (log.Segments ??= []).Add(segment);
+                }
+                segment.EndOffset = endOffset;
+                segment.MaxTimestamp = maxTimestamp;
+                segment.WrittenBytes = end;
+                log.AddBytes(batches.Length);
+            }
+        }
+    }
+
+    /// <summary>Ends the segment: exact file length and index files, which are only a short cut and may fail to be written.</summary>
+    public void Seal(Segment segment)
+    {
+        using (SegmentFiles.Lease lease = store.Files.Open(segment))
+        {
+            SegmentIndex index = store.Files.IndexOf(lease);
+            if (lease.File.Length > segment.WrittenBytes)
+            {
+                lease.File.SetLength(segment.WrittenBytes);
+            }
+            try
+            {
+                WriteIndex(segment.IndexPath, index.Encode(time: false, segment.BaseOffset, segment.WrittenBytes));
+                WriteIndex(segment.TimeIndexPath, index.Encode(time: true, segment.BaseOffset, segment.WrittenBytes));
+            }
+            catch (IOException e)
+            {
+                store.Logger.LogWarning(e, "The index of {Path} could not be written; it will be rebuilt when needed.", store.PathOf(segment.Path));
+            }
+        }
+        segment.IsSealed = true;
+    }
+
+    /// <summary>Makes all written segments of the log survive a power loss.</summary>
+    public void Sync(Log log)
+    {
+        Segment[] dirty;
+        lock (log.Sync)
+        {
+            dirty = log.Segments is { } segments ? [.. segments.Where(static s => s.SyncedBytes < s.WrittenBytes)] : [];
+        }
+        bool created = false;
+        foreach (Segment segment in dirty)
+        {
+            using SegmentFiles.Lease lease = store.Files.Open(segment);
+            lease.File.Sync();
+            created |= segment.SyncedBytes == 0;
+            segment.SyncedBytes = segment.WrittenBytes;
+        }
+        if (created)
+        {
+            store.Disk.SyncDirectory(store.PathOf(dirty[0].DirectoryPath));
+            store.Disk.SyncDirectory(store.PathOf("logs"));
+        }
+    }
+
+    private Segment SegmentFor(Log log, ReadOnlySpan<byte> batches)
+    {
+        int segmentBytes = log.Retention.SegmentBytes ?? store.Options.SegmentBytes;
+        Segment? last;
+        lock (log.Sync)
+        {
+            last = log.Segments is { Count: > 0 } segments ? segments[^1] : null;
+        }
+        if (last is { IsSealed: false })
+        {
+            if (last.WrittenBytes + batches.Length <= segmentBytes)
+            {
+                return last;
+            }
+            Seal(last);
+        }
+        return new Segment(log.Id.Value, RecordBatch.BaseOffset(batches), generation: 0);
+    }
+
+    private void WriteIndex(string path, byte[] bytes)
+    {
+        using IDiskFile file = store.Disk.Open(store.PathOf(path), DiskOpenMode.OpenOrCreate);
+        file.SetLength(0);
+        for (int at = 0; at < bytes.Length; at += WriteBytesMax)
+        {
+            file.Write(at, bytes.AsSpan(at, Math.Min(WriteBytesMax, bytes.Length - at)));
+        }
+    }
+}

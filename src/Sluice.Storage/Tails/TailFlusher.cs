@@ -1,0 +1,122 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Storage.Records;
+using Sluice.Storage.Segments;
+
+namespace Sluice.Storage.Tails;
+
+/// <summary>
+/// Moves tails from memory to segments. Used by one thread at a time, under the store's maintenance lock.
+/// Failure policy: a failed write fails the log; its tail stays in memory and nothing is tried again.
+/// </summary>
+internal sealed class TailFlusher(StoreContext store, SegmentWriter writer)
+{
+    /// <summary>Brings one log below its own limit.</summary>
+    public void FlushOversize(Log log)
+    {
+        if (log.TailBytes > store.Options.TailBytesPerLogMax)
+        {
+            Flush(log, store.Options.TailBytesPerLogMax / 2, includeLast: false, release: true);
+        }
+    }
+
+    /// <summary>Brings all logs together below the store's limit, largest tails first.</summary>
+    public void FlushExcess(IReadOnlyCollection<Log> logs)
+    {
+        long target = store.Options.TailBytesMax / 4 * 3;
+        if (store.Chunks.Bytes <= store.Options.TailBytesMax)
+        {
+            return;
+        }
+        List<Log> byTail = [.. logs.Where(static log => log.TailBytes > 0)];
+        byTail.Sort(static (a, b) => b.TailBytes.CompareTo(a.TailBytes));
+        foreach (bool includeLast in (ReadOnlySpan<bool>)[false, true])
+        {
+            foreach (Log log in byTail)
+            {
+                if (store.Chunks.Bytes <= target)
+                {
+                    return;
+                }
+                Flush(log, 0, includeLast, release: true);
+            }
+        }
+    }
+
+    /// <summary>Writes everything in memory, but keeps it there for readers.</summary>
+    public void FlushAll(Log log) => Flush(log, 0, includeLast: true, release: false);
+
+    private void Flush(Log log, int keepBytes, bool includeLast, bool release)
+    {
+        while (true)
+        {
+            Chunk? chunk;
+            int from;
+            int to;
+            long floor;
+            lock (log.Sync)
+            {
+                if (log.Failure is not null || log.IsDeleted)
+                {
+                    return;
+                }
+                while (release && log.Head is { } head && log.TailBytes > keepBytes && head.FlushedLength == head.Length && (includeLast || head != log.Tail))
+                {
+                    log.RemoveHead();
+                }
+                if (log.TailBytes <= keepBytes)
+                {
+                    return;
+                }
+                for (chunk = log.Head; chunk is not null && chunk.FlushedLength == chunk.Length; chunk = chunk.Next)
+                {
+                }
+                if (chunk is null || (chunk == log.Tail && !includeLast))
+                {
+                    return;
+                }
+                chunk.AddReference();
+                from = chunk.FlushedLength;
+                to = chunk.Length;
+                floor = log.Cursor?.Floor ?? 0;
+            }
+            try
+            {
+                int live = SkipSettled(chunk.Buffer, from, to, floor);
+                if (live < to)
+                {
+                    writer.Append(log, chunk.Buffer.AsSpan(live, to - live));
+                }
+                lock (log.Sync)
+                {
+                    if (chunk.Owner == log)
+                    {
+                        chunk.FlushedLength = to;
+                        log.AddBytes(from - to);
+                    }
+                }
+            }
+            catch (IOException e)
+            {
+                lock (log.Sync)
+                {
+                    log.Fail(e);
+                }
+                store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be written. What it holds stays readable; nothing more is promised for it. Free or replace the disk, then restart.", log.Id.Value);
+                return;
+            }
+            finally
+            {
+                store.Chunks.Drop(chunk);
+            }
+        }
+    }
+
+    private static int SkipSettled(byte[] buffer, int from, int to, long floor)
+    {
+        while (from < to && RecordBatch.EndOffset(buffer.AsSpan(from)) <= floor)
+        {
+            from += RecordBatch.Size(buffer.AsSpan(from));
+        }
+        return from;
+    }
+}
