@@ -207,6 +207,27 @@ public sealed class Log
         }
     }
 
+    /// <summary>Offset at which the last batch begins, if it is in memory; else the last offset. <see cref="NextOffset"/> of an empty log.</summary>
+    public long LastBatchOffset
+    {
+        get
+        {
+            lock (Sync)
+            {
+                long last = Math.Max(StartOffset, _next - 1);
+                if (Tail is { Length: > 0 } tail)
+                {
+                    for (int at = 0; at < tail.Length; at += RecordBatch.Size(tail.Buffer.AsSpan(at)))
+                    {
+                        last = RecordBatch.BaseOffset(tail.Buffer.AsSpan(at));
+                    }
+                }
+
+                return last;
+            }
+        }
+    }
+
     /// <summary>Replaces the retention policy and applies it.</summary>
     /// <exception cref="ArgumentException">It would give or take the log's cursor.</exception>
     public void SetRetention(RetentionPolicy retention)

@@ -59,6 +59,19 @@ public sealed class RecordBatchBuilder : IDisposable
         return batch;
     }
 
+    /// <summary>Cuts the batch back to its first records; it may be sealed again.</summary>
+    /// <param name="count">Records kept, at least 1.</param>
+    /// <param name="size">What <see cref="Size"/> was after the last of them was added.</param>
+    public void Truncate(int count, int size)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, _size);
+        Count = count;
+        _size = size;
+        _sealed = false;
+    }
+
     /// <summary>Starts over, keeping the buffer (shrinks one that grew beyond its normal size).</summary>
     public void Clear()
     {

@@ -1,0 +1,33 @@
+namespace Sluice.Storage.Records;
+
+/// <summary>Walks the records of one sealed, uncompressed batch in memory.</summary>
+public ref struct RecordBatchReader
+{
+    private readonly ReadOnlySpan<byte> _batch;
+    private readonly long _baseOffset;
+    private readonly long _baseTimestamp;
+    private int _position = RecordBatch.HeaderBytes;
+    private int _left;
+
+    public RecordBatchReader(ReadOnlySpan<byte> batch)
+    {
+        _batch = batch;
+        _baseOffset = RecordBatch.BaseOffset(batch);
+        _baseTimestamp = RecordBatch.BaseTimestamp(batch);
+        _left = RecordBatch.RecordCount(batch);
+    }
+
+    /// <summary>False at the end, or where the bytes are no record.</summary>
+    public bool TryRead(out RecordView record)
+    {
+        record = default;
+        if (_left == 0)
+        {
+            return false;
+        }
+
+        _left--;
+        _position = RecordParser.Parse(_batch, _position, _baseOffset, _baseTimestamp, out record);
+        return _position > 0;
+    }
+}
