@@ -93,6 +93,17 @@ public ref struct HeaderValue
     public ReadOnlySpan<byte> Bytes;
 }
 
+/// <summary>Properties that an exchange can route by (hash-property of x-consistent-hash).</summary>
+public enum MessageProperty : byte
+{
+    MessageId = 1,
+    CorrelationId = 2,
+
+    /// <summary>An integer, in the protocol's own unit.</summary>
+    Timestamp = 3,
+    AppId = 4,
+}
+
 /// <summary>
 /// What the broker asks of a protocol about stored property bytes when it must route a message again without the
 /// protocol at hand (dead-lettering, delayed delivery). Registered once per <see cref="PropertiesFormat"/>.
@@ -109,4 +120,7 @@ public interface IPropertiesReader
 
     /// <summary>Priority in the property bytes, 0 if absent.</summary>
     byte ReadPriority(ReadOnlyMemory<byte> properties);
+
+    /// <summary>Finds one property, as Bytes or Integer; false if the message does not have it. The value is borrowed. No allocation.</summary>
+    bool TryReadProperty(ReadOnlySpan<byte> properties, MessageProperty property, out HeaderValue value);
 }
