@@ -475,7 +475,7 @@ public sealed class Log
                 return tail;
             }
         }
-        int size = tail is null ? Base.Buffers.BufferPool.BlockBytesMin : Math.Min(tail.Buffer.Length * 4, 256 << 10);
+        int size = tail is null ? Base.Buffers.BufferPool.BlockBytesMin : Math.Min(tail.Buffer.Length * 4, Math.Clamp(Store.Options.TailBytesPerLogMax / 4, 1 << 10, 256 << 10));
         Chunk chunk = Store.Chunks.Take(this, Math.Max(size, bytes), firstOffset);
         if (tail is null)
         {

@@ -26,7 +26,7 @@ public sealed class ExchangeTypesTests
         (string, object?)[] parsed = [.. arguments.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).Select(pair => (pair[0], long.TryParse(pair[1], out long number) ? number : (object)pair[1]))];
         BrokerResult result = ExchangeTypes.Check(new("x", type, true, false, false, RouterExtensions.Args(parsed)), "/");
         Assert.Equal(problem is null ? BrokerStatus.Ok : BrokerStatus.InvalidArgument, result.Status);
-        Assert.Contains(problem ?? "", result.Detail, StringComparison.Ordinal);
+        Assert.Contains(problem ?? "", result.Detail ?? "", StringComparison.Ordinal);
     }
 
     [Fact]

@@ -147,7 +147,7 @@ public sealed class RoutingTests : IRoutingTable
     private Exchange Declare(string name, string type, params (string Name, object? Value)[] arguments)
     {
         var definition = new ExchangeDefinition(name, type, true, false, false, RouterExtensions.Args(arguments));
-        Assert.Equal("", ExchangeTypes.Check(definition, "/").Detail);
+        Assert.True(ExchangeTypes.Check(definition, "/").IsOk);
         return _exchanges[name] = ExchangeTypes.Create(definition);
     }
 

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using Sluice.Broker.Exchanges;
 
 namespace Sluice.Broker.Tests.Exchanges;
@@ -54,13 +53,13 @@ public sealed class TopicRouterTests
     }
 
     [Fact]
-    public void Agrees_with_a_regular_expression_on_random_bindings()
+    public void Agrees_with_a_simple_matcher_on_random_bindings()
     {
         var random = new Random(20);
         string[] words = ["a", "b", "c", "", "*", "#"];
         var router = new TopicRouter();
         var bound = new Dictionary<string, Binding>();
-        for (int round = 0; round < 4000; round++)
+        for (int round = 0; round < 3000; round++)
         {
             string pattern = string.Join('.', Enumerable.Range(0, random.Next(1, 6)).Select(_ => words[random.Next(words.Length)]));
             if (bound.Remove(pattern, out Binding? old))
@@ -102,7 +101,6 @@ public sealed class TopicRouterTests
         for (int i = 0; i < 100_000; i += 37)
         {
             most = Math.Max(most, router.Match(Encoding.UTF8.GetBytes($"site.{i % 100}.device.{i}.status"), result));
-            Assert.Equal(i % 100 == random.Next() ? 0 : result.Count, result.Count);
             result.Clear();
         }
 
@@ -135,26 +133,33 @@ public sealed class TopicRouterTests
             bindings.Add(router.Bind(new FakeQueue($"q{i}"), $"a.{i % 7}.#.{i}.*"));
         }
 
-        foreach (Binding binding in bindings)
+        for (int i = 0; i < bindings.Count; i++)
         {
-            Assert.Equal(1, router.RouteNames($"a.{bindings.IndexOf(binding) % 7}.x.{bindings.IndexOf(binding)}.y").Split(',').Length);
-            Assert.True(router.Remove(binding));
+            Assert.Equal($"q{i}", router.RouteNames($"a.{i % 7}.x.{i}.y"));
+            Assert.True(router.Remove(bindings[i]));
         }
 
-        Assert.Equal(1, router.Match("a.1.x.1.y"u8, new DestinationSet()) - 1);
+        Assert.Equal(2, router.Match("a.1.x.1.y"u8, new DestinationSet())); // the root, entered and followed
     }
 
+    /// <summary>The textbook table: row p, column k says whether the first p pattern words match the first k key words.</summary>
     private static bool Matches(string pattern, string key)
     {
-        // Every word, key and pattern alike, is given a leading dot, so that '#' and empty words need no special case.
         string[] patternWords = pattern.Length == 0 ? [] : pattern.Split('.');
         string[] keyWords = key.Length == 0 ? [] : key.Split('.');
-        string expression = string.Concat(patternWords.Select(word => word switch
+        var matches = new bool[patternWords.Length + 1, keyWords.Length + 1];
+        matches[0, 0] = true;
+        for (int p = 1; p <= patternWords.Length; p++)
         {
-            "*" => @"\.[^.]*",
-            "#" => @"(\.[^.]*)*",
-            _ => @"\." + Regex.Escape(word),
-        }));
-        return Regex.IsMatch(string.Concat(keyWords.Select(word => "." + word)), $"^{expression}$", RegexOptions.NonBacktracking);
+            string word = patternWords[p - 1];
+            for (int k = 0; k <= keyWords.Length; k++)
+            {
+                matches[p, k] = word == "#"
+                    ? matches[p - 1, k] || (k > 0 && matches[p, k - 1])
+                    : k > 0 && matches[p - 1, k - 1] && (word == "*" || word == keyWords[k - 1]);
+            }
+        }
+
+        return matches[patternWords.Length, keyWords.Length];
     }
 }
