@@ -352,7 +352,7 @@ public sealed class VirtualHost : IRoutingTable
     }
 
     /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
-    internal void DeadLetterRefused(StoredQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
+    internal void DeadLetterRefused(CompetingQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
         Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
 
     internal async ValueTask DeleteAllAsync()

@@ -71,7 +71,7 @@ internal static class MessageRecord
     }
 
     /// <summary>Reads a record as a message. Headers that are not the broker's are left alone.</summary>
-    public static void Read(in RecordView record, out MessageView message)
+    public static void Read(scoped in RecordView record, out MessageView message)
     {
         message = default;
         message.Offset = record.Offset;

@@ -339,6 +339,8 @@ public sealed class PublishTurn : IDisposable
         return PublishOutcome.Routed;
     }
 
+    private PublishOutcome Delay(Exchange exchange, in MessageToPublish message) => PublishOutcome.InvalidDelay;
+
     private void AddFound(StoredQueue? queue)
     {
         if (queue is null || _found.AsSpan(0, _foundCount).Contains(queue) || (CycleGuard is not null && CycleGuard.WouldCycle(queue.Name)))

@@ -1,0 +1,126 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
+using Sluice.Broker.Queues;
+using Sluice.Storage;
+using Sluice.TestKit.Disk;
+using Sluice.TestKit.Scheduling;
+using Sluice.TestKit.Time;
+
+namespace Sluice.Broker.Tests.Queues;
+
+/// <summary>A broker on a disk in memory, with virtual time and work that runs when the test says so.</summary>
+internal sealed class TestBroker : IDisposable
+{
+    private static readonly LogStoreOptions s_small = new() { SegmentBytes = 64 << 10, TailBytesPerLogMax = 16 << 10, TailBytesMax = 256 << 10, JournalBytesMax = 1 << 20 };
+    private PublishTurn? _turn;
+
+    public TestBroker()
+    {
+        Open();
+    }
+
+    public FaultDisk Disk { get; } = new(1);
+
+    public ManualTimeProvider Clock { get; } = new();
+
+    public StepScheduler Scheduler { get; private set; } = null!;
+
+    public LogStore Store { get; private set; } = null!;
+
+    public MessageBroker Broker { get; private set; } = null!;
+
+    public VirtualHost Host => Broker.FindVirtualHost("/")!;
+
+    public void Dispose()
+    {
+        _turn?.Dispose();
+        Store.Dispose();
+    }
+
+    /// <summary>Kills the process or cuts the power, and starts anew on what the disk kept.</summary>
+    public void Crash(CrashKind kind)
+    {
+        _turn = null;
+        Scheduler.Clear();
+        Disk.Crash(kind);
+        Open();
+    }
+
+    /// <summary>Stops in good order and starts again.</summary>
+    public void Restart()
+    {
+        _turn?.Dispose();
+        _turn = null;
+        Store.Dispose();
+        Open();
+    }
+
+    public MessageQueue Declare(string name, params (string Name, object? Value)[] arguments) => Declare(new QueueDefinition(name, true, false, false, ToArguments(arguments)));
+
+    public MessageQueue Declare(QueueDefinition definition, object? owner = null)
+    {
+        BrokerResult<MessageQueue> result = Run(Host.DeclareQueueAsync(definition, owner));
+        Assert.True(result.IsOk, result.Detail);
+        return result.Value!;
+    }
+
+    public static Arguments ToArguments(params (string Name, object? Value)[] arguments) => new(arguments.ToDictionary(argument => argument.Name, argument => argument.Value));
+
+    public TurnResult Publish(string queue, params string[] bodies) => PublishTo("", queue, bodies.Select(body => new Body(body)).ToArray());
+
+    public TurnResult PublishTo(string exchange, string routingKey, params Body[] bodies)
+    {
+        _turn ??= Host.CreatePublishTurn();
+        for (int i = 0; i < bodies.Length; i++)
+        {
+            _turn.Publish(
+                new MessageToPublish
+                {
+                    Exchange = Encoding.UTF8.GetBytes(exchange),
+                    RoutingKey = Encoding.UTF8.GetBytes(routingKey),
+                    Body = Encoding.UTF8.GetBytes(bodies[i].Text),
+                    Persistent = true,
+                    Confirmed = true,
+                    TimeToLiveMs = bodies[i].TimeToLiveMs,
+                    Priority = bodies[i].Priority,
+                },
+                (ulong)i);
+        }
+
+        TurnResult result = _turn.Flush();
+        Scheduler.RunAll();
+        return result;
+    }
+
+    /// <summary>Runs work until the operation ends.</summary>
+    public T Run<T>(ValueTask<T> operation)
+    {
+        Task<T> task = operation.AsTask();
+        for (int i = 0; !task.IsCompleted && i < 1000; i++)
+        {
+            Scheduler.RunAll();
+        }
+
+        Assert.True(task.IsCompleted, "The operation did not end.");
+        return task.GetAwaiter().GetResult();
+    }
+
+    public void Advance(TimeSpan time)
+    {
+        Clock.Advance(time);
+        Scheduler.RunAll();
+    }
+
+    private void Open()
+    {
+        Scheduler = new StepScheduler(1);
+        Store = LogStore.Open(s_small, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
+        Broker = MessageBroker.Open(Store, new BrokerOptions(), [], Scheduler, Clock, new Random(1), NullLoggerFactory.Instance);
+        Scheduler.RunAll();
+    }
+
+    public sealed record Body(string Text, long TimeToLiveMs = -1, byte Priority = 0);
+}
