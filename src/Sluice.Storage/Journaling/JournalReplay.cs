@@ -112,6 +112,8 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
         if (end == long.MaxValue)
         {
             ThrowIfPromisedBeyond(file, epoch, first, position);
+            // What was only in the page cache so far is now part of the history that the next file builds on.
+            file.Sync();
         }
         _files.Add(new JournalFile(epoch, first, position));
         Position = position;
