@@ -30,6 +30,7 @@ internal sealed class CrashHistory
     private LogStore _store;
     private long _serial;
     private int _operations;
+    private bool _interfering;
 
     public CrashHistory(int seed)
     {
@@ -70,7 +71,48 @@ internal sealed class CrashHistory
     {
         _operations = 0;
         int cutAt = _random.Next(3) == 0 ? int.MaxValue : _random.Next(1, 150);
-        _disk.Fault = _ => ++_operations >= cutAt ? new IOException("The power is going.") : null;
+        _disk.Fault = line =>
+        {
+            if (++_operations >= cutAt)
+            {
+                return new IOException("The power is going.");
+            }
+            Interfere(line);
+            return null;
+        };
+    }
+
+    /// <summary>Does what publishers and consumers do while a checkpoint or a flush is at the disk.</summary>
+    private void Interfere(string line)
+    {
+        if (_interfering || _random.Next(3) != 0 || line.StartsWith("write journal", StringComparison.Ordinal) || line.StartsWith("open", StringComparison.Ordinal))
+        {
+            return;
+        }
+        _interfering = true;
+        try
+        {
+            switch (_random.Next(4))
+            {
+                case 0:
+                    AppendGroup();
+                    break;
+                case 1:
+                    Settle();
+                    break;
+                default:
+                    Append();
+                    break;
+            }
+        }
+        catch (LogFailedException)
+        {
+            // Refused, as it may be.
+        }
+        finally
+        {
+            _interfering = false;
+        }
     }
 
     private void Operate()

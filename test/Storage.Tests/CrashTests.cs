@@ -2,7 +2,7 @@ namespace Sluice.Storage.Tests;
 
 public sealed class CrashTests
 {
-    private const int HistoriesPerCase = 250;
+    private const int HistoriesPerCase = 200;
 
     /// <summary>Set to replay one history, or how many to run per case in a long run.</summary>
     private static readonly string? SeedOverride = Environment.GetEnvironmentVariable("SLUICE_CRASH_SEED");
