@@ -14,7 +14,8 @@ public sealed class ProcessTree(int processId)
     /// <summary>Resident memory of the tree, in bytes.</summary>
     public long ResidentBytes() => Members().Sum(ReadResidentBytes);
 
-    private List<int> Members()
+    /// <summary>The living processes of the tree, the root first.</summary>
+    public IReadOnlyList<int> Members()
     {
         Dictionary<int, List<int>> children = [];
         foreach (string directory in Directory.EnumerateDirectories("/proc"))

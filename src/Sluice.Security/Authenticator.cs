@@ -72,12 +72,12 @@ public sealed class Authenticator
         ReadOnlySpan<byte> span = response.Span;
         int first = span.IndexOf((byte)0);
         int second = first < 0 ? -1 : span[(first + 1)..].IndexOf((byte)0);
-        if (second < 0)
+        second += first + 1;
+        if (second <= first || span[(second + 1)..].Contains((byte)0))
         {
-            return new ValueTask<LoginResult>(Refuse(LoginRefusal.Malformed, "", origin, "the PLAIN response lacks its separators"));
+            return new ValueTask<LoginResult>(Refuse(LoginRefusal.Malformed, "", origin, "the PLAIN response does not have two separators"));
         }
 
-        second += first + 1;
         ReadOnlySpan<byte> authorization = span[..first];
         ReadOnlySpan<byte> name = span[(first + 1)..second];
         string userName;

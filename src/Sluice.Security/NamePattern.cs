@@ -12,7 +12,8 @@ internal sealed class NamePattern
     // A user who asks for ever new names gets a fresh memory now and then, never an endless one.
     private const int RememberedNamesMax = 8192;
 
-    private static readonly TimeSpan MatchTimeout = TimeSpan.FromMilliseconds(50);
+    // Generous, since a busy machine must not turn a good pattern into a refusal; short enough that a bad one cannot hold a thread for long.
+    private static readonly TimeSpan BacktrackingTimeout = TimeSpan.FromSeconds(1);
 
     private readonly string _pattern;
     private readonly bool _matchesAll;
@@ -76,12 +77,12 @@ internal sealed class NamePattern
     {
         try
         {
-            return new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, MatchTimeout);
+            return new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
         }
         catch (NotSupportedException)
         {
-            // Look-around and back references need the other engine, with the time limit in earnest.
-            return new Regex(pattern, RegexOptions.CultureInvariant, MatchTimeout);
+            // Look-around and back references need the other engine, whose time must be limited.
+            return new Regex(pattern, RegexOptions.CultureInvariant, BacktrackingTimeout);
         }
     }
 }

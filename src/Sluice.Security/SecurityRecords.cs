@@ -31,7 +31,7 @@ internal static class SecurityRecords
     public static SecurityChange Put(User user) => new(
         UserKey(user.Name),
         Write(
-            new UserRecord(Version, user.Name, user.Password?.Encode(), [.. user.Tags], user.Limits.ConnectionsMax, user.Limits.ChannelsMax),
+            new UserRecord(Version, user.Name, [.. user.Tags], user.Password?.Encode(), user.Limits.ConnectionsMax, user.Limits.ChannelsMax),
             SecurityJson.Default.UserRecord));
 
     public static SecurityChange Put(Permission permission) => new(
@@ -114,22 +114,29 @@ internal static class SecurityRecords
     private static byte[] Write<T>(T record, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(record, type);
 
     private static T Parse<T>(SecurityEntry entry, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
-        where T : VersionedRecord
+        where T : IVersionedRecord
     {
         T record = JsonSerializer.Deserialize(entry.Value.Span, type) ?? throw new InvalidDataException("it is empty");
         return record.Version is >= 1 and <= Version ? record : throw new InvalidDataException($"it has version {record.Version}, and {Version} is the newest known here");
     }
 }
 
-internal abstract record VersionedRecord([property: JsonPropertyName("v")] int Version);
+internal interface IVersionedRecord
+{
+    int Version { get; }
+}
 
-internal sealed record UserRecord(int Version, string Name, string? Password, string[] Tags, int? ConnectionsMax, int? ChannelsMax) : VersionedRecord(Version);
+internal sealed record UserRecord(
+    [property: JsonPropertyName("v")] int Version, string Name, string[] Tags, string? Password = null, int? ConnectionsMax = null, int? ChannelsMax = null) : IVersionedRecord;
 
-internal sealed record PermissionRecord(int Version, string User, string VirtualHost, string Configure, string Write, string Read) : VersionedRecord(Version);
+internal sealed record PermissionRecord(
+    [property: JsonPropertyName("v")] int Version, string User, string VirtualHost, string Configure, string Write, string Read) : IVersionedRecord;
 
-internal sealed record TopicRecord(int Version, string User, string VirtualHost, string Exchange, string Write, string Read) : VersionedRecord(Version);
+internal sealed record TopicRecord(
+    [property: JsonPropertyName("v")] int Version, string User, string VirtualHost, string Exchange, string Write, string Read) : IVersionedRecord;
 
-internal sealed record LimitsRecord(int Version, string VirtualHost, int? ConnectionsMax, int? QueuesMax) : VersionedRecord(Version);
+internal sealed record LimitsRecord(
+    [property: JsonPropertyName("v")] int Version, string VirtualHost, int? ConnectionsMax = null, int? QueuesMax = null) : IVersionedRecord;
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

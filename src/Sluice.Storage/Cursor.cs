@@ -16,6 +16,7 @@ public sealed class Cursor
     private Dictionary<long, int>? _deliveryCounts;
     private long _floor;
     private long _journalEntry;
+    private long _settledSinceCleaning;
 
     internal Cursor(Log log, long floor)
     {
@@ -101,23 +102,11 @@ public sealed class Cursor
         }
     }
 
-    /// <summary>Settled offsets above the floor and below <paramref name="to"/>, counted by blocks. Under the log's lock.</summary>
+    /// <summary>Unsettled offsets in [from, to). Under the log's lock.</summary>
     internal long UnsettledIn(long from, long to)
     {
-        long unsettled = 0;
-        long at = Math.Max(from, _floor);
-        while (at < to)
-        {
-            at = _above?.NextMissing(at) ?? at;
-            if (at >= to)
-            {
-                break;
-            }
-            long next = Math.Min(to, _above?.NextPresent(at) ?? to);
-            unsettled += next - at;
-            at = next;
-        }
-        return unsettled;
+        from = Math.Max(from, _floor);
+        return from >= to ? 0 : to - from - (_above?.CountIn(from, to) ?? 0);
     }
 
     /// <summary>Applies a settlement without journaling it: replay, gaps and lost ranges. Under the log's lock.</summary>
@@ -207,6 +196,10 @@ public sealed class Cursor
             return 0;
         }
         long settled = Apply(from, to);
+        if (_log.Segments is not null)
+        {
+            CountForCleaning(settled);
+        }
         if (settled != 0 && _log.IsJournaled(from))
         {
             if (group is null)
@@ -219,6 +212,17 @@ public sealed class Cursor
             }
         }
         return settled;
+    }
+
+    /// <summary>Has the cleaner look again after each quarter of a segment's records settled.</summary>
+    private void CountForCleaning(long settled)
+    {
+        _settledSinceCleaning += settled;
+        if (_log.Segments is { Count: > 1 } segments && _settledSinceCleaning > (segments[0].EndOffset - segments[0].BaseOffset) / 4)
+        {
+            _settledSinceCleaning = 0;
+            _log.QueueForMaintenance();
+        }
     }
 
     private static void ForgetCounts(Dictionary<long, int> counts, long from, long to)

@@ -23,10 +23,14 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
 
     private readonly Lock _sync = new();
     private readonly ConcurrentQueue<(string Path, bool IsDirectory)> _doomed = new();
+    private readonly List<Segment> _replaced = [];
     private ITimer? _ageTimer;
+    private long _replacedBytes;
     private bool _disposed;
 
     public SegmentWriter Writer { get => field ??= new SegmentWriter(store); }
+
+    private SegmentCleaner Cleaner { get => field ??= new SegmentCleaner(store, Writer); }
 
     public TailFlusher Flusher { get => field ??= new TailFlusher(store, Writer); }
 
@@ -47,6 +51,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
                 }
                 Flusher.FlushOversize(log);
                 ApplyRetention(log);
+                Clean(log);
             }
             if (store.Chunks.Bytes > store.Options.TailBytesMax)
             {
@@ -55,7 +60,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             if (store.Journal.Failure is null)
             {
                 DeleteDoomed();
-                if (store.Journal.Bytes > store.Options.JournalBytesMax)
+                if (store.Journal.Bytes > store.Options.JournalBytesMax || _replacedBytes > store.Options.SegmentBytes)
                 {
                     TryCheckpoint();
                 }
@@ -216,6 +221,12 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             }
         }
         store.Journal.Retire(from);
+        foreach (Segment segment in _replaced)
+        {
+            Doom(segment);
+        }
+        _replaced.Clear();
+        _replacedBytes = 0;
         DeleteDoomed();
     }
 
@@ -279,6 +290,21 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
         foreach (Segment segment in dropped)
         {
             Doom(segment);
+        }
+    }
+
+    private void Clean(Log log)
+    {
+        foreach (Segment segment in Cleaner.Clean(log))
+        {
+            if (log.Kind == LogKind.Volatile)
+            {
+                Doom(segment);
+                continue;
+            }
+            // The newest snapshot still names the file.
+            _replaced.Add(segment);
+            _replacedBytes += segment.WrittenBytes;
         }
     }
 

@@ -51,7 +51,7 @@ public sealed class Arguments : IEquatable<Arguments>
         return hash;
     }
 
-    private static bool ValueEquals(object? a, object? b) => (a, b) switch
+    internal static bool ValueEquals(object? a, object? b) => (a, b) switch
     {
         (byte[] x, byte[] y) => x.AsSpan().SequenceEqual(y),
         (IReadOnlyList<object?> x, IReadOnlyList<object?> y) => x.Count == y.Count && x.Zip(y).All(pair => ValueEquals(pair.First, pair.Second)),

@@ -71,12 +71,14 @@ internal sealed class Consumer : Worker
                 Client.Send();
             }
 
-            if (!Client.Fill())
+            bool idle = !Client.Fill();
+            if (idle || _run.ConsumersStop)
             {
-                // Nothing came for a while: acknowledge the odd ones too.
-                if (!_autoAcknowledge && _acknowledged < _tag && !_inContent)
+                // Nothing came for a while, or this is the end: acknowledge the odd ones too.
+                ulong whole = _inContent ? _tag - 1 : _tag;
+                if (!_autoAcknowledge && _acknowledged < whole)
                 {
-                    Acknowledge();
+                    Acknowledge(whole);
                     Client.Send();
                 }
 
@@ -175,14 +177,14 @@ internal sealed class Consumer : Worker
 
         if (!_autoAcknowledge && _tag - _acknowledged >= (ulong)_acknowledgeEvery)
         {
-            Acknowledge();
+            Acknowledge(_tag);
         }
     }
 
-    private void Acknowledge()
+    private void Acknowledge(ulong tag)
     {
-        AmqpTopology.WriteAcknowledge(Client.Writer, _tag, multiple: true);
-        _acknowledged = _tag;
+        AmqpTopology.WriteAcknowledge(Client.Writer, tag, multiple: true);
+        _acknowledged = tag;
     }
 
     /// <summary>Neighbours sent in one write share their stamp: they are recorded as one.</summary>

@@ -152,16 +152,33 @@ internal sealed class SettledMap(BitBlockPool pool)
         return long.MaxValue;
     }
 
+    /// <summary>How many of [from, to) are in the map.</summary>
+    public long CountIn(long from, long to)
+    {
+        if (_count == 0)
+        {
+            return 0;
+        }
+        long count = 0;
+        from = Math.Max(from, _firstBlock * BlockBits);
+        to = Math.Min(to, (_firstBlock + _count) * BlockBits);
+        while (from < to)
+        {
+            long number = from / BlockBits;
+            long end = Math.Min(to, (number + 1) * BlockBits);
+            if (_blocks[number - _firstBlock] is { } block)
+            {
+                count += ReferenceEquals(block, BitBlock.Full) ? end - from : block.CountIn((int)(from % BlockBits), (int)(end - (number * BlockBits)));
+            }
+            from = end;
+        }
+        return count;
+    }
+
     /// <summary>Forgets all below the floor; call after the floor moved over settled offsets. Returns how many were forgotten.</summary>
     public long Trim(long floor, long oldFloor)
     {
-        long removed = 0;
-        for (long at = NextPresent(oldFloor); at < floor; at = NextPresent(at))
-        {
-            long end = Math.Min(floor, NextMissing(at));
-            removed += end - at;
-            at = end;
-        }
+        long removed = CountIn(oldFloor, floor);
         Count -= removed;
         int drop = (int)Math.Clamp((floor / BlockBits) - _firstBlock, 0, _count);
         if (drop > 0)
@@ -236,6 +253,21 @@ internal sealed class BitBlock
     public ulong[] Words { get; }
 
     public int Count { get; set; }
+
+    /// <summary>Bits set in [from, to).</summary>
+    public int CountIn(int from, int to)
+    {
+        int count = 0;
+        while (from < to)
+        {
+            int end = Math.Min(to, (from | 63) + 1);
+            ulong word = Words[from >> 6] >> (from & 63);
+            int width = end - from;
+            count += BitOperations.PopCount(width == 64 ? word : word & ((1UL << width) - 1));
+            from = end;
+        }
+        return count;
+    }
 }
 
 /// <summary>Bit blocks of all cursors, for reuse. Thread-safe.</summary>

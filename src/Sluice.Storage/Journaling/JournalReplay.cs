@@ -22,6 +22,9 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
 
     public List<string> Spares { get; } = [];
 
+    /// <summary>Looks only: nothing is renamed or synced.</summary>
+    public bool IsReadOnly { get; init; }
+
     /// <summary>Where the next entry goes.</summary>
     public long Position { get; private set; }
 
@@ -112,6 +115,11 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
         if (end == long.MaxValue)
         {
             ThrowIfPromisedBeyond(file, epoch, first, position);
+            // What was only in the page cache so far is now part of the history that the next file builds on.
+            if (!IsReadOnly)
+            {
+                file.Sync();
+            }
         }
         _files.Add(new JournalFile(epoch, first, position));
         Position = position;
@@ -124,6 +132,10 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
         {
             _windowLength = 0;
             ThrowIfPromisedBeyond(file, epoch, Position, Position);
+        }
+        if (IsReadOnly)
+        {
+            return;
         }
         logger.LogInformation("Journal file {Path} has no readable header and no entries: it was being begun at a crash. It is reused.", PathOf(epoch));
         string spare = $"spare-{epoch:x16}-r";

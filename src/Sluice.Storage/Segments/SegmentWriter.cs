@@ -9,10 +9,33 @@ internal sealed class SegmentWriter(StoreContext store)
 {
     private const int WriteBytesMax = 256 << 10;
 
-    /// <summary>Writes whole batches behind the log's last segment. On failure the log's lists are unchanged.</summary>
+    /// <summary>Writes whole batches behind the log's last segment, as many segments as they need. After a failure the log's lists know only what was written whole.</summary>
     public void Append(Log log, ReadOnlySpan<byte> batches)
     {
-        Segment segment = SegmentFor(log, batches);
+        while (batches.Length > 0)
+        {
+            int first = RecordBatch.Size(batches);
+            Segment segment = SegmentFor(log, batches[..first]);
+            int segmentBytes = SegmentBytes(log);
+            int part = first;
+            while (part < batches.Length)
+            {
+                int size = RecordBatch.Size(batches[part..]);
+                if (segment.WrittenBytes + part + size > segmentBytes)
+                {
+                    break;
+                }
+                part += size;
+            }
+            Append(log, segment, batches[..part]);
+            batches = batches[part..];
+        }
+    }
+
+    private int SegmentBytes(Log log) => log.Retention.SegmentBytes ?? store.Options.SegmentBytes;
+
+    private void Append(Log log, Segment segment, ReadOnlySpan<byte> batches)
+    {
         long position = segment.WrittenBytes;
         long end = position + batches.Length;
         using (SegmentFiles.Lease lease = store.Files.Open(segment, create: position == 0))
@@ -98,7 +121,6 @@ internal sealed class SegmentWriter(StoreContext store)
 
     private Segment SegmentFor(Log log, ReadOnlySpan<byte> batches)
     {
-        int segmentBytes = log.Retention.SegmentBytes ?? store.Options.SegmentBytes;
         Segment? last;
         lock (log.Sync)
         {
@@ -106,7 +128,7 @@ internal sealed class SegmentWriter(StoreContext store)
         }
         if (last is { IsSealed: false })
         {
-            if (last.WrittenBytes + batches.Length <= segmentBytes)
+            if (last.WrittenBytes + batches.Length <= SegmentBytes(log))
             {
                 return last;
             }

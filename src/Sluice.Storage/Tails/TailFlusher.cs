@@ -74,6 +74,12 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer)
                 {
                     return;
                 }
+                if (log.Cursor is { } cursor && cursor.UnsettledIn(chunk.FirstOffset, chunk.EndOffset) == 0)
+                {
+                    log.AddBytes(chunk.FlushedLength - chunk.Length);
+                    chunk.FlushedLength = chunk.Length;
+                    continue;
+                }
                 chunk.AddReference();
                 from = chunk.FlushedLength;
                 to = chunk.Length;

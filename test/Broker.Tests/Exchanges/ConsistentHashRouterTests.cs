@@ -1,4 +1,5 @@
 using System.Text;
+using Sluice.Broker.Definitions;
 using Sluice.Broker.Exchanges;
 
 namespace Sluice.Broker.Tests.Exchanges;
@@ -134,7 +135,7 @@ public sealed class ConsistentHashRouterTests
     [InlineData("99999999999999999999", false)]
     public void Weights_are_checked(string key, bool valid)
     {
-        var definition = new Definitions.ExchangeDefinition("x", ExchangeTypes.ConsistentHash, true, false, false, RouterExtensions.Args());
+        var definition = new ExchangeDefinition("x", ExchangeTypes.ConsistentHash, true, false, false, RouterExtensions.Args());
         Assert.Equal(valid, ExchangeTypes.CheckBinding(definition, key, RouterExtensions.Args()).IsOk);
     }
 

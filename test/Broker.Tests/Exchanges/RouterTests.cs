@@ -1,5 +1,6 @@
 using System.Text;
 using Sluice.Broker.Exchanges;
+using Sluice.Broker.Messages;
 
 namespace Sluice.Broker.Tests.Exchanges;
 
@@ -185,15 +186,15 @@ public sealed class RouterTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private sealed class PlainHeaders : Messages.IMessageHeaders
+    private sealed class PlainHeaders : IMessageHeaders
     {
         public int Count => 2;
 
-        public bool TryGet(ReadOnlySpan<byte> name, out Messages.HeaderValue value)
+        public bool TryGet(ReadOnlySpan<byte> name, out HeaderValue value)
         {
             value = name.SequenceEqual("s"u8)
-                ? new Messages.HeaderValue { Kind = Messages.HeaderKind.Bytes, Bytes = "t"u8 }
-                : new Messages.HeaderValue { Kind = Messages.HeaderKind.Integer, Integer = 1 };
+                ? new HeaderValue { Kind = HeaderKind.Bytes, Bytes = "t"u8 }
+                : new HeaderValue { Kind = HeaderKind.Integer, Integer = 1 };
             return name.Length == 1;
         }
     }

@@ -1,0 +1,106 @@
+using Sluice.Bench.Compare.Brokers;
+
+namespace Sluice.Bench.Compare;
+
+/// <summary>The brokers that compete. Rows under load share running ones; rows about data start their own.</summary>
+internal sealed class Contest : IDisposable
+{
+    private readonly List<BrokerProcess> _running = [];
+
+    public Contest(CompareOptions options)
+    {
+        Options = options;
+        foreach (string broker in options.Brokers)
+        {
+            if (broker is not ("rabbitmq" or "sluice" or "sluice-os"))
+            {
+                throw new ArgumentException($"There is no broker {broker}; rabbitmq, sluice, sluice-os are there.");
+            }
+        }
+
+        if (Wants("rabbitmq") && !File.Exists(options.RabbitMq))
+        {
+            throw new ArgumentException($"RabbitMQ is not at {options.RabbitMq}: install it (Debian: rabbitmq-server), or choose other brokers with --brokers.");
+        }
+
+        if ((Wants("sluice") || Wants("sluice-os")) && !File.Exists(options.Sluice))
+        {
+            throw new ArgumentException($"Sluice is not at {options.Sluice}: build it in Release, or choose other brokers with --brokers.");
+        }
+    }
+
+    public CompareOptions Options { get; }
+
+    /// <summary>Brokers for rows under load, started on first use and left running: RabbitMQ, Sluice and, if asked, Sluice with the weaker promise.</summary>
+    public IReadOnlyList<BrokerProcess> Running(bool withOs)
+    {
+        List<BrokerProcess> wanted = [];
+        if (Wants("rabbitmq"))
+        {
+            wanted.Add(Started("rabbitmq", NewRabbitMq));
+        }
+
+        if (Wants("sluice"))
+        {
+            wanted.Add(Started("sluice", NewSluice));
+        }
+
+        if (withOs && Wants("sluice-os"))
+        {
+            wanted.Add(Started("sluice-os", NewSluiceOs));
+        }
+
+        return wanted;
+    }
+
+    /// <summary>Fresh brokers, not started, each with an empty data directory. Those left running are stopped first.</summary>
+    public IEnumerable<BrokerProcess> Fresh()
+    {
+        StopAll();
+        if (Wants("rabbitmq"))
+        {
+            yield return NewRabbitMq();
+        }
+
+        if (Wants("sluice"))
+        {
+            yield return NewSluice();
+        }
+    }
+
+    public void Dispose() => StopAll();
+
+    private bool Wants(string broker) => Options.Brokers.Count == 0 || Options.Brokers.Contains(broker);
+
+    // Ports below the ephemeral range: a client that polls for its broker could otherwise be given the broker's port as its own and connect to itself.
+    private RabbitMqBroker NewRabbitMq() => new(Options.RabbitMq, 18672, Path.Combine(Options.Work, "rabbitmq"));
+
+    private SluiceBroker NewSluice() => new(Options.Sluice, "disk", 18682, Path.Combine(Options.Work, "sluice"));
+
+    private SluiceBroker NewSluiceOs() => new(Options.Sluice, "os", 18692, Path.Combine(Options.Work, "sluice-os"));
+
+    private BrokerProcess Started(string key, Func<BrokerProcess> create)
+    {
+        string directory = Path.Combine(Options.Work, key);
+        BrokerProcess? broker = _running.Find(running => running.Directory == directory);
+        if (broker is null)
+        {
+            broker = create();
+            _running.Add(broker);
+            Console.WriteLine($"starting {broker.Name}");
+            broker.Start();
+        }
+
+        return broker;
+    }
+
+    private void StopAll()
+    {
+        foreach (BrokerProcess broker in _running)
+        {
+            broker.Dispose();
+        }
+
+        _running.Clear();
+    }
+}

@@ -1,0 +1,126 @@
+using System.Buffers;
+using System.Text.Json;
+using Sluice.Storage;
+
+namespace Sluice.Broker.Definitions;
+
+/// <summary>A binding as it is kept: by names.</summary>
+public sealed record BindingDefinition(string Source, DestinationKind Kind, string Destination, string RoutingKey, Arguments Arguments);
+
+/// <summary>
+/// Definitions as JSON for the metadata store. Every value is an object that begins with its version, <c>"v": 1</c>. Fields are only ever added;
+/// a reader skips fields it does not know and refuses a version above its own.
+/// </summary>
+public static class DefinitionCodec
+{
+    private const int Version = 1;
+
+    // Bindings may carry nested tables as far as the protocol allows; each level costs two here.
+    private static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 1000 };
+    private static readonly JsonWriterOptions WriterOptions = new() { MaxDepth = 1000, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static byte[] Encode(QueueDefinition definition) => Write(writer =>
+    {
+        writer.WriteString("name", definition.Name);
+        writer.WriteBoolean("durable", definition.Durable);
+        writer.WriteBoolean("exclusive", definition.Exclusive);
+        writer.WriteBoolean("autoDelete", definition.AutoDelete);
+        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+    });
+
+    public static byte[] Encode(ExchangeDefinition definition) => Write(writer =>
+    {
+        writer.WriteString("name", definition.Name);
+        writer.WriteString("type", definition.Type);
+        writer.WriteBoolean("durable", definition.Durable);
+        writer.WriteBoolean("autoDelete", definition.AutoDelete);
+        writer.WriteBoolean("internal", definition.Internal);
+        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+    });
+
+    public static byte[] Encode(BindingDefinition definition) => Write(writer =>
+    {
+        writer.WriteString("source", definition.Source);
+        writer.WriteString("kind", definition.Kind == DestinationKind.Exchange ? "exchange" : "queue");
+        writer.WriteString("destination", definition.Destination);
+        writer.WriteString("routingKey", definition.RoutingKey);
+        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+    });
+
+    public static byte[] Encode(PolicyDefinition definition) => Write(writer =>
+    {
+        writer.WriteString("name", definition.Name);
+        writer.WriteString("pattern", definition.Pattern);
+        writer.WriteString("applyTo", definition.ApplyTo);
+        writer.WriteNumber("priority", definition.Priority);
+        writer.WriteBoolean("operator", definition.IsOperator);
+        ArgumentsJson.Write(writer, "settings", definition.Settings);
+    });
+
+    /// <exception cref="StorageFormatException">Not such a definition, or of a newer version; the same for the others.</exception>
+    public static QueueDefinition DecodeQueue(ReadOnlyMemory<byte> value) => Read(value, "queue", root => new QueueDefinition(
+        Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), ArgumentsJson.Read(root, "arguments")));
+
+    public static ExchangeDefinition DecodeExchange(ReadOnlyMemory<byte> value) => Read(value, "exchange", root => new ExchangeDefinition(
+        Text(root, "name"), Text(root, "type"), Flag(root, "durable"), Flag(root, "autoDelete"), Flag(root, "internal"), ArgumentsJson.Read(root, "arguments")));
+
+    public static BindingDefinition DecodeBinding(ReadOnlyMemory<byte> value) => Read(value, "binding", root => new BindingDefinition(
+        Text(root, "source"),
+        Text(root, "kind") switch { "queue" => DestinationKind.Queue, "exchange" => DestinationKind.Exchange, string other => throw new JsonException($"kind '{other}' is not known") },
+        Text(root, "destination"),
+        Text(root, "routingKey"),
+        ArgumentsJson.Read(root, "arguments")));
+
+    public static PolicyDefinition DecodePolicy(ReadOnlyMemory<byte> value) => Read(value, "policy", root => new PolicyDefinition(
+        Text(root, "name"), Text(root, "pattern"), Text(root, "applyTo"), root.GetProperty("priority").GetInt32(), ArgumentsJson.Read(root, "settings"), Flag(root, "operator")));
+
+    /// <summary>The arguments alone with names in ordinal order: equal arguments give equal bytes.</summary>
+    internal static byte[] EncodeSorted(Arguments arguments)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, WriterOptions))
+        {
+            ArgumentsJson.WriteTable(writer, arguments);
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static byte[] Write(Action<Utf8JsonWriter> writeFields)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, WriterOptions))
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("v", Version);
+            writeFields(writer);
+            writer.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static T Read<T>(ReadOnlyMemory<byte> value, string what, Func<JsonElement, T> read)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(value.Span, ReaderOptions);
+            using JsonDocument document = JsonDocument.ParseValue(ref reader);
+            int version = document.RootElement.GetProperty("v").GetInt32();
+            if (version > Version)
+            {
+                throw new StorageFormatException($"The definition of a {what} is of version {version}; this program knows versions up to {Version}. Start the program that wrote it, or a newer one.");
+            }
+
+            return read(document.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new StorageFormatException($"The definition of a {what} cannot be read ({e.Message}). Restore the metadata from a backup.", e);
+        }
+    }
+
+    private static string Text(JsonElement root, string name) => root.GetProperty(name).GetString() ?? throw new JsonException($"{name} is null");
+
+    private static bool Flag(JsonElement root, string name) => root.GetProperty(name).GetBoolean();
+}

@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Reflection;
+
+namespace Sluice.Hosting.Configuration;
+
+/// <summary>Puts values into <see cref="SluiceSettings"/> and says what is wrong with those that do not fit.</summary>
+internal static class SettingsBinder
+{
+    private static readonly Dictionary<string, SettingEntry> ByKey = SettingsCatalog.Entries.ToDictionary(entry => entry.Key, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Later values win over earlier ones of the same key. Adds a line to <paramref name="errors"/> for each fault.</summary>
+    public static SluiceSettings Bind(IEnumerable<SettingValue> values, List<string> errors)
+    {
+        var settings = new SluiceSettings();
+        foreach (SettingValue value in values)
+        {
+            if (!ByKey.TryGetValue(value.Key, out SettingEntry? entry))
+            {
+                errors.Add($"{value.Origin}: there is no setting '{value.Key}'. The nearest is '{Nearest(value.Key)}'.");
+            }
+            else if (Convert(entry, value, out string? error) is { } converted)
+            {
+                Assign(settings, entry.Path, converted);
+            }
+            else
+            {
+                errors.Add($"{value.Origin}: {(entry.Attribute.Secret ? "the value" : $"'{value.Value}'")} {error}.");
+            }
+        }
+
+        if (errors.Count == 0)
+        {
+            CheckTogether(settings, errors);
+        }
+
+        return settings;
+    }
+
+    /// <summary>The known key that takes the fewest edits to reach.</summary>
+    public static string Nearest(string key) => SettingsCatalog.Entries.MinBy(entry => EditDistance.Between(entry.Key.ToUpperInvariant(), key.ToUpperInvariant()))!.Key;
+
+    private static void CheckTogether(SluiceSettings settings, List<string> errors)
+    {
+        ConnectionSettings connections = settings.Connections;
+        if (connections.OutputLowWaterBytes >= connections.OutputHighWaterBytes)
+        {
+            errors.Add($"Connections:OutputLowWaterBytes ({connections.OutputLowWaterBytes}) must be below Connections:OutputHighWaterBytes ({connections.OutputHighWaterBytes}).");
+        }
+
+        long needed = (long)settings.Limits.MessageBytesMax + connections.OutputHighWaterBytes;
+        if (connections.OutputHardLimitBytes < needed)
+        {
+            errors.Add($"Connections:OutputHardLimitBytes ({connections.OutputHardLimitBytes}) must be at least Limits:MessageBytesMax and Connections:OutputHighWaterBytes together ({needed}).");
+        }
+
+        if (settings.Storage.TailBytesPerLogMax > settings.Storage.TailBytesMax)
+        {
+            errors.Add($"Storage:TailBytesPerLogMax ({settings.Storage.TailBytesPerLogMax}) must not be above Storage:TailBytesMax ({settings.Storage.TailBytesMax}).");
+        }
+
+        if (settings.Amqp.Tls is { CertificateFile: "" } tls && (tls.KeyFile.Length > 0 || tls.ClientCertificates != Transport.ClientCertificateMode.None))
+        {
+            errors.Add("Amqp:Tls:CertificateFile is empty, so there is no TLS listener, but other Amqp:Tls settings ask for one.");
+        }
+    }
+
+    private static object? Convert(SettingEntry entry, SettingValue value, out string? error)
+    {
+        error = null;
+        Type type = entry.Type;
+        string text = value.Value.Trim();
+        if (type == typeof(string))
+        {
+            return value.Value;
+        }
+
+        if (type == typeof(IReadOnlyList<string>))
+        {
+            return value.Items ?? text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        }
+
+        if (type == typeof(MemoryLimit))
+        {
+            return MemoryLimit.TryParse(text, out MemoryLimit limit, out error) ? limit : null;
+        }
+
+        if (type == typeof(bool))
+        {
+            error = "is neither true nor false";
+            return bool.TryParse(text, out bool flag) ? flag : null;
+        }
+
+        if (type.IsEnum)
+        {
+            error = $"is not one of {entry.RangeText}: the nearest is '{Enum.GetNames(type).MinBy(name => EditDistance.Between(name.ToUpperInvariant(), text.ToUpperInvariant()))}'";
+            return text.Length > 0 && char.IsLetter(text[0]) && Enum.TryParse(type, text, ignoreCase: true, out object? member) && Enum.IsDefined(type, member) ? member : null;
+        }
+
+        return ConvertNumber(entry, text, out error);
+    }
+
+    private static object? ConvertNumber(SettingEntry entry, string text, out string? error)
+    {
+        error = null;
+        bool isBytes = entry.Attribute.Unit == "bytes";
+        if (!(isBytes ? ByteSize.TryParse(text, out long number) : long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number)))
+        {
+            error = isBytes ? "is not a number of bytes, such as 65536 or 64KB" : "is not a whole number";
+            return null;
+        }
+
+        if (number < entry.Attribute.Min || number > entry.Attribute.Max)
+        {
+            double nearest = number < entry.Attribute.Min ? entry.Attribute.Min : entry.Attribute.Max;
+            error = $"is out of range ({entry.RangeText}): the nearest allowed is {entry.Format((long)nearest)}";
+            return null;
+        }
+
+        return entry.Type == typeof(int) ? (object)(int)number : number;
+    }
+
+    private static void Assign(SluiceSettings settings, IReadOnlyList<PropertyInfo> path, object value)
+    {
+        object target = settings;
+        foreach (PropertyInfo section in path.SkipLast(1))
+        {
+            target = section.GetValue(target)!;
+        }
+
+        path[^1].SetValue(target, value);
+    }
+}

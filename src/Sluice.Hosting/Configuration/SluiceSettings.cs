@@ -1,0 +1,202 @@
+namespace Sluice.Hosting.Configuration;
+
+/// <summary>What an operator can set. Immutable; read from files, environment and command line by <see cref="SettingsReader"/>.</summary>
+public sealed record SluiceSettings
+{
+    [Setting("Directory of everything the broker keeps. Used by one broker at a time.")]
+    public string DataDirectory { get; init; } = "./data";
+
+    [Setting("What a persistent message in a durable queue is promised before it is confirmed: `Memory` (may be lost with the process), `Os` (survives the process), `Disk` (survives the power).")]
+    public DurabilityPromise Durability { get; init; } = DurabilityPromise.Disk;
+
+    [Setting("Time that connections get to end in good order when the broker stops.", Unit = "seconds", Min = 0, Max = 3600)]
+    public int StopTimeoutSeconds { get; init; } = 10;
+
+    public AmqpSettings Amqp { get; init; } = new();
+
+    public AdminSettings Admin { get; init; } = new();
+
+    public ConnectionSettings Connections { get; init; } = new();
+
+    public SecuritySettings Security { get; init; } = new();
+
+    public MemorySettings Memory { get; init; } = new();
+
+    public DiskSettings Disk { get; init; } = new();
+
+    public LimitSettings Limits { get; init; } = new();
+
+    public StorageSettings Storage { get; init; } = new();
+
+    public LogSettings Log { get; init; } = new();
+}
+
+/// <summary>See <see cref="SluiceSettings.Durability"/>.</summary>
+public enum DurabilityPromise
+{
+    Memory,
+    Os,
+    Disk,
+}
+
+/// <summary>AMQP 0-9-1 listeners.</summary>
+public sealed record AmqpSettings
+{
+    [Setting("Address of the plaintext listener: `*` for all, or an IP address of this machine. Empty: no plaintext listener.")]
+    public string Address { get; init; } = "*";
+
+    [Setting("Port of the plaintext listener. 0 takes a free one and logs it.", Max = 65_535)]
+    public int Port { get; init; } = 5672;
+
+    [Setting("Most channels of a connection.", Min = 1, Max = 65_535)]
+    public int ChannelMax { get; init; } = 2047;
+
+    [Setting("Largest frame that clients may negotiate.", Unit = "bytes", Min = 4096, Max = 16 << 20)]
+    public int FrameMax { get; init; } = 128 << 10;
+
+    [Setting("Heartbeat interval suggested to clients, which decide. 0: none.", Unit = "seconds", Max = 65_535)]
+    public int HeartbeatSeconds { get; init; } = 60;
+
+    [Setting("Most consumers of a channel.", Min = 1, Max = 1_000_000)]
+    public int ConsumersPerChannelMax { get; init; } = 10_000;
+
+    public TlsSettings Tls { get; init; } = new();
+}
+
+/// <summary>TLS on a listener of its own.</summary>
+public sealed record TlsSettings
+{
+    [Setting("Address of the TLS listener: `*` for all, or an IP address of this machine.")]
+    public string Address { get; init; } = "*";
+
+    [Setting("Port of the TLS listener. 0 takes a free one and logs it.", Max = 65_535)]
+    public int Port { get; init; } = 5671;
+
+    [Setting("The server's certificate: a PEM file (its own certificate first, then those above it) or a PFX file. Empty: no TLS listener.")]
+    public string CertificateFile { get; init; } = "";
+
+    [Setting("PEM file of the certificate's private key. Empty: it is in the certificate's file.")]
+    public string KeyFile { get; init; } = "";
+
+    [Setting("Password of the key or of the PFX file. Empty: none.", Secret = true)]
+    public string Password { get; init; } = "";
+
+    [Setting("Whether clients show a certificate: `None` (not asked for), `Optional` (one that is shown must be valid), `Required`.")]
+    public Transport.ClientCertificateMode ClientCertificates { get; init; }
+
+    [Setting("PEM file of the authorities that client certificates must descend from. Empty: those that the machine trusts.")]
+    public string ClientAuthorityFile { get; init; } = "";
+
+    [Setting("Refuse TLS 1.2.")]
+    public bool Tls13Only { get; init; }
+}
+
+/// <summary>The HTTP listener: management API, metrics, console.</summary>
+public sealed record AdminSettings
+{
+    [Setting("Address of the HTTP listener: `*` for all, or an IP address of this machine. Empty: no HTTP listener.")]
+    public string Address { get; init; } = "*";
+
+    [Setting("Port of the HTTP listener. 0 takes a free one and logs it.", Max = 65_535)]
+    public int Port { get; init; } = 15_672;
+}
+
+/// <summary>Connections of every protocol.</summary>
+public sealed record ConnectionSettings
+{
+    [Setting("Connections open at once.", Min = 1, Max = 1_000_000)]
+    public int Max { get; init; } = 50_000;
+
+    [Setting("Time from a connection's first packet until its client has logged in, TLS included.", Unit = "seconds", Min = 1, Max = 3600)]
+    public int HandshakeTimeoutSeconds { get; init; } = 10;
+
+    [Setting("Time that a client gets to take the last bytes when its connection closes.", Unit = "seconds", Min = 1, Max = 3600)]
+    public int CloseTimeoutSeconds { get; init; } = 5;
+
+    [Setting("Idle time after which the kernel begins to probe whether a client is still there.", Unit = "seconds", Min = 1, Max = 32_767)]
+    public int KeepAliveSeconds { get; init; } = 60;
+
+    [Setting("Kernel send and receive buffer of a connection. Small ones keep the data in the processor's cache.", Unit = "bytes", Min = 8 << 10, Max = 16 << 20)]
+    public int SocketBufferBytes { get; init; } = 256 << 10;
+
+    [Setting("Output waiting for a client at which deliveries to it and reading from it pause.", Unit = "bytes", Min = 64 << 10, Max = 1 << 30)]
+    public int OutputHighWaterBytes { get; init; } = 512 << 10;
+
+    [Setting("Output waiting for a client at which deliveries to it and reading from it resume. Below the high-water mark.", Unit = "bytes", Min = 0, Max = 1 << 30)]
+    public int OutputLowWaterBytes { get; init; } = 128 << 10;
+
+    [Setting("Output waiting for a client above which it is disconnected. At least the largest message and the high-water mark together.", Unit = "bytes", Min = 1 << 20)]
+    public long OutputHardLimitBytes { get; init; } = 512 << 20;
+}
+
+/// <summary>Who may come in.</summary>
+public sealed record SecuritySettings
+{
+    [Setting("Administrator made on the first start, when there is no user at all. Empty: none is made.")]
+    public string DefaultUser { get; init; } = "guest";
+
+    [Setting("The default user's password.", Secret = true)]
+    public string DefaultPassword { get; init; } = "guest";
+
+    [Setting("Users who may connect from the broker's own machine only.")]
+    public IReadOnlyList<string> LoopbackUsers { get; init; } = ["guest"];
+
+    [Setting("What of a client certificate is the user's name: `DistinguishedName` (as in `CN=worker,O=Example`) or `CommonName`.")]
+    public Security.CertificateLogin CertificateLogin { get; init; }
+}
+
+/// <summary>When publishers are held back for want of memory.</summary>
+public sealed record MemorySettings
+{
+    [Setting("Memory of the process above which publishers wait: a fraction of the machine's (or container's), from above 0 to 1, or bytes, from 32 MB.")]
+    public MemoryLimit Watermark { get; init; } = MemoryLimit.OfFraction(0.4);
+}
+
+/// <summary>When publishers are held back for want of disk.</summary>
+public sealed record DiskSettings
+{
+    [Setting("Free space on the data directory's volume below which publishers wait.", Unit = "bytes", Min = 0)]
+    public long FreeBytesMin { get; init; } = 256 << 20;
+}
+
+/// <summary>How much is too much.</summary>
+public sealed record LimitSettings
+{
+    [Setting("Largest message body.", Unit = "bytes", Min = 1, Max = 512 << 20)]
+    public int MessageBytesMax { get; init; } = 128 << 20;
+
+    [Setting("Bytes that one transaction may hold before its commit.", Unit = "bytes", Min = 1)]
+    public long TransactionBytesMax { get; init; } = 128 << 20;
+
+    [Setting("Queues of a virtual host.", Min = 1, Max = 100_000_000)]
+    public int QueuesPerVirtualHostMax { get; init; } = 1_000_000;
+
+    [Setting("Time that a delivery may stay unacknowledged before its channel is closed. 0: no limit.", Unit = "seconds", Max = 31_536_000)]
+    public int ConsumerTimeoutSeconds { get; init; }
+}
+
+/// <summary>Sizes of the log engine.</summary>
+public sealed record StorageSettings
+{
+    [Setting("Size of a segment file at which the next begins.", Unit = "bytes", Min = 64 << 10, Max = 1 << 30)]
+    public int SegmentBytes { get; init; } = 64 << 20;
+
+    [Setting("Size of the journal after which a checkpoint cuts it.", Unit = "bytes", Min = 1 << 20)]
+    public long JournalBytesMax { get; init; } = 256 << 20;
+
+    [Setting("Bytes waiting for the journal above which publishers wait.", Unit = "bytes", Min = 64 << 10)]
+    public long JournalBacklogBytesMax { get; init; } = 16 << 20;
+
+    [Setting("Newest messages kept in memory, all logs together.", Unit = "bytes", Min = 1 << 20)]
+    public long TailBytesMax { get; init; } = 64 << 20;
+
+    [Setting("Newest messages kept in memory, one log.", Unit = "bytes", Min = 64 << 10, Max = 1 << 30)]
+    public int TailBytesPerLogMax { get; init; } = 4 << 20;
+}
+
+/// <summary>What is written to standard output.</summary>
+public sealed record LogSettings
+{
+    [Setting("The least that is logged: `Trace`, `Debug`, `Information`, `Warning`, `Error`, `Critical`, `None`.")]
+    public Microsoft.Extensions.Logging.LogLevel Level { get; init; } = Microsoft.Extensions.Logging.LogLevel.Information;
+}

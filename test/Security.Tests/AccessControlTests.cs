@@ -1,0 +1,164 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Sluice.Security.Tests;
+
+public sealed class AccessControlTests
+{
+    private readonly MemorySecurityStore _store = new();
+
+    private AccessControl Open() => new(_store, NullLogger<AccessControl>.Instance);
+
+    [Fact]
+    public async Task The_first_start_makes_the_default_user_and_later_ones_do_not()
+    {
+        AccessControl control = Open();
+        Assert.True(control.IsEmpty);
+        Assert.True(await control.CreateFirstUserAsync("guest", "guest", "/"));
+        Assert.Equal(1, _store.Commits);
+        Assert.True(control.FindUser("guest")!.IsAdministrator);
+        Assert.True(control.Enter("guest", "/")!.Allows(Access.Configure, "x"));
+
+        control = Open();
+        await control.PutUserAsync(new User("root", null, ["administrator"], default));
+        await control.DeleteUserAsync("guest");
+        Assert.False(await Open().CreateFirstUserAsync("guest", "guest", "/"));
+        Assert.Null(Open().FindUser("guest"));
+    }
+
+    [Fact]
+    public async Task Everything_is_there_after_a_restart()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(new User("a/b %ü", PasswordHash.Create("p"u8, 10), ["monitoring", "own-tag"], new UserLimits(3, 7)));
+        await control.PutPermissionAsync(new Permission("a/b %ü", "/", "c", "w", "r"));
+        await control.PutTopicPermissionAsync(new TopicPermission("a/b %ü", "/", "x/y", "w", "r"));
+        await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(5, null));
+
+        control = Open();
+        User user = control.FindUser("a/b %ü")!;
+        Assert.True(user.Password!.Verify("p"u8));
+        Assert.Equal(["monitoring", "own-tag"], user.Tags);
+        Assert.Equal(new UserLimits(3, 7), user.Limits);
+        Assert.Equal(new Permission("a/b %ü", "/", "c", "w", "r"), Assert.Single(control.Permissions));
+        Assert.Equal(new TopicPermission("a/b %ü", "/", "x/y", "w", "r"), Assert.Single(control.TopicPermissions));
+        Assert.Equal(new VirtualHostLimits(5, null), control.LimitsOf("/"));
+        Assert.Equal(default, control.LimitsOf("other"));
+    }
+
+    [Fact]
+    public async Task Deleting_a_user_takes_its_permissions_along()
+    {
+        AccessControl control = Open();
+        foreach (string name in new[] { "ada", "bob" })
+        {
+            await control.PutUserAsync(new User(name, null, [], default));
+            await control.PutPermissionAsync(new Permission(name, "/", "", "", ""));
+            await control.PutTopicPermissionAsync(new TopicPermission(name, "/", "t", "", ""));
+        }
+
+        Assert.True(await control.DeleteUserAsync("ada"));
+        Assert.False(await control.DeleteUserAsync("ada"));
+        Assert.Equal(3, _store.Entries.Count);
+        Assert.All(_store.Entries.Keys, key => Assert.Contains("bob", key, StringComparison.Ordinal));
+        Assert.Equal("bob", Assert.Single(Open().Permissions).User);
+    }
+
+    [Fact]
+    public async Task Deleting_a_virtual_host_takes_its_permissions_and_limits_along()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(new User("ada", null, [], default));
+        foreach (string host in new[] { "/", "eu" })
+        {
+            await control.PutPermissionAsync(new Permission("ada", host, "", "", ""));
+            await control.PutTopicPermissionAsync(new TopicPermission("ada", host, "t", "", ""));
+            await control.PutVirtualHostLimitsAsync(host, new VirtualHostLimits(1, 1));
+        }
+
+        await control.DeleteVirtualHostAsync("eu");
+        control = Open();
+        Assert.Equal("/", Assert.Single(control.Permissions).VirtualHost);
+        Assert.Equal("/", Assert.Single(control.TopicPermissions).VirtualHost);
+        Assert.Equal("/", Assert.Single(control.VirtualHostLimits).Key);
+    }
+
+    [Fact]
+    public async Task What_the_store_did_not_keep_did_not_happen()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(new User("ada", null, [], default));
+        _store.Failure = new IOException("disk full");
+        await Assert.ThrowsAsync<IOException>(async () => await control.PutUserAsync(new User("bob", null, [], default)));
+        await Assert.ThrowsAsync<IOException>(async () => await control.DeleteUserAsync("ada"));
+        Assert.Null(control.FindUser("bob"));
+        Assert.NotNull(control.FindUser("ada"));
+        _store.Failure = null;
+        await control.PutUserAsync(new User("bob", null, [], default));
+        Assert.NotNull(control.FindUser("bob"));
+    }
+
+    [Fact]
+    public async Task The_stored_form_is_fixed()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(new User("ada", PasswordHash.Parse("rabbit-sha256$AQIDBA==$AAAA"), ["monitoring"], new UserLimits(3, null)));
+        await control.PutPermissionAsync(new Permission("ada", "/", "c", "w", "r"));
+        await control.PutTopicPermissionAsync(new TopicPermission("ada", "/", "t", "w", "r"));
+        await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(5, 6));
+        Assert.Equal(
+            [
+                """permission/%2F/ada {"v":1,"user":"ada","virtualHost":"/","configure":"c","write":"w","read":"r"}""",
+                """topic/%2F/ada/t {"v":1,"user":"ada","virtualHost":"/","exchange":"t","write":"w","read":"r"}""",
+                """user/ada {"v":1,"name":"ada","tags":["monitoring"],"password":"rabbit-sha256$AQIDBA==$AAAA","connectionsMax":3}""",
+                """vhost-limits/%2F {"v":1,"virtualHost":"/","connectionsMax":5,"queuesMax":6}""",
+            ],
+            _store.Entries.Select(entry => $"{entry.Key} {Encoding.UTF8.GetString(entry.Value.Span)}"));
+    }
+
+    [Theory]
+    [InlineData("user/ada", """{"v":2,"name":"ada","tags":[]}""")]
+    [InlineData("user/ada", """{"v":1,"name":"ada"}""")]
+    [InlineData("user/ada", "{")]
+    [InlineData("user/ada", "null")]
+    [InlineData("user/ada", """{"v":1,"name":"ada","tags":[],"password":"rot13$x"}""")]
+    [InlineData("quota/ada", "{}")]
+    public void An_entry_that_cannot_be_understood_stops_the_start_and_is_named(string key, string json)
+    {
+        _store.Entries[key] = Encoding.UTF8.GetBytes(json);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(Open);
+        Assert.Contains(key, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Limits_are_counted_per_user_and_virtual_host()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(new User("ada", null, [], new UserLimits(2, 1)));
+        await control.PutUserAsync(new User("bob", null, [], default));
+        await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(3, 10));
+        var limits = new UsageLimits(control);
+
+        Assert.Null(limits.TryAddConnection("ada", "/"));
+        Assert.Null(limits.TryAddConnection("ada", "/"));
+        Assert.Contains("user connection limit (2)", limits.TryAddConnection("ada", "/"), StringComparison.Ordinal);
+        Assert.Null(limits.TryAddConnection("bob", "/"));
+        Assert.Contains("vhost connection limit (3)", limits.TryAddConnection("bob", "/"), StringComparison.Ordinal);
+        Assert.Null(limits.TryAddConnection("bob", "eu"));
+        limits.RemoveConnection("ada", "/");
+        Assert.Null(limits.TryAddConnection("bob", "/"));
+
+        Assert.Null(limits.TryAddChannel("ada"));
+        Assert.Contains("(1)", limits.TryAddChannel("ada"), StringComparison.Ordinal);
+        limits.RemoveChannels("ada", 1);
+        Assert.Null(limits.TryAddChannel("ada"));
+
+        Assert.Null(limits.RefuseQueue("/", 9));
+        Assert.Contains("(10)", limits.RefuseQueue("/", 10), StringComparison.Ordinal);
+        Assert.Null(limits.RefuseQueue("eu", 1_000_000));
+        await control.PutVirtualHostLimitsAsync("/", default);
+        Assert.Null(limits.RefuseQueue("/", 10));
+        await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(0, 0));
+        Assert.NotNull(limits.RefuseQueue("/", 0));
+    }
+}

@@ -1,0 +1,36 @@
+namespace Sluice.Security.Tests;
+
+/// <summary>Keeps entries in memory; can be told to fail.</summary>
+internal sealed class MemorySecurityStore : ISecurityStore
+{
+    public SortedDictionary<string, ReadOnlyMemory<byte>> Entries { get; } = new(StringComparer.Ordinal);
+
+    public Exception? Failure { get; set; }
+
+    public int Commits { get; private set; }
+
+    public IReadOnlyList<SecurityEntry> Load() => [.. Entries.Select(entry => new SecurityEntry(entry.Key, entry.Value))];
+
+    public ValueTask CommitAsync(IReadOnlyList<SecurityChange> changes)
+    {
+        if (Failure is not null)
+        {
+            return ValueTask.FromException(Failure);
+        }
+
+        Commits++;
+        foreach (SecurityChange change in changes)
+        {
+            if (change.Value is { } value)
+            {
+                Entries[change.Key] = value;
+            }
+            else
+            {
+                Entries.Remove(change.Key);
+            }
+        }
+
+        return default;
+    }
+}

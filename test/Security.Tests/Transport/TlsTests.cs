@@ -1,0 +1,241 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Security;
+using Sluice.Security.Tests;
+
+namespace Sluice.Transport.Tests;
+
+public sealed class TlsTests : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly TestCertificates _certificates = new();
+    private readonly RecordingLogger<TransportServer> _log = new();
+    private readonly TransportServer _server;
+
+    public TlsTests() => _server = new TransportServer(new TransportOptions(), TimeProvider.System, _log);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        _certificates.Dispose();
+        Assert.Equal(0, _server.Pool.RentedBlocks);
+        Assert.DoesNotContain(_log.Lines, line => line.Level >= LogLevel.Error);
+    }
+
+    private TlsOptions PemOptions => new() { CertificateFile = _certificates.CertificateFile, KeyFile = _certificates.KeyFile };
+
+    private IPEndPoint Listen(TlsOptions tls, Func<ClientConnection, CancellationToken, Task>? serve = null, TransportServer? server = null) => (server ?? _server).Listen(
+        new ListenerOptions { Name = "tls", EndPoint = new IPEndPoint(IPAddress.Loopback, 0), Tls = tls },
+        new TestHandler(serve ?? TestHandler.EchoAsync));
+
+    private async Task<SslStream> ConnectAsync(IPEndPoint endPoint, X509Certificate2? certificate = null, SslProtocols protocols = SslProtocols.None)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(endPoint);
+        var stream = new SslStream(new NetworkStream(socket, ownsSocket: true));
+        try
+        {
+            await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = "localhost",
+                EnabledSslProtocols = protocols,
+                ClientCertificates = certificate is null ? null : [certificate],
+                CertificateChainPolicy = new X509ChainPolicy
+                {
+                    TrustMode = X509ChainTrustMode.CustomRootTrust,
+                    RevocationMode = X509RevocationMode.NoCheck,
+                    CustomTrustStore = { _certificates.Authority },
+                },
+            }).WaitAsync(Patience);
+            return stream;
+        }
+        catch
+        {
+            await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>With TLS 1.3 the client learns only at its first read that its certificate was not liked.</summary>
+    private static async Task<bool> EchoesAsync(SslStream stream)
+    {
+        try
+        {
+            byte[] sent = Encoding.ASCII.GetBytes("hello over TLS");
+            byte[] received = new byte[sent.Length];
+            await stream.WriteAsync(sent);
+            await stream.ReadExactlyAsync(received).AsTask().WaitAsync(Patience);
+            return received.SequenceEqual(sent);
+        }
+        catch (Exception error) when (error is IOException or AuthenticationException)
+        {
+            return false;
+        }
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task A_PEM_certificate_serves_TLS_1_2_and_1_3(SslProtocols protocol)
+    {
+        await using SslStream client = await ConnectAsync(Listen(PemOptions), protocols: protocol);
+        Assert.True(await EchoesAsync(client));
+        Assert.Equal(protocol, _server.Connections.Single().Tls!.Protocol);
+    }
+
+    [Fact]
+    public async Task A_PFX_file_with_password_serves()
+    {
+        await using SslStream client = await ConnectAsync(Listen(new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "secret" }));
+        Assert.True(await EchoesAsync(client));
+    }
+
+    [Fact]
+    public async Task Megabytes_pass_both_ways_and_last_words_arrive_with_a_close()
+    {
+        await using SslStream client = await ConnectAsync(Listen(PemOptions, async (connection, stopping) =>
+        {
+            await TestHandler.EchoAsync(connection, stopping);
+            TestHandler.Say(connection, "bye"u8);
+        }));
+        byte[] sent = new byte[5 << 20];
+        new Random(2).NextBytes(sent);
+        byte[] received = new byte[sent.Length];
+        Task sending = client.WriteAsync(sent).AsTask();
+        await client.ReadExactlyAsync(received);
+        await sending;
+        Assert.True(received.AsSpan().SequenceEqual(sent));
+        await client.ShutdownAsync();
+        byte[] rest = new byte[10];
+        int count = await client.ReadAtLeastAsync(rest, rest.Length, throwOnEndOfStream: false).AsTask().WaitAsync(Patience);
+        Assert.Equal("bye", Encoding.ASCII.GetString(rest, 0, count));
+    }
+
+    [Fact]
+    public async Task Tls_1_2_can_be_refused()
+    {
+        IPEndPoint endPoint = Listen(PemOptions with { Tls13Only = true });
+        await Assert.ThrowsAnyAsync<Exception>(async () => await ConnectAsync(endPoint, protocols: SslProtocols.Tls12));
+        await using SslStream client = await ConnectAsync(endPoint);
+        Assert.True(await EchoesAsync(client));
+    }
+
+    [Theory]
+    [InlineData(ClientCertificateMode.Optional, "none", true)]
+    [InlineData(ClientCertificateMode.Optional, "good", true)]
+    [InlineData(ClientCertificateMode.Optional, "strange", false)]
+    [InlineData(ClientCertificateMode.Required, "none", false)]
+    [InlineData(ClientCertificateMode.Required, "good", true)]
+    [InlineData(ClientCertificateMode.Required, "strange", false)]
+    [InlineData(ClientCertificateMode.None, "strange", true)]
+    public async Task Client_certificates_are_asked_for_and_checked(ClientCertificateMode mode, string shown, bool expected)
+    {
+        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = mode, ClientAuthorityFile = _certificates.AuthorityFile });
+        using X509Certificate2? certificate = shown switch
+        {
+            "good" => _certificates.Issue("CN=worker"),
+            "strange" => TestCertificates.IssueByStranger("CN=worker"),
+            _ => null,
+        };
+        bool works;
+        try
+        {
+            await using SslStream client = await ConnectAsync(endPoint, certificate);
+            works = await EchoesAsync(client);
+            if (works)
+            {
+                Assert.Equal(mode == ClientCertificateMode.None || shown == "none" ? null : "CN=worker", _server.Connections.Single().Tls!.ClientCertificate?.Subject);
+            }
+        }
+        catch (Exception error) when (error is IOException or AuthenticationException)
+        {
+            works = false;
+        }
+
+        Assert.Equal(expected, works);
+        if (!expected)
+        {
+            await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, "TLS handshake with 127.0.0.1"), "the log line");
+        }
+    }
+
+    [Fact]
+    public async Task EXTERNAL_logs_in_by_the_certificate_of_the_connection()
+    {
+        var control = new AccessControl(new MemorySecurityStore(), NullLogger<AccessControl>.Instance);
+        await control.PutUserAsync(new User("CN=worker,O=Example", null, [], default));
+        var authenticator = new Authenticator(control, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance);
+        IPEndPoint endPoint = Listen(
+            PemOptions with { ClientCertificates = ClientCertificateMode.Required, ClientAuthorityFile = _certificates.AuthorityFile },
+            async (connection, stopping) =>
+            {
+                LoginResult login = authenticator.LoginExternal(new LoginOrigin(connection.RemoteEndPoint, connection.Tls!.ClientCertificate));
+                TestHandler.Say(connection, Encoding.ASCII.GetBytes(login.User?.Name ?? login.Refusal.ToString()));
+                await connection.Input.ReadAsync(stopping);
+            });
+        using X509Certificate2 known = _certificates.Issue("CN=worker, O=Example");
+        using X509Certificate2 unknown = _certificates.Issue("CN=other, O=Example");
+        Assert.Equal("CN=worker,O=Example", await ReadLineAsync(known));
+        Assert.Equal("BadCredentials", await ReadLineAsync(unknown));
+
+        async Task<string> ReadLineAsync(X509Certificate2 certificate)
+        {
+            await using SslStream client = await ConnectAsync(endPoint, certificate);
+            byte[] buffer = new byte[100];
+            return Encoding.ASCII.GetString(buffer, 0, await client.ReadAsync(buffer).AsTask().WaitAsync(Patience));
+        }
+    }
+
+    [Fact]
+    public async Task A_peer_that_does_not_speak_TLS_or_says_nothing_is_cut_and_logged()
+    {
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.FromMilliseconds(100) }, TimeProvider.System, _log);
+        IPEndPoint endPoint = Listen(PemOptions, server: server);
+        foreach (byte[] words in new[] { "AMQP\0\0\x09\x01"u8.ToArray(), [] })
+        {
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(endPoint);
+            await socket.SendAsync(words);
+            using var timeout = new CancellationTokenSource(Patience);
+            try
+            {
+                while (await socket.ReceiveAsync(new byte[100], timeout.Token) > 0)
+                {
+                }
+            }
+            catch (SocketException)
+            {
+                // A reset is as good an end as any.
+            }
+        }
+
+        await Poll.UntilAsync(() => _log.Lines.Count(line => line.Level == LogLevel.Warning) == 2, "two log lines");
+        Assert.True(_log.Has(LogLevel.Warning, "not completed within 0.1 s"));
+    }
+
+    [Fact]
+    public void A_certificate_that_cannot_be_used_is_named()
+    {
+        string nonsense = _certificates.Write("nonsense.pem", "nonsense");
+        foreach ((TlsOptions options, string file) in new (TlsOptions, string)[]
+        {
+            (PemOptions with { CertificateFile = "missing.pem" }, "missing.pem"),
+            (PemOptions with { KeyFile = nonsense }, nonsense),
+            (PemOptions with { CertificateFile = nonsense }, nonsense),
+            (new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "wrong" }, _certificates.PfxFile),
+            (PemOptions with { ClientAuthorityFile = nonsense, ClientCertificates = ClientCertificateMode.Required }, nonsense),
+        })
+        {
+            ListenException error = Assert.Throws<ListenException>(() => { Listen(options); });
+            Assert.Contains(file, error.Message, StringComparison.Ordinal);
+            Assert.Contains("'tls'", error.Message, StringComparison.Ordinal);
+        }
+    }
+}

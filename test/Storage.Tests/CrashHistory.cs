@@ -1,0 +1,416 @@
+using System.Text;
+using Sluice.Storage.Records;
+using Sluice.TestKit.Disk;
+using Sluice.TestKit.Scheduling;
+using Sluice.TestKit.Time;
+
+namespace Sluice.Storage.Tests;
+
+/// <summary>
+/// One seeded history: random operations on several logs, crashes in the middle of disk operations, recoveries, on and on; after each
+/// recovery everything is held against what was promised.
+/// </summary>
+internal sealed class CrashHistory
+{
+    private static readonly LogStoreOptions Options = new()
+    {
+        SegmentBytes = 4 << 10,
+        JournalBytesMax = 24 << 10,
+        TailBytesPerLogMax = 4 << 10,
+        TailBytesMax = 12 << 10,
+    };
+
+    private readonly Random _random;
+    private readonly FaultDisk _disk;
+    private readonly StepScheduler _scheduler;
+    private readonly ManualTimeProvider _clock = new();
+    private readonly List<LogModel> _logs = [];
+    private readonly List<GroupModel> _groups = [];
+    private readonly byte[] _padding = new byte[600];
+    private LogStore _store;
+    private long _serial;
+    private int _operations;
+    private bool _interfering;
+
+    public CrashHistory(int seed)
+    {
+        _random = new Random(seed);
+        _disk = new FaultDisk(seed);
+        _scheduler = new StepScheduler(seed);
+        _store = StoreFixture.Open(_disk, _scheduler, _clock, Options);
+    }
+
+    public int Crashes { get; private set; }
+
+    public void Run(int lives, int operationsPerLife)
+    {
+        for (int life = 0; life < lives; life++)
+        {
+            PlanPowerCut();
+            for (int i = 0; i < operationsPerLife; i++)
+            {
+                Operate();
+            }
+            if (_random.Next(6) == 0)
+            {
+                _disk.Fault = null;
+                if (_store.Failure is null && _logs.TrueForAll(static l => l.IsDeleted || l.Log.Failure is null))
+                {
+                    CloseGracefully();
+                    continue;
+                }
+            }
+            CrashAndRecover();
+        }
+        _disk.Fault = null;
+        _store.Abandon();
+        Assert.Equal(0, _store.Context.Buffers.BlocksOut);
+    }
+
+    private void PlanPowerCut()
+    {
+        _operations = 0;
+        int cutAt = _random.Next(3) == 0 ? int.MaxValue : _random.Next(1, 150);
+        _disk.Fault = line =>
+        {
+            if (++_operations >= cutAt)
+            {
+                return new IOException("The power is going.");
+            }
+            Interfere(line);
+            return null;
+        };
+    }
+
+    /// <summary>Does what publishers and consumers do while a checkpoint or a flush is at the disk.</summary>
+    private void Interfere(string line)
+    {
+        if (_interfering || _random.Next(3) != 0 || line.StartsWith("write journal", StringComparison.Ordinal) || line.StartsWith("open", StringComparison.Ordinal))
+        {
+            return;
+        }
+        _interfering = true;
+        try
+        {
+            switch (_random.Next(4))
+            {
+                case 0:
+                    AppendGroup();
+                    break;
+                case 1:
+                    Settle();
+                    break;
+                default:
+                    Append();
+                    break;
+            }
+        }
+        catch (LogFailedException)
+        {
+            // Refused, as it may be.
+        }
+        finally
+        {
+            _interfering = false;
+        }
+    }
+
+    private void Operate()
+    {
+        try
+        {
+            switch (_random.Next(100))
+            {
+                case < 4 when _logs.Count(static l => !l.IsDeleted) < 5:
+                    _logs.Add(new LogModel(_store.CreateLog(LogKind.Durable, RetentionPolicy.Queue)));
+                    break;
+                case < 50:
+                    Append();
+                    break;
+                case < 64:
+                    Settle();
+                    break;
+                case < 70:
+                    AppendGroup();
+                    break;
+                case < 72:
+                    _store.Checkpoint();
+                    break;
+                case < 73:
+                    Delete();
+                    break;
+                case < 76:
+                    _clock.Advance(TimeSpan.FromMilliseconds(60));
+                    break;
+                case < 79:
+                    CheckLive();
+                    break;
+                default:
+                    _scheduler.RunOne();
+                    break;
+            }
+        }
+        catch (IOException)
+        {
+            // The power is going: the store may refuse, but must not lie.
+        }
+    }
+
+    private LogModel? Pick()
+    {
+        List<LogModel> alive = _logs.FindAll(static l => !l.IsDeleted);
+        return alive.Count == 0 ? null : alive[_random.Next(alive.Count)];
+    }
+
+    private (byte[] Batch, List<RecordModel> Records) NewBatch(Durability promise)
+    {
+        using RecordBatchBuilder builder = new();
+        List<RecordModel> records = [];
+        int count = _random.Next(1, 4);
+        for (int i = 0; i < count; i++)
+        {
+            RecordModel record = new($"r{_serial++}", promise);
+            records.Add(record);
+            byte[] value = [.. Encoding.UTF8.GetBytes(record.Value), .. _padding.AsSpan(0, _random.Next(4) == 0 ? _random.Next(_padding.Length) : 0)];
+            builder.Append(1, value, default, 0);
+        }
+        return (builder.Seal().ToArray(), records);
+    }
+
+    private void Append()
+    {
+        if (Pick() is not { } model)
+        {
+            return;
+        }
+        Durability promise = (Durability)_random.Next(3);
+        (byte[] batch, List<RecordModel> records) = NewBatch(promise);
+        AppendResult result = model.Log.Append(batch, promise);
+        model.Place(records, result.BaseOffset);
+        _store.NotifyWhenKept(result.Position, promise, new Acknowledge(records, promise));
+    }
+
+    private void AppendGroup()
+    {
+        if (Pick() is not { } first || Pick() is not { } second || _store.Failure is not null)
+        {
+            return;
+        }
+        GroupModel model = new();
+        Durability promise = _random.Next(2) == 0 ? Durability.Disk : Durability.OperatingSystem;
+        using JournalGroup group = _store.BeginGroup();
+        try
+        {
+            foreach (LogModel target in (LogModel[])[first, second])
+            {
+                (byte[] batch, List<RecordModel> records) = NewBatch(promise);
+                AppendResult result = target.Log.Append(batch, promise, group);
+                target.Place(records, result.BaseOffset);
+                model.Records.AddRange(records.Select(r => (target, r)));
+            }
+        }
+        finally
+        {
+            JournalPosition position = group.Commit();
+            _groups.Add(model);
+            _store.NotifyWhenKept(position, promise, new Acknowledge(model.Records.ConvertAll(static r => r.Record), promise));
+        }
+    }
+
+    private void Settle()
+    {
+        if (Pick() is not { } model || model.Records.Count == 0)
+        {
+            return;
+        }
+        if (_random.Next(2) == 0)
+        {
+            long from = model.Log.Cursor!.Floor;
+            long to = Math.Min(model.Log.NextOffset, from + _random.Next(1, 12));
+            long expected = model.Records.Count(r => r.Offset >= from && r.Offset < to && !r.IsSettled);
+            Assert.Equal(expected, model.Log.Cursor.SettleRange(from, to));
+            model.Settle(from, to);
+            return;
+        }
+        long[] offsets = [.. model.Records.Where(static r => !r.IsSettled).Select(static r => r.Offset).Where(_ => _random.Next(6) == 0).Take(8)];
+        Assert.Equal(offsets.Length, model.Log.Cursor!.Settle(offsets));
+        foreach (long offset in offsets)
+        {
+            model.Settle(offset, offset + 1);
+        }
+    }
+
+    private void Delete()
+    {
+        if (Pick() is { } model)
+        {
+            _store.DeleteLog(model.Log.Id);
+            model.IsDeleted = true;
+        }
+    }
+
+    private void CheckLive()
+    {
+        if (Pick() is { } model)
+        {
+            List<(long Offset, string Value)> actual = Read(model.Log);
+            Assert.Equal(model.Records.Where(static r => !r.IsSettled).Select(static r => (r.Offset, r.Value)), actual);
+            Assert.Equal(actual.Count, model.Log.Cursor!.UnsettledCount);
+        }
+    }
+
+    private static List<(long Offset, string Value)> Read(Log log) =>
+        StoreFixture.ReadAll(log, log.StartOffset, unsettledOnly: true).ConvertAll(static r => (r.Offset, r.Value.TrimEnd('\0')));
+
+    private void CloseGracefully()
+    {
+        _store.Dispose();
+        _scheduler.Clear();
+        _store = StoreFixture.Open(_disk, _scheduler, _clock, Options);
+        foreach (LogModel model in _logs.FindAll(static l => !l.IsDeleted))
+        {
+            model.Log = _store.FindLog(model.Log.Id) ?? throw new InvalidOperationException("A log is gone after a clean restart.");
+            Assert.Equal(model.Records.Where(static r => !r.IsSettled).Select(static r => (r.Offset, r.Value)), Read(model.Log));
+            foreach (RecordModel record in model.Records)
+            {
+                record.KeptAs = Durability.Disk;
+            }
+        }
+    }
+
+    private void CrashAndRecover()
+    {
+        Crashes++;
+        CrashKind kind = _random.Next(3) == 0 ? CrashKind.Process : CrashKind.Power;
+        _disk.Crash(kind);
+        _disk.Fault = null;
+        _store.Abandon();
+        Assert.Equal(0, _store.Context.Buffers.BlocksOut);
+        _scheduler.Clear();
+        _store = StoreFixture.Open(_disk, _scheduler, _clock, Options);
+        Durability mustBe = kind == CrashKind.Process ? Durability.OperatingSystem : Durability.Disk;
+        foreach (LogModel model in _logs.ToList())
+        {
+            Log? log = _store.FindLog(model.Log.Id);
+            if (model.IsDeleted)
+            {
+                if (log is not null)
+                {
+                    _store.DeleteLog(log.Id);
+                }
+                continue;
+            }
+            if (log is null)
+            {
+                Assert.DoesNotContain(model.Records, r => r.KeptAs >= mustBe && !r.IsSettled);
+                model.IsDeleted = true;
+                continue;
+            }
+            Compare(model, log, mustBe);
+        }
+        foreach (GroupModel group in _groups)
+        {
+            List<(LogModel Log, RecordModel Record)> judged = group.Records.FindAll(static r => !r.Log.IsDeleted && !r.Record.IsSettled);
+            int present = judged.Count(static r => r.Record.IsPresent);
+            Assert.True(present == 0 || present == judged.Count, $"A group came back in part: {present} of {judged.Count} records.");
+        }
+        foreach (LogModel model in _logs)
+        {
+            model.Records.RemoveAll(static r => !r.IsPresent);
+        }
+        _groups.RemoveAll(static g => g.Records.Exists(static r => !r.Record.IsPresent));
+        _logs.RemoveAll(static l => l.IsDeleted);
+        _groups.RemoveAll(static g => g.Records.Exists(static r => r.Log.IsDeleted));
+    }
+
+    private static void Compare(LogModel model, Log log, Durability mustBe)
+    {
+        model.Log = log;
+        List<(long Offset, string Value)> actual = Read(log);
+        Dictionary<long, RecordModel> known = model.Records.ToDictionary(static r => r.Offset);
+        HashSet<long> seen = [];
+        long last = -1;
+        foreach ((long offset, string value) in actual)
+        {
+            Assert.True(offset > last, $"Offset {offset} of log {log.Id.Value} follows {last}.");
+            last = offset;
+            Assert.True(known.TryGetValue(offset, out RecordModel? record) && record.Value == value, $"Log {log.Id.Value} has '{value}' at {offset}, which was never written there.");
+            seen.Add(offset);
+        }
+        foreach (RecordModel record in model.Records)
+        {
+            if (seen.Contains(record.Offset))
+            {
+                // A settlement may be lost: then the record is there again.
+                record.IsPresent = true;
+                record.IsSettled = false;
+                continue;
+            }
+            Assert.True(record.KeptAs < mustBe || record.IsSettled, $"Log {log.Id.Value} lost '{record.Value}' at offset {record.Offset}, which was kept as {record.KeptAs}.");
+            record.IsPresent = false;
+        }
+        Assert.Equal(actual.Count, log.Cursor!.UnsettledCount);
+    }
+
+    private sealed class LogModel(Log log)
+    {
+        public Log Log { get; set; } = log;
+
+        public bool IsDeleted { get; set; }
+
+        public List<RecordModel> Records { get; } = [];
+
+        public void Place(List<RecordModel> records, long baseOffset)
+        {
+            foreach (RecordModel record in records)
+            {
+                record.Offset = baseOffset++;
+                Records.Add(record);
+            }
+        }
+
+        public void Settle(long from, long to)
+        {
+            foreach (RecordModel record in Records)
+            {
+                record.IsSettled |= record.Offset >= from && record.Offset < to;
+            }
+        }
+    }
+
+    private sealed class RecordModel(string value, Durability promise)
+    {
+        public string Value => value;
+
+        public Durability Promise => promise;
+
+        public long Offset { get; set; }
+
+        /// <summary>The promise acknowledged so far; Memory: none that survives.</summary>
+        public Durability KeptAs { get; set; }
+
+        public bool IsSettled { get; set; }
+
+        public bool IsPresent { get; set; } = true;
+    }
+
+    private sealed class GroupModel
+    {
+        public List<(LogModel Log, RecordModel Record)> Records { get; } = [];
+    }
+
+    private sealed class Acknowledge(List<RecordModel> records, Durability promise) : IDurabilityListener
+    {
+        public void OnKept(JournalPosition through)
+        {
+            foreach (RecordModel record in records)
+            {
+                record.KeptAs = promise;
+            }
+        }
+
+        public void OnFailed(Exception error)
+        {
+        }
+    }
+}

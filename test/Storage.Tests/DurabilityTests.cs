@@ -1,0 +1,216 @@
+using Sluice.Storage.Records;
+using Sluice.TestKit.Disk;
+using Sluice.TestKit.Scheduling;
+using Sluice.TestKit.Time;
+
+namespace Sluice.Storage.Tests;
+
+public sealed class DurabilityTests
+{
+    [Fact]
+    public void Every_disk_acknowledgement_follows_a_sync_that_follows_its_write()
+    {
+        FaultDisk disk = new(5) { IsTracing = true };
+        StepScheduler scheduler = new(5);
+        Random random = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        for (int i = 0; i < 200; i++)
+        {
+            disk.Note($"append {i}");
+            AppendResult result = log.Append(StoreFixture.Batch($"m{i}"), Durability.Disk);
+            store.NotifyWhenKept(result.Position, Durability.Disk, new Told(disk, i));
+            if (random.Next(3) == 0)
+            {
+                scheduler.RunOne();
+            }
+        }
+        scheduler.RunAll();
+        List<string> trace = [.. disk.Trace];
+        for (int i = 0; i < 200; i++)
+        {
+            int appended = trace.IndexOf($"append {i}");
+            int told = trace.IndexOf($"kept {i}");
+            Assert.True(told > appended);
+            int write = trace.FindIndex(appended, told - appended, static l => l.StartsWith("write journal/", StringComparison.Ordinal));
+            Assert.True(write > 0, $"Message {i} was acknowledged without a write.");
+            Assert.True(trace.FindIndex(write, told - write, static l => l.StartsWith("sync journal/", StringComparison.Ordinal)) > 0, $"Message {i} was acknowledged without a sync.");
+        }
+        Assert.True(trace.Count(static l => l.StartsWith("sync journal/", StringComparison.Ordinal)) < 150, "Syncs are shared.");
+    }
+
+    [Theory]
+    [InlineData("write journal/")]
+    [InlineData("sync journal/")]
+    public async Task A_failed_journal_gives_no_promise_but_takes_memory_ones(string operation)
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        scheduler.RunAll();
+        disk.Fault = line => line.StartsWith(operation, StringComparison.Ordinal) ? new IOException("EIO") : null;
+        AppendResult result = log.Append(StoreFixture.Batch("lost"), Durability.Disk);
+        Task kept = store.WhenKeptAsync(result.Position, Durability.Disk);
+        scheduler.RunAll();
+        await Assert.ThrowsAsync<LogFailedException>(() => kept);
+        disk.Fault = null;
+        Assert.NotNull(store.Failure);
+        Assert.Throws<LogFailedException>(() => log.Append(StoreFixture.Batch("refused"), Durability.OperatingSystem));
+        await Assert.ThrowsAsync<LogFailedException>(() => store.WhenKeptAsync(result.Position, Durability.Disk));
+        log.Append(StoreFixture.Batch("taken"), Durability.Memory);
+        Assert.Equal(["lost", "taken"], StoreFixture.ReadAll(log).Select(static r => r.Value));
+        Assert.Throws<LogFailedException>(() => store.Checkpoint());
+    }
+
+    [Fact]
+    public void A_full_disk_fails_the_log_and_loses_nothing_promised()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogStoreOptions options = new() { TailBytesPerLogMax = 16 << 10 };
+        LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options);
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        disk.Fault = static line => line.StartsWith("write logs/", StringComparison.Ordinal) ? new IOException("No space left on device") : null;
+        List<string> promised = [];
+        for (int i = 0; i < 100 && log.Failure is null; i++)
+        {
+            string value = $"{i} {new string('x', 1000)}";
+            log.Append(StoreFixture.Batch(value), Durability.Disk);
+            promised.Add(value);
+            scheduler.RunAll();
+        }
+        Assert.NotNull(log.Failure);
+        Assert.Throws<LogFailedException>(() => log.Append(StoreFixture.Batch("more"), Durability.Disk));
+        Assert.Throws<LogFailedException>(() => store.Checkpoint());
+        Assert.Equal(promised, StoreFixture.ReadAll(log).Select(static r => r.Value));
+        disk.Crash(CrashKind.Power);
+        store.Abandon();
+        disk.Fault = null;
+        scheduler.Clear();
+        using LogStore again = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options);
+        Assert.Equal(promised, StoreFixture.ReadAll(again.FindLog(log.Id)!).Select(static r => r.Value));
+    }
+
+    [Fact]
+    public void Damage_in_the_synced_journal_refuses_to_start_and_names_the_place()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        for (int i = 0; i < 20; i++)
+        {
+            log.Append(StoreFixture.Batch($"m{i}"), Durability.Disk);
+            scheduler.RunAll();
+        }
+        disk.Crash(CrashKind.Power);
+        store.Abandon();
+        scheduler.Clear();
+        disk.FlipBit("journal/0000000000000001.wal", 500, 3);
+        StorageFormatException refused = Assert.Throws<StorageFormatException>(() => StoreFixture.Open(disk, scheduler, new ManualTimeProvider()));
+        Assert.Contains("journal/0000000000000001.wal", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(StoreVerifier.Verify(new LogStoreOptions(), disk, null, TestContext.Current.CancellationToken), static f => f.Severity == VerifySeverity.Error);
+    }
+
+    [Fact]
+    public void Damage_in_a_segment_isolates_its_range_and_verify_names_it()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogStoreOptions options = new() { SegmentBytes = 64 << 10 };
+        LogId id;
+        using (LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options))
+        {
+            Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+            id = log.Id;
+            for (int i = 0; i < 200; i++)
+            {
+                log.Append(StoreFixture.Batch($"{i} {new string('x', 1000)}"), Durability.Disk);
+            }
+        }
+        scheduler.Clear();
+        Assert.Empty(StoreVerifier.Verify(options, disk, null, TestContext.Current.CancellationToken));
+        string path = $"logs/{id.Value:x16}/{0:d20}.log";
+        disk.FlipBit(path, 30_000, 2);
+        VerifyFinding finding = Assert.Single(StoreVerifier.Verify(options, disk, null, TestContext.Current.CancellationToken), static f => f.Severity == VerifySeverity.Error);
+        Assert.Equal(path, finding.File);
+        using (LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options))
+        {
+            Log log = store.FindLog(id)!;
+            using LogReader reader = log.OpenReader(0);
+            HashSet<long> read = [];
+            int failures = 0;
+            while (reader.TryPeek(out RecordView record) is var result && result != PeekResult.EndOfLog)
+            {
+                if (result == PeekResult.Record)
+                {
+                    read.Add(record.Offset);
+                    reader.Advance();
+                    continue;
+                }
+                try
+                {
+                    reader.Attach(log.LoadWindow(reader.NextOffset)!);
+                }
+                catch (LogFailedException e)
+                {
+                    failures++;
+                    Assert.Contains(path, e.Message, StringComparison.Ordinal);
+                    reader.Seek(e.ResumeOffset!.Value);
+                }
+            }
+            Assert.Equal(1, failures);
+            Assert.InRange(read.Count, 170, 199);
+            Assert.Contains(0, read);
+            Assert.Contains(199, read);
+        }
+    }
+
+    [Fact]
+    public void Appending_reading_and_settling_allocate_nothing_once_warm()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), new LogStoreOptions { JournalBytesMax = 64 << 20 });
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        using LogReader reader = log.OpenReader(0);
+        using RecordBatchBuilder builder = new();
+        byte[] value = new byte[100];
+        Turn(10_000);
+        scheduler.RunAll();
+        Turn(10_000);
+        scheduler.RunAll();
+        // The first append wakes the worker, which costs the test's scheduler an allocation.
+        Turn(1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Turn(10_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(30_001, log.Cursor!.Floor);
+        Assert.True(log.TailBytes <= 1 << 20);
+
+        void Turn(int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                builder.Clear();
+                builder.Append(1, value, default, 0);
+                log.Append(builder.Seal(), Durability.OperatingSystem);
+                if (reader.TryPeek(out RecordView record) != PeekResult.Record)
+                {
+                    throw new InvalidOperationException("The record just appended is not there.");
+                }
+                long offset = record.Offset;
+                reader.Advance();
+                log.Cursor!.Settle(offset);
+            }
+        }
+    }
+
+    private sealed class Told(FaultDisk disk, int number) : IDurabilityListener
+    {
+        public void OnKept(JournalPosition through) => disk.Note($"kept {number}");
+
+        public void OnFailed(Exception error) => disk.Note($"failed {number}");
+    }
+}

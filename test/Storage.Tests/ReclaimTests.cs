@@ -1,0 +1,102 @@
+using Sluice.TestKit.Disk;
+using Sluice.TestKit.Scheduling;
+using Sluice.TestKit.Time;
+
+namespace Sluice.Storage.Tests;
+
+public sealed class ReclaimTests
+{
+    [Fact]
+    public void A_straggler_does_not_keep_the_disk()
+    {
+        FaultDisk disk = new(1);
+        StepScheduler scheduler = new(1);
+        LogStoreOptions options = new() { TailBytesPerLogMax = 64 << 10, TailBytesMax = 256 << 10, SegmentBytes = 256 << 10, JournalBytesMax = 256 << 10 };
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options);
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        HashSet<long> stragglers = [];
+        string value = new('x', 1000);
+        for (int i = 0; i < 20_000; i++)
+        {
+            long offset = log.Append(StoreFixture.Batch(value), Durability.Disk).BaseOffset;
+            if (i % 2000 == 0)
+            {
+                stragglers.Add(offset);
+            }
+            if (offset >= 500 && !stragglers.Contains(offset - 500))
+            {
+                log.Cursor!.Settle(offset - 500);
+            }
+            if (i % 5 == 0)
+            {
+                scheduler.RunOne();
+            }
+        }
+        scheduler.RunAll();
+        store.Checkpoint();
+        scheduler.RunAll();
+        store.Checkpoint();
+
+        // 20 MB went through; 510 KB are unsettled.
+        long segmentBytes = log.Segments!.Sum(static s => s.WrittenBytes);
+        Assert.True(segmentBytes <= (3 * 510 * 1070) + options.SegmentBytes, $"{segmentBytes} bytes in segments.");
+        long inLogFiles = disk.List($"logs/{log.Id.Value:x16}").Where(static n => n.EndsWith(".log", StringComparison.Ordinal))
+            .Sum(n => (long)disk.ReadAll($"logs/{log.Id.Value:x16}/{n}").Length);
+        Assert.True(inLogFiles <= (3 * 510 * 1070) + options.SegmentBytes, $"{inLogFiles} bytes in files.");
+        Assert.True(disk.UsedBytes < 6 << 20, $"{disk.UsedBytes} bytes on the disk.");
+        List<(long Offset, string Value)> left = StoreFixture.ReadAll(log, log.StartOffset, unsettledOnly: true);
+        Assert.Equal(510, left.Count);
+        Assert.True(stragglers.SetEquals(left.Select(static r => r.Offset).Where(static o => o < 19_500)));
+    }
+
+    [Fact]
+    public void Streams_go_by_bytes_and_age_in_whole_segments()
+    {
+        FaultDisk disk = new(1);
+        StepScheduler scheduler = new(1);
+        ManualTimeProvider clock = new();
+        LogStoreOptions options = new() { TailBytesPerLogMax = 16 << 10, SegmentBytes = 32 << 10 };
+        using LogStore store = StoreFixture.Open(disk, scheduler, clock, options);
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, BytesMax: 100_000, AgeMsMax: 3_600_000));
+        for (int i = 0; i < 5000; i++)
+        {
+            log.Append(StoreFixture.Batch(clock.GetUtcNow().ToUnixTimeMilliseconds(), new string('y', 100)), Durability.OperatingSystem);
+            scheduler.RunOne();
+        }
+        scheduler.RunAll();
+        Assert.Null(log.Cursor);
+        Assert.InRange(log.Bytes, 100_000, 100_000 + (3 * options.SegmentBytes));
+        Assert.True(log.StartOffset > 0);
+        Assert.Equal(log.NextOffset - log.StartOffset, StoreFixture.ReadAll(log, 0).Count);
+
+        log.SetRetention(new RetentionPolicy(BehindCursor: false, AgeMsMax: 3_600_000));
+        scheduler.RunAll();
+        clock.Advance(TimeSpan.FromHours(2));
+        scheduler.RunAll();
+        Assert.Empty(StoreFixture.ReadAll(log, 0));
+        Assert.Equal(log.NextOffset, log.StartOffset);
+        Assert.DoesNotContain(disk.List($"logs/{log.Id.Value:x16}"), static n => n.EndsWith(".log", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_deleted_log_leaves_no_files()
+    {
+        FaultDisk disk = new(1);
+        StepScheduler scheduler = new(1);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        for (int i = 0; i < 100; i++)
+        {
+            log.Append(StoreFixture.Batch(new string('z', 2000)), Durability.Disk);
+        }
+        store.Checkpoint();
+        Assert.NotEmpty(disk.List($"logs/{log.Id.Value:x16}"));
+        LogReader reader = log.OpenReader(0);
+        store.DeleteLog(log.Id);
+        scheduler.RunAll();
+        Assert.False(disk.DirectoryExists($"logs/{log.Id.Value:x16}"));
+        Assert.Null(store.FindLog(log.Id));
+        Assert.Equal(PeekResult.EndOfLog, reader.TryPeek(out _));
+        Assert.Throws<LogFailedException>(() => log.Append(StoreFixture.Batch("late"), Durability.Disk));
+    }
+}
