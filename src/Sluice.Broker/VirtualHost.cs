@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
-using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
@@ -26,7 +25,7 @@ public sealed class VirtualHost : IRoutingTable
     private readonly ConcurrentDictionary<string, Exchange>.AlternateLookup<ReadOnlySpan<byte>> _exchangesByBytes;
     private readonly Dictionary<IDestination, HashSet<Exchange>> _sources = [];
     private readonly Dictionary<object, List<StoredQueue>> _owned = new(ReferenceEqualityComparer.Instance);
-    private readonly PolicySet _policies = new();
+    private PolicySet _policies = PolicySet.Empty;
     private readonly HashSet<QueueSettings> _sharedSettings = [];
     private long _routingVersion;
 
@@ -87,20 +86,20 @@ public sealed class VirtualHost : IRoutingTable
                 return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({Options.QueuesMax}) is reached");
             }
 
-            BrokerResult<QueueSettings> settings = QueueArguments.Parse(definition, Name);
-            if (!settings.IsOk)
+            BrokerResult valid = QueueArguments.Check(definition, Name);
+            if (!valid.IsOk)
             {
-                return new BrokerResult(settings.Status, settings.Detail);
+                return valid;
             }
 
-            queue = CreateQueue(definition, SettingsFor(definition, settings.Value!), definition.Exclusive ? owner : null, existingLogs: null);
+            queue = CreateQueue(definition, SettingsFor(definition), definition.Exclusive ? owner : null, existingLogs: null);
             _queues[definition.Name] = queue;
             RoutingChanged();
         }
 
         if (queue.IsDurable)
         {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
+            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), QueueRecordCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
         }
 
         return queue;
@@ -235,9 +234,8 @@ public sealed class VirtualHost : IRoutingTable
 
         if (keep)
         {
-            await CommitAsync([new MetadataOperation(
-                MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments),
-                DefinitionCodec.EncodeBinding(source, kind, destination, routingKey, arguments))]).ConfigureAwait(false);
+            var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
+            await CommitAsync([new MetadataOperation(MetadataKeys.Binding(Name, definition), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
         }
 
         return BrokerResult.Ok;
@@ -261,7 +259,7 @@ public sealed class VirtualHost : IRoutingTable
                 return BrokerResult.Ok;
             }
 
-            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, new BindingDefinition(source, kind, destination, routingKey, arguments)), null));
             DeleteIfUnused(from, operations);
             RoutingChanged();
         }
@@ -279,11 +277,11 @@ public sealed class VirtualHost : IRoutingTable
         [.. _exchanges.Values.OrderBy(exchange => exchange.Definition.Name, StringComparer.Ordinal)
             .SelectMany(exchange => exchange.Router.Bindings.Select(binding => (exchange.Definition.Name, binding)))];
 
-    public IReadOnlyList<PolicyDefinition> ListPolicies() => _policies.ToList();
+    public IReadOnlyList<PolicyDefinition> ListPolicies() => _policies.Policies;
 
     public async ValueTask<BrokerResult> SetPolicyAsync(PolicyDefinition policy)
     {
-        BrokerResult valid = PolicySet.Validate(policy);
+        BrokerResult valid = Policies.Check(policy);
         if (!valid.IsOk)
         {
             return valid;
@@ -291,7 +289,7 @@ public sealed class VirtualHost : IRoutingTable
 
         lock (_control)
         {
-            _policies.Set(policy);
+            _policies = _policies.With(policy);
             ApplyPolicies();
         }
 
@@ -303,11 +301,13 @@ public sealed class VirtualHost : IRoutingTable
     {
         lock (_control)
         {
-            if (!_policies.Remove(name, isOperator))
+            PolicySet without = _policies.Without(name, isOperator);
+            if (ReferenceEquals(without, _policies))
             {
                 return new BrokerResult(BrokerStatus.NotFound, $"no policy '{name}' in vhost '{Name}'");
             }
 
+            _policies = without;
             ApplyPolicies();
         }
 
@@ -362,15 +362,18 @@ public sealed class VirtualHost : IRoutingTable
             await DeleteAsync(queue).ConfigureAwait(false);
         }
 
-        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
+        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.Host(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
     }
 
     /// <summary>Restores what the metadata store holds. Ids of the logs in use are added to <paramref name="wanted"/>.</summary>
     internal void Load(HashSet<LogId> wanted)
     {
-        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
+        foreach (bool isOperator in (ReadOnlySpan<bool>)[false, true])
         {
-            _policies.Set(DefinitionCodec.DecodePolicy(entry.Value));
+            foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name, isOperator)))
+            {
+                _policies = _policies.With(DefinitionCodec.DecodePolicy(entry.Value));
+            }
         }
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Exchanges(Name)))
@@ -380,15 +383,14 @@ public sealed class VirtualHost : IRoutingTable
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Queues(Name)))
         {
-            (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
-            QueueSettings settings = QueueArguments.Parse(definition, Name).Value ?? new QueueSettings();
-            _queues[definition.Name] = CreateQueue(definition, SettingsFor(definition, settings), owner: null, logs);
+            (QueueDefinition definition, IReadOnlyList<LogId> logs) = QueueRecordCodec.Decode(entry.Value);
+            _queues[definition.Name] = CreateQueue(definition, SettingsFor(definition), owner: null, logs);
             wanted.UnionWith(logs);
         }
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Bindings(Name)))
         {
-            BindingRecord record = DefinitionCodec.DecodeBinding(entry.Value);
+            BindingDefinition record = DefinitionCodec.DecodeBinding(entry.Value);
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(record.Source, record.Kind, record.Destination, owner: null);
             if (ends.IsOk)
             {
@@ -427,9 +429,10 @@ public sealed class VirtualHost : IRoutingTable
     }
 
     /// <summary>Settings in force for a queue. Equal ones are one object: a hundred thousand queues mostly have the same.</summary>
-    private QueueSettings SettingsFor(QueueDefinition definition, QueueSettings declared)
+    private QueueSettings SettingsFor(QueueDefinition definition)
     {
-        QueueSettings settings = _policies.Apply(definition, declared);
+        QueueKind kind = QueueArguments.KindOf(definition.Arguments);
+        QueueSettings settings = QueueArguments.Resolve(definition, _policies.ForQueue(definition.Name, kind), _policies.OperatorPolicyForQueue(definition.Name, kind));
         if (_sharedSettings.TryGetValue(settings, out QueueSettings? shared))
         {
             return shared;
@@ -501,7 +504,7 @@ public sealed class VirtualHost : IRoutingTable
     private void AddExchange(ExchangeDefinition definition)
     {
         Exchange exchange = ExchangeTypes.Create(definition);
-        exchange.ApplyPolicy(_policies.Find(definition));
+        exchange.ApplyPolicy(_policies.ForExchange(definition.Name));
         _exchanges[definition.Name] = exchange;
         RoutingChanged();
     }
@@ -548,7 +551,7 @@ public sealed class VirtualHost : IRoutingTable
         if (source.Definition.Durable && IsKept(binding.Destination))
         {
             DestinationKind kind = binding.Destination is Exchange ? DestinationKind.Exchange : DestinationKind.Queue;
-            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source.Definition.Name, kind, binding.Destination.Name, binding.RoutingKey, binding.Arguments), null));
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, new BindingDefinition(source.Definition.Name, kind, binding.Destination.Name, binding.RoutingKey, binding.Arguments)), null));
         }
     }
 
@@ -619,7 +622,7 @@ public sealed class VirtualHost : IRoutingTable
     {
         foreach (StoredQueue queue in _queues.Values)
         {
-            QueueSettings settings = SettingsFor(queue.Definition, QueueArguments.Parse(queue.Definition, Name).Value!);
+            QueueSettings settings = SettingsFor(queue.Definition);
             if (settings != queue.Settings)
             {
                 queue.ApplySettings(settings);
@@ -628,7 +631,7 @@ public sealed class VirtualHost : IRoutingTable
 
         foreach (Exchange exchange in _exchanges.Values)
         {
-            exchange.ApplyPolicy(_policies.Find(exchange.Definition));
+            exchange.ApplyPolicy(_policies.ForExchange(exchange.Name));
         }
 
         RoutingChanged();
@@ -667,7 +670,7 @@ public sealed class VirtualHost : IRoutingTable
     private BrokerResult NoExchange(string name) => new(BrokerStatus.NotFound, $"no exchange '{name}' in vhost '{Name}'");
 
     private BrokerResult LockedQueue(MessageQueue queue) =>
-        new(BrokerStatus.Locked, $"cannot obtain exclusive access to locked queue '{queue.Name}' in vhost '{Name}'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.");
+        new(BrokerStatus.Locked, Equivalence.LockedText(queue.Name, Name));
 
     private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue) : IThreadPoolWorkItem
     {

@@ -343,7 +343,7 @@ public sealed class PublishTurn : IDisposable
 
     private void AddFound(StoredQueue? queue)
     {
-        if (queue is null || _found.AsSpan(0, _foundCount).Contains(queue) || (CycleGuard is not null && CycleGuard.WouldCycle(queue.Name)))
+        if (queue is null || _found.AsSpan(0, _foundCount).Contains(queue) || (CycleGuard is not null && CycleGuard.IsCycle(queue.Name)))
         {
             return;
         }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
@@ -27,7 +28,9 @@ internal readonly struct DeadLetter(CompetingQueue queue)
 
         long originalTtl = message.ExpiresAtMs < 0 ? -1 : message.ExpiresAtMs - message.TimestampMs;
         var death = new Death(queue.Name, reason, 1, Encoding.UTF8.GetString(message.Exchange), routingKeys, queue.Host.NowMs, originalTtl);
-        DeathHistory history = DeathHistory.Decode(message.Deaths).With(death);
+        DeathHistory history = DeathHistory.Decode(message.Deaths).Add(death);
+        var encoded = new ArrayBufferWriter<byte>(256);
+        history.Encode(encoded);
         turn.CycleGuard = history;
         turn.Publish(
             new MessageToPublish
@@ -41,7 +44,7 @@ internal readonly struct DeadLetter(CompetingQueue queue)
                 Persistent = queue.IsDurable,
                 Priority = format?.ReadPriority(properties) ?? 0,
                 Headers = format?.ReadHeaders(properties),
-                Deaths = history.Encode(),
+                Deaths = encoded.WrittenSpan,
             },
             ticket: 0);
         turn.CycleGuard = null;

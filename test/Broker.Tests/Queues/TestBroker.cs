@@ -99,9 +99,11 @@ internal sealed class TestBroker : IDisposable
     public T Run<T>(ValueTask<T> operation)
     {
         Task<T> task = operation.AsTask();
-        for (int i = 0; !task.IsCompleted && i < 1000; i++)
+        for (int i = 0; !task.IsCompleted && i < 10_000; i++)
         {
+            // Completions run on the thread pool, so that no storage thread runs a caller's code.
             Scheduler.RunAll();
+            task.Wait(1);
         }
 
         Assert.True(task.IsCompleted, "The operation did not end.");
