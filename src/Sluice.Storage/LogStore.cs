@@ -46,7 +46,7 @@ public sealed class LogStore : IDisposable
 
         JournalFiles files = new(context.Disk, context.PathOf("journal"), JournalSparesMax);
         files.Adopt(replay.Files, replay.Spares);
-        context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance());
+        context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance(), context.HasTailRoom);
         _worker = scheduler.StartWorker("sluice-maintenance", RunMaintenance, OnMaintenanceFault);
         context.RequestMaintenance = () => _worker?.Wake();
         _worker.Wake();
@@ -176,7 +176,10 @@ public sealed class LogStore : IDisposable
         return listener.Task;
     }
 
-    /// <summary>Completes once the journal backlog is below its maximum (at once if it is).</summary>
+    /// <summary>
+    /// Completes once the journal backlog is below its maximum, and log tails are below twice <see cref="LogStoreOptions.TailBytesMax"/> or cannot be
+    /// made smaller (at once if so).
+    /// </summary>
     public ValueTask WaitForRoomAsync(CancellationToken cancellation) => Context.Journal.WaitForRoomAsync(cancellation);
 
     /// <summary>Writes a checkpoint now and cuts the journal. Normally done by the store itself.</summary>

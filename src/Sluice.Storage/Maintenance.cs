@@ -14,7 +14,7 @@ namespace Sluice.Storage;
 /// checkpoints. Failure policy: a segment that cannot be written or synced fails its log, and as long as such a log exists the journal
 /// is not cut, because only it still holds that log's promised records.
 /// </summary>
-internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId) : IDisposable
+internal sealed class Maintenance : IDisposable
 {
     private const int InlineTailBytesMax = 64 << 10;
     private const int InlineTailBytesMin = 1 << 10;
@@ -24,15 +24,26 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
     private readonly Lock _sync = new();
     private readonly ConcurrentQueue<(string Path, bool IsDirectory)> _doomed = new();
     private readonly List<Segment> _replaced = [];
+    private readonly StoreContext _store;
+    private readonly Func<IReadOnlyCollection<Log>> _logs;
+    private readonly Func<long> _nextLogId;
+    private readonly SegmentWriter _writer;
+    private readonly SegmentCleaner _cleaner;
     private ITimer? _ageTimer;
     private long _replacedBytes;
     private bool _disposed;
 
-    public SegmentWriter Writer { get => field ??= new SegmentWriter(store); }
+    public Maintenance(StoreContext store, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId)
+    {
+        _store = store;
+        _logs = logs;
+        _nextLogId = nextLogId;
+        _writer = new SegmentWriter(store);
+        _cleaner = new SegmentCleaner(store, _writer);
+        Flusher = new TailFlusher(store, _writer);
+    }
 
-    private SegmentCleaner Cleaner { get => field ??= new SegmentCleaner(store, Writer); }
-
-    public TailFlusher Flusher { get => field ??= new TailFlusher(store, Writer); }
+    public TailFlusher Flusher { get; }
 
     /// <summary>One turn of the worker.</summary>
     public void Step()
@@ -43,7 +54,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             {
                 return;
             }
-            while (store.MaintenanceQueue.TryDequeue(out Log? log))
+            while (_store.MaintenanceQueue.TryDequeue(out Log? log))
             {
                 lock (log.Sync)
                 {
@@ -53,19 +64,19 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
                 ApplyRetention(log);
                 Clean(log);
             }
-            if (store.Chunks.Bytes > store.Options.TailBytesMax)
+            if (_store.Chunks.Bytes > _store.Options.TailBytesMax)
             {
-                Flusher.FlushExcess(logs());
+                Flusher.FlushExcess(_logs());
             }
-            if (store.Journal.Failure is null)
+            if (_store.Journal.Failure is null)
             {
                 DeleteDoomed();
-                if (store.Journal.Bytes > store.Options.JournalBytesMax || _replacedBytes > store.Options.SegmentBytes)
+                if (_store.Journal.Bytes > _store.Options.JournalBytesMax || _replacedBytes > _store.Options.SegmentBytes)
                 {
                     TryCheckpoint();
                 }
             }
-            store.Journal.ReleaseRoom();
+            _store.Journal.ReleaseRoom();
         }
     }
 
@@ -79,7 +90,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
                 return;
             }
             long? due = null;
-            foreach (Log log in logs())
+            foreach (Log log in _logs())
             {
                 if (log.Retention.AgeMsMax is { } ageMax)
                 {
@@ -95,7 +106,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             if (due is { } next)
             {
                 TimeSpan delay = TimeSpan.FromMilliseconds(Math.Clamp(next - Now() + 1, (long)AgeCheckPeriodMin.TotalMilliseconds, int.MaxValue));
-                _ageTimer ??= store.Clock.CreateTimer(static state => ((Maintenance)state!).OnAgeTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _ageTimer ??= _store.Clock.CreateTimer(static state => ((Maintenance)state!).OnAgeTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
                 _ageTimer.Change(delay, Timeout.InfiniteTimeSpan);
             }
         }
@@ -122,17 +133,17 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             log.Segments = null;
             if (log.Kind == LogKind.Durable)
             {
-                store.Journal.Add(JournalEntryType.DeleteLog, Durability.Memory, log.Id.Value, default);
+                _store.Journal.Add(JournalEntryType.DeleteLog, Durability.Memory, log.Id.Value, default);
             }
         }
         foreach (Segment segment in segments)
         {
-            store.Files.Forget(segment);
+            _store.Files.Forget(segment);
         }
         if (mayHaveFiles)
         {
-            _doomed.Enqueue((store.PathOf($"logs/{log.Id.Value:x16}"), true));
-            store.RequestMaintenance();
+            _doomed.Enqueue((_store.PathOf($"logs/{log.Id.Value:x16}"), true));
+            _store.RequestMaintenance();
         }
     }
 
@@ -155,12 +166,12 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
         }
     }
 
-    private long Now() => store.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+    private long Now() => _store.Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
     private void OnAgeTimer()
     {
         IsAgeDue = true;
-        store.RequestMaintenance();
+        _store.RequestMaintenance();
     }
 
     private void TryCheckpoint()
@@ -171,28 +182,28 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
         }
         catch (IOException e)
         {
-            store.Logger.LogError(e, "The checkpoint could not be written; the journal is kept and grows until one can.");
+            _store.Logger.LogError(e, "The checkpoint could not be written; the journal is kept and grows until one can.");
         }
     }
 
     private void CheckpointLocked()
     {
-        List<Log> durable = [.. logs().Where(static log => log.Kind == LogKind.Durable)];
+        List<Log> durable = [.. _logs().Where(static log => log.Kind == LogKind.Durable)];
         if (durable.Find(static log => log.Failure is not null) is { } failed)
         {
             throw new LogFailedException($"No checkpoint while log {failed.Id.Value} is failed: its records are only in the journal.", failed.Failure!);
         }
-        long from = store.Journal.Rotate();
+        long from = _store.Journal.Rotate();
         FlushLargeTails(durable);
-        string temporary = store.PathOf(SnapshotFormat.TemporaryName);
-        if (store.Disk.FileExists(temporary))
+        string temporary = _store.PathOf(SnapshotFormat.TemporaryName);
+        if (_store.Disk.FileExists(temporary))
         {
-            store.Disk.DeleteFile(temporary);
+            _store.Disk.DeleteFile(temporary);
         }
-        using (IDiskFile file = store.Disk.Open(temporary, DiskOpenMode.CreateNew))
+        using (IDiskFile file = _store.Disk.Open(temporary, DiskOpenMode.CreateNew))
         {
             SnapshotWriter writer = new(file);
-            writer.Begin(from, nextLogId());
+            writer.Begin(from, _nextLogId());
             List<Log> busy = durable;
             for (int attempt = 0; busy.Count > 0; attempt++)
             {
@@ -209,18 +220,18 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             writer.End();
         }
         // What the snapshot saw in memory must not be ahead of the journal, or a group could be kept in one log and lost in another.
-        store.Journal.WriteNow(sync: true);
+        _store.Journal.WriteNow(sync: true);
         string name = SnapshotFormat.FileName(from);
-        store.Disk.Move(temporary, store.PathOf(name));
-        store.Disk.SyncDirectory(store.Options.Directory);
-        foreach (string old in store.Disk.List(store.Options.Directory))
+        _store.Disk.Move(temporary, _store.PathOf(name));
+        _store.Disk.SyncDirectory(_store.Options.Directory);
+        foreach (string old in _store.Disk.List(_store.Options.Directory))
         {
             if (SnapshotFormat.IsFileName(old) && old != name)
             {
-                store.Disk.DeleteFile(store.PathOf(old));
+                _store.Disk.DeleteFile(_store.PathOf(old));
             }
         }
-        store.Journal.Retire(from);
+        _store.Journal.Retire(from);
         foreach (Segment segment in _replaced)
         {
             Doom(segment);
@@ -246,7 +257,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             }
             try
             {
-                Writer.Sync(log);
+                _writer.Sync(log);
             }
             catch (IOException e)
             {
@@ -254,7 +265,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
                 {
                     log.Fail(e);
                 }
-                store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be synced. The journal is kept, so a restart can recover it once the disk works.", log.Id.Value);
+                _store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be synced. The journal is kept, so a restart can recover it once the disk works.", log.Id.Value);
                 throw;
             }
             if (log.Failure is { } failure)
@@ -284,7 +295,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
             {
                 Span<byte> payload = stackalloc byte[8];
                 BinaryPrimitives.WriteInt64LittleEndian(payload, start);
-                store.Journal.Add(JournalEntryType.StartOffset, Durability.Memory, log.Id.Value, payload);
+                _store.Journal.Add(JournalEntryType.StartOffset, Durability.Memory, log.Id.Value, payload);
             }
         }
         foreach (Segment segment in dropped)
@@ -295,7 +306,7 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
 
     private void Clean(Log log)
     {
-        foreach (Segment segment in Cleaner.Clean(log))
+        foreach (Segment segment in _cleaner.Clean(log))
         {
             if (log.Kind == LogKind.Volatile)
             {
@@ -310,12 +321,12 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
 
     private void Doom(Segment segment)
     {
-        store.Files.Forget(segment);
-        _doomed.Enqueue((store.PathOf(segment.Path), false));
+        _store.Files.Forget(segment);
+        _doomed.Enqueue((_store.PathOf(segment.Path), false));
         if (segment.IsSealed)
         {
-            _doomed.Enqueue((store.PathOf(segment.IndexPath), false));
-            _doomed.Enqueue((store.PathOf(segment.TimeIndexPath), false));
+            _doomed.Enqueue((_store.PathOf(segment.IndexPath), false));
+            _doomed.Enqueue((_store.PathOf(segment.TimeIndexPath), false));
         }
     }
 
@@ -329,23 +340,23 @@ internal sealed class Maintenance(StoreContext store, Func<IReadOnlyCollection<L
         try
         {
             int count = _doomed.Count;
-            store.Journal.WriteNow(sync: true);
+            _store.Journal.WriteNow(sync: true);
             for (; count > 0 && _doomed.TryPeek(out (string Path, bool IsDirectory) doomed); count--)
             {
                 if (doomed.IsDirectory)
                 {
-                    store.Disk.DeleteDirectory(doomed.Path);
+                    _store.Disk.DeleteDirectory(doomed.Path);
                 }
-                else if (store.Disk.FileExists(doomed.Path))
+                else if (_store.Disk.FileExists(doomed.Path))
                 {
-                    store.Disk.DeleteFile(doomed.Path);
+                    _store.Disk.DeleteFile(doomed.Path);
                 }
                 _doomed.TryDequeue(out _);
             }
         }
         catch (IOException e)
         {
-            store.Logger.LogError(e, "Files that are no longer needed could not be deleted; they are tried again later.");
+            _store.Logger.LogError(e, "Files that are no longer needed could not be deleted; they are tried again later.");
         }
     }
 }

@@ -10,29 +10,45 @@ using Sluice.Storage.Tails;
 namespace Sluice.Storage;
 
 /// <summary>What every log of a store shares.</summary>
-internal sealed class StoreContext(LogStoreOptions options, IDisk disk, TimeProvider clock, ILogger logger)
+internal sealed class StoreContext
 {
-    public LogStoreOptions Options => options;
+    public StoreContext(LogStoreOptions options, IDisk disk, TimeProvider clock, ILogger logger)
+    {
+        Options = options;
+        Disk = disk;
+        Clock = clock;
+        Logger = logger;
+        Chunks = new ChunkPool(Buffers);
+        Files = new SegmentFiles(disk, options.Directory, Buffers);
+    }
 
-    public IDisk Disk => disk;
+    public LogStoreOptions Options { get; }
 
-    public TimeProvider Clock => clock;
+    public IDisk Disk { get; }
 
-    public ILogger Logger => logger;
+    public TimeProvider Clock { get; }
+
+    public ILogger Logger { get; }
 
     public BufferPool Buffers { get; } = new();
 
     public BitBlockPool BitBlocks { get; } = new();
 
-    public ChunkPool Chunks { get => field ??= new ChunkPool(Buffers); }
+    public ChunkPool Chunks { get; }
 
-    public SegmentFiles Files { get => field ??= new SegmentFiles(disk, options.Directory, Buffers); }
+    public SegmentFiles Files { get; }
 
     /// <summary>Set once recovery ended; logs are not appended to before.</summary>
     public Journal Journal { get; set; } = null!;
 
     /// <summary>Asks the maintenance worker for a turn.</summary>
     public Action RequestMaintenance { get; set; } = static () => { };
+
+    /// <summary>Tails are over their limit and no disk takes them: waiting would not help.</summary>
+    public bool IsFlushStuck { get; set; }
+
+    /// <summary>Whether publishers may add to the tails.</summary>
+    public bool HasTailRoom() => Chunks.Bytes < 2 * Options.TailBytesMax || IsFlushStuck;
 
     /// <summary>Logs that asked for maintenance. Bounded by the number of logs: each is in it once.</summary>
     public ConcurrentQueue<Log> MaintenanceQueue { get; } = new();

@@ -19,13 +19,21 @@ public static class DefinitionCodec
     private static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 1000 };
     private static readonly JsonWriterOptions WriterOptions = new() { MaxDepth = 1000, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static byte[] Encode(QueueDefinition definition) => Write(writer =>
+    /// <summary>A queue and the logs that hold its messages, in the order that the queue gives them a meaning.</summary>
+    public static byte[] Encode(QueueDefinition definition, IReadOnlyList<LogId> logs) => Write(writer =>
     {
         writer.WriteString("name", definition.Name);
         writer.WriteBoolean("durable", definition.Durable);
         writer.WriteBoolean("exclusive", definition.Exclusive);
         writer.WriteBoolean("autoDelete", definition.AutoDelete);
         ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+        writer.WriteStartArray("logs");
+        foreach (LogId log in logs)
+        {
+            writer.WriteNumberValue(log.Value);
+        }
+
+        writer.WriteEndArray();
     });
 
     public static byte[] Encode(ExchangeDefinition definition) => Write(writer =>
@@ -58,8 +66,12 @@ public static class DefinitionCodec
     });
 
     /// <exception cref="StorageFormatException">Not such a definition, or of a newer version; the same for the others.</exception>
-    public static QueueDefinition DecodeQueue(ReadOnlyMemory<byte> value) => Read(value, "queue", root => new QueueDefinition(
-        Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), ArgumentsJson.Read(root, "arguments")));
+    public static (QueueDefinition Definition, IReadOnlyList<LogId> Logs) DecodeQueue(ReadOnlyMemory<byte> value) => Read(value, "queue", root =>
+    {
+        var definition = new QueueDefinition(Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), ArgumentsJson.Read(root, "arguments"));
+        LogId[] logs = [.. root.GetProperty("logs").EnumerateArray().Select(log => new LogId(log.GetInt64()))];
+        return (definition, (IReadOnlyList<LogId>)logs);
+    });
 
     public static ExchangeDefinition DecodeExchange(ReadOnlyMemory<byte> value) => Read(value, "exchange", root => new ExchangeDefinition(
         Text(root, "name"), Text(root, "type"), Flag(root, "durable"), Flag(root, "autoDelete"), Flag(root, "internal"), ArgumentsJson.Read(root, "arguments")));

@@ -6,45 +6,54 @@ namespace Sluice.Broker.Definitions;
 /// <summary>
 /// The keys of a broker's names in the metadata store. Names are escaped so that they hold no '/'; the values hold them as they are.
 /// <code>
-/// vhost/{vhost}/host                                                       the virtual host itself
-/// vhost/{vhost}/queue/{name}                                               QueueDefinition
+/// vhosts/{vhost}                                                           the virtual host itself
+/// vhost/{vhost}/queue/{name}                                               QueueDefinition and its logs
 /// vhost/{vhost}/exchange/{name}                                            ExchangeDefinition
 /// vhost/{vhost}/binding/{source}/{q|e}/{destination}/{key}/{arguments}     BindingDefinition; {arguments}: a fingerprint, '-' for none
-/// vhost/{vhost}/policy/{name}                                              PolicyDefinition
-/// vhost/{vhost}/operator-policy/{name}                                     PolicyDefinition
+/// vhost/{vhost}/policy/user/{name}                                         PolicyDefinition
+/// vhost/{vhost}/policy/operator/{name}                                     PolicyDefinition
+/// vhost/{vhost}/delay/{log}                                                a log of delayed messages (DelayStore)
 /// </code>
-/// Keys under other words after {vhost} belong to those who define them.
 /// </summary>
 public static class MetadataKeys
 {
-    public const string VirtualHosts = "vhost/";
+    /// <summary>Prefix of the virtual hosts themselves.</summary>
+    public const string VirtualHosts = "vhosts/";
 
-    public static string VirtualHost(string virtualHost) => $"{Host(virtualHost)}host";
+    public static string VirtualHost(string virtualHost) => VirtualHosts + Escape(virtualHost);
 
-    /// <summary>Prefix of everything that belongs to a virtual host.</summary>
-    public static string Host(string virtualHost) => $"{VirtualHosts}{Escape(virtualHost)}/";
+    /// <summary>The name in a key of <see cref="VirtualHost"/>.</summary>
+    public static string ReadVirtualHost(string key) => Unescape(key[VirtualHosts.Length..]);
 
-    public static string Queues(string virtualHost) => $"{Host(virtualHost)}queue/";
+    /// <summary>Prefix of all that belongs to a virtual host, but not the host itself.</summary>
+    public static string AllOf(string virtualHost) => $"vhost/{Escape(virtualHost)}/";
+
+    public static string Queues(string virtualHost) => $"{AllOf(virtualHost)}queue/";
 
     public static string Queue(string virtualHost, string name) => Queues(virtualHost) + Escape(name);
 
-    public static string Exchanges(string virtualHost) => $"{Host(virtualHost)}exchange/";
+    public static string Exchanges(string virtualHost) => $"{AllOf(virtualHost)}exchange/";
 
     public static string Exchange(string virtualHost, string name) => Exchanges(virtualHost) + Escape(name);
 
-    public static string Bindings(string virtualHost) => $"{Host(virtualHost)}binding/";
+    public static string Bindings(string virtualHost) => $"{AllOf(virtualHost)}binding/";
 
     /// <summary>Prefix of the bindings of one source exchange.</summary>
     public static string Bindings(string virtualHost, string source) => $"{Bindings(virtualHost)}{Escape(source)}/";
 
-    public static string Binding(string virtualHost, BindingDefinition binding) =>
-        $"{Bindings(virtualHost, binding.Source)}{(binding.Kind == DestinationKind.Exchange ? 'e' : 'q')}/{Escape(binding.Destination)}/{Escape(binding.RoutingKey)}/{Fingerprint(binding.Arguments)}";
+    public static string Binding(string virtualHost, string source, DestinationKind kind, string destination, string routingKey, Arguments arguments) =>
+        $"{Bindings(virtualHost, source)}{(kind == DestinationKind.Exchange ? 'e' : 'q')}/{Escape(destination)}/{Escape(routingKey)}/{Fingerprint(arguments)}";
 
-    public static string Policies(string virtualHost, bool isOperator) => $"{Host(virtualHost)}{(isOperator ? "operator-policy/" : "policy/")}";
+    /// <summary>Prefix of policies of both classes.</summary>
+    public static string Policies(string virtualHost) => $"{AllOf(virtualHost)}policy/";
 
-    public static string Policy(string virtualHost, string name, bool isOperator) => Policies(virtualHost, isOperator) + Escape(name);
+    public static string Policy(string virtualHost, string name, bool isOperator) => $"{Policies(virtualHost)}{(isOperator ? "operator/" : "user/")}{Escape(name)}";
 
-    /// <summary>Replaces '/', '%' and control characters by % and two hexadecimal digits per UTF-8 byte. Different names stay different.</summary>
+    public static string DelayLogs(string virtualHost) => $"{AllOf(virtualHost)}delay/";
+
+    public static string DelayLog(string virtualHost, Storage.LogId log) => DelayLogs(virtualHost) + log.Value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Replaces '/', '%' and control characters by % and two hexadecimal digits. Different names stay different.</summary>
     public static string Escape(string name)
     {
         if (!name.AsSpan().ContainsAnyInRange('\0', '\x1f') && name.AsSpan().IndexOfAny('/', '%', '\x7f') < 0)
@@ -59,6 +68,25 @@ public static class MetadataKeys
         }
 
         return escaped.ToString();
+    }
+
+    private static string Unescape(string escaped)
+    {
+        var name = new StringBuilder(escaped.Length);
+        for (int i = 0; i < escaped.Length; i++)
+        {
+            if (escaped[i] == '%')
+            {
+                name.Append((char)Convert.ToInt32(escaped.Substring(i + 1, 2), 16));
+                i += 2;
+            }
+            else
+            {
+                name.Append(escaped[i]);
+            }
+        }
+
+        return name.ToString();
     }
 
     private static string Fingerprint(Arguments arguments) =>

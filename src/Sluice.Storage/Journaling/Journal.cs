@@ -29,6 +29,7 @@ internal sealed class Journal : IDisposable
     private readonly long _fileBytes;
     private readonly long _backlogBytesMax;
     private readonly Action? _onGrown;
+    private readonly Func<bool> _hasTailRoom;
     private readonly long _grownBytes;
     private JournalBuffer _pending;
     private JournalBuffer _writing;
@@ -44,12 +45,14 @@ internal sealed class Journal : IDisposable
 
     /// <param name="position">Where the next entry goes; a new file begins there.</param>
     /// <param name="epoch">Of the file before; the new one gets the next.</param>
+    /// <param name="hasTailRoom">Whether log tails leave room for more; publishers wait for both.</param>
     /// <param name="onGrown">Called after a write that leaves more than <see cref="LogStoreOptions.JournalBytesMax"/> to replay.</param>
-    public Journal(LogStoreOptions options, BufferPool pool, IScheduler scheduler, TimeProvider clock, ILogger logger, JournalFiles files, long position, long epoch, Action? onGrown)
+    public Journal(LogStoreOptions options, BufferPool pool, IScheduler scheduler, TimeProvider clock, ILogger logger, JournalFiles files, long position, long epoch, Action? onGrown, Func<bool> hasTailRoom)
     {
         _files = files;
         _logger = logger;
         _onGrown = onGrown;
+        _hasTailRoom = hasTailRoom;
         _grownBytes = options.JournalBytesMax;
         _fileBytes = Math.Clamp(options.JournalBytesMax / 4, 4 << 10, 64 << 20);
         _backlogBytesMax = options.JournalBacklogBytesMax;
@@ -164,7 +167,7 @@ internal sealed class Journal : IDisposable
     public void NotifyWhenKept(JournalPosition position, Durability promise, IDurabilityListener listener) => _waiters.Add(position, promise, listener);
 
     public ValueTask WaitForRoomAsync(CancellationToken cancellation) =>
-        BacklogBytes < _backlogBytesMax || Failure is not null ? ValueTask.CompletedTask : _room.WaitAsync(HasRoom, cancellation);
+        HasRoom() ? ValueTask.CompletedTask : _room.WaitAsync(HasRoom, cancellation);
 
     /// <summary>Wakes those who wait for room if there is some.</summary>
     public void ReleaseRoom()
@@ -193,7 +196,7 @@ internal sealed class Journal : IDisposable
         _room.Release();
     }
 
-    private bool HasRoom() => BacklogBytes < _backlogBytesMax || Failure is not null || _disposed;
+    private bool HasRoom() => (BacklogBytes < _backlogBytesMax && _hasTailRoom()) || Failure is not null || _disposed;
 
     private void Step() => Write(sync: false);
 

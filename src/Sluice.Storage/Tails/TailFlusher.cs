@@ -35,11 +35,13 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer)
             {
                 if (store.Chunks.Bytes <= target)
                 {
+                    store.IsFlushStuck = false;
                     return;
                 }
                 Flush(log, 0, includeLast, release: true);
             }
         }
+        store.IsFlushStuck = store.Chunks.Bytes > store.Options.TailBytesMax;
     }
 
     /// <summary>Writes everything in memory, but keeps it there for readers.</summary>

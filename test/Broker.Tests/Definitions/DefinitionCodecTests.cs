@@ -21,8 +21,8 @@ public sealed class DefinitionCodecTests
 
     [Fact]
     public void A_queue_is_kept_as_this_text() => Golden(
-        """{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"x-message-ttl":5,"x-queue-type":"quorum"}}""",
-        DefinitionCodec.Encode(new QueueDefinition("q", true, false, true, Args(("x-queue-type", "quorum"), ("x-message-ttl", 5L)))));
+        """{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"x-message-ttl":5,"x-queue-type":"quorum"},"logs":[7,-1]}""",
+        DefinitionCodec.Encode(new QueueDefinition("q", true, false, true, Args(("x-queue-type", "quorum"), ("x-message-ttl", 5L))), [new LogId(7), new LogId(-1)]));
 
     [Fact]
     public void An_exchange_is_kept_as_this_text() => Golden(
@@ -46,7 +46,9 @@ public sealed class DefinitionCodecTests
         var exchange = new ExchangeDefinition("", "x-delayed-message", false, true, false, Everything);
         var binding = new BindingDefinition("s", DestinationKind.Exchange, "d", "", Everything);
         var policy = new PolicyDefinition("p", ".*", "all", 7, Everything, false);
-        Assert.Equal(queue, DefinitionCodec.DecodeQueue(DefinitionCodec.Encode(queue)));
+        (QueueDefinition decoded, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(DefinitionCodec.Encode(queue, [new LogId(5), new LogId(1L << 62)]));
+        Assert.Equal(queue, decoded);
+        Assert.Equal([new LogId(5), new LogId(1L << 62)], logs);
         Assert.Equal(exchange, DefinitionCodec.DecodeExchange(DefinitionCodec.Encode(exchange)));
         Assert.Equal(binding, DefinitionCodec.DecodeBinding(DefinitionCodec.Encode(binding)));
         Assert.Equal(policy, DefinitionCodec.DecodePolicy(DefinitionCodec.Encode(policy)));
@@ -68,7 +70,7 @@ public sealed class DefinitionCodecTests
     [Fact]
     public void Fields_of_later_versions_are_skipped_and_later_versions_refused()
     {
-        Assert.Equal("q", DefinitionCodec.DecodeQueue(Bytes("""{"v":1,"later":[1],"name":"q","durable":true,"exclusive":false,"autoDelete":false,"arguments":{}}""")).Name);
+        Assert.Equal("q", DefinitionCodec.DecodeQueue(Bytes("""{"v":1,"later":[1],"name":"q","durable":true,"exclusive":false,"autoDelete":false,"arguments":{},"logs":[]}""")).Definition.Name);
         Assert.Contains("version 2", Assert.Throws<StorageFormatException>(() => DefinitionCodec.DecodeQueue(Bytes("""{"v":2}"""))).Message, StringComparison.Ordinal);
     }
 
@@ -76,33 +78,36 @@ public sealed class DefinitionCodecTests
     [InlineData("")]
     [InlineData("{}")]
     [InlineData("[]")]
+    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{}}""")]
     [InlineData("{\"v\":1")]
     [InlineData("{\"v\":\"1\"}")]
-    [InlineData("""{"v":1,"name":5,"durable":true,"exclusive":false,"autoDelete":true,"arguments":{}}""")]
-    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true}""")]
-    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{"$what":1}}}""")]
-    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{}}}""")]
-    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":1.5}}""")]
+    [InlineData("""{"v":1,"name":5,"durable":true,"exclusive":false,"autoDelete":true,"arguments":{},"logs":[]}""")]
+    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"logs":[]}""")]
+    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{"$what":1}},"logs":[]}""")]
+    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{}},"logs":[]}""")]
+    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":1.5},"logs":[]}""")]
     public void What_is_no_definition_is_refused(string text) =>
         Assert.Throws<StorageFormatException>(() => DefinitionCodec.DecodeQueue(Bytes(text)));
 
     [Fact]
     public void Keys_hold_names_apart()
     {
-        Assert.Equal("vhost/%2F/host", MetadataKeys.VirtualHost("/"));
+        Assert.Equal("vhosts/%2F", MetadataKeys.VirtualHost("/"));
+        Assert.Equal("a/b%c\n", MetadataKeys.ReadVirtualHost(MetadataKeys.VirtualHost("a/b%c\n")));
+        Assert.StartsWith(MetadataKeys.AllOf("/"), MetadataKeys.Queue("/", "q"), StringComparison.Ordinal);
         Assert.Equal("vhost/%2F/queue/a%2Fb%25c", MetadataKeys.Queue("/", "a/b%c"));
         Assert.Equal("vhost/v/exchange/größe", MetadataKeys.Exchange("v", "größe"));
-        Assert.Equal("vhost/v/policy/p", MetadataKeys.Policy("v", "p", isOperator: false));
-        Assert.Equal("vhost/v/operator-policy/p", MetadataKeys.Policy("v", "p", isOperator: true));
+        Assert.Equal("vhost/v/policy/user/p", MetadataKeys.Policy("v", "p", isOperator: false));
+        Assert.Equal("vhost/v/policy/operator/p", MetadataKeys.Policy("v", "p", isOperator: true));
         Assert.Equal("a%0A%7F", MetadataKeys.Escape("a\n\x7f"));
 
-        string plain = MetadataKeys.Binding("v", new("x", DestinationKind.Queue, "q", "a.#", Args()));
+        string plain = MetadataKeys.Binding("v", "x", DestinationKind.Queue, "q", "a.#", Args());
         Assert.Equal("vhost/v/binding/x/q/q/a.#/-", plain);
         Assert.StartsWith(MetadataKeys.Bindings("v", "x"), plain, StringComparison.Ordinal);
-        string withArguments = MetadataKeys.Binding("v", new("x", DestinationKind.Queue, "q", "a.#", Args(("b", 1L), ("a", 2L))));
-        Assert.Equal(withArguments, MetadataKeys.Binding("v", new("x", DestinationKind.Queue, "q", "a.#", Args(("a", 2L), ("b", 1L)))));
-        Assert.NotEqual(withArguments, MetadataKeys.Binding("v", new("x", DestinationKind.Queue, "q", "a.#", Args(("a", 2L), ("b", 2L)))));
-        Assert.NotEqual(plain, MetadataKeys.Binding("v", new("x", DestinationKind.Exchange, "q", "a.#", Args())));
+        string withArguments = MetadataKeys.Binding("v", "x", DestinationKind.Queue, "q", "a.#", Args(("b", 1L), ("a", 2L)));
+        Assert.Equal(withArguments, MetadataKeys.Binding("v", "x", DestinationKind.Queue, "q", "a.#", Args(("a", 2L), ("b", 1L))));
+        Assert.NotEqual(withArguments, MetadataKeys.Binding("v", "x", DestinationKind.Queue, "q", "a.#", Args(("a", 2L), ("b", 2L))));
+        Assert.NotEqual(plain, MetadataKeys.Binding("v", "x", DestinationKind.Exchange, "q", "a.#", Args()));
     }
 
     private static void Golden(string expected, byte[] encoded) => Assert.Equal(expected, Encoding.UTF8.GetString(encoded));
