@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
@@ -13,7 +12,6 @@ namespace Sluice.Broker;
 public sealed class MessageBroker
 {
     private const string DefaultHost = "/";
-    private const int NameBytesMax = 1024;
     private readonly ConcurrentDictionary<string, VirtualHost> _hosts = new(StringComparer.Ordinal);
     private readonly IPropertiesReader?[] _formats = new IPropertiesReader?[256];
     private readonly ILogger _logger;
@@ -75,7 +73,7 @@ public sealed class MessageBroker
         VirtualHost host = _hosts.GetOrAdd(name, created);
         if (ReferenceEquals(host, created))
         {
-            await Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), Encoding.UTF8.GetBytes(name))).ConfigureAwait(false);
+            await Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty)).ConfigureAwait(false);
             _logger.LogInformation("Virtual host '{Host}' created", name);
         }
 
@@ -126,18 +124,15 @@ public sealed class MessageBroker
     {
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.VirtualHosts))
         {
-            // Everything of a virtual host has its prefix; the host's own entry holds its name.
-            if (entry.Value.Length is > 0 and <= NameBytesMax && Encoding.UTF8.GetString(entry.Value.Span) is var name && entry.Key == MetadataKeys.VirtualHost(name))
-            {
-                _hosts[name] = new VirtualHost(this, name);
-            }
+            string name = MetadataKeys.ReadVirtualHost(entry.Key);
+            _hosts[name] = new VirtualHost(this, name);
         }
 
         if (_hosts.IsEmpty)
         {
             // Not waited for: every later declaration is behind it in the journal.
             _hosts[DefaultHost] = new VirtualHost(this, DefaultHost);
-            _ = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(DefaultHost), Encoding.UTF8.GetBytes(DefaultHost))).AsTask();
+            _ = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(DefaultHost), ReadOnlyMemory<byte>.Empty)).AsTask();
         }
 
         var wanted = new HashSet<LogId>();

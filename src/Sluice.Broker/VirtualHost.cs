@@ -99,7 +99,7 @@ public sealed class VirtualHost : IRoutingTable
 
         if (queue.IsDurable)
         {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), QueueRecordCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
+            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
         }
 
         return queue;
@@ -235,7 +235,7 @@ public sealed class VirtualHost : IRoutingTable
         if (keep)
         {
             var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
-            await CommitAsync([new MetadataOperation(MetadataKeys.Binding(Name, definition), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
+            await CommitAsync([new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
         }
 
         return BrokerResult.Ok;
@@ -259,7 +259,7 @@ public sealed class VirtualHost : IRoutingTable
                 return BrokerResult.Ok;
             }
 
-            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, new BindingDefinition(source, kind, destination, routingKey, arguments)), null));
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
             DeleteIfUnused(from, operations);
             RoutingChanged();
         }
@@ -362,18 +362,15 @@ public sealed class VirtualHost : IRoutingTable
             await DeleteAsync(queue).ConfigureAwait(false);
         }
 
-        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.Host(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
+        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
     }
 
     /// <summary>Restores what the metadata store holds. Ids of the logs in use are added to <paramref name="wanted"/>.</summary>
     internal void Load(HashSet<LogId> wanted)
     {
-        foreach (bool isOperator in (ReadOnlySpan<bool>)[false, true])
+        foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
         {
-            foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name, isOperator)))
-            {
-                _policies = _policies.With(DefinitionCodec.DecodePolicy(entry.Value));
-            }
+            _policies = _policies.With(DefinitionCodec.DecodePolicy(entry.Value));
         }
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Exchanges(Name)))
@@ -383,7 +380,7 @@ public sealed class VirtualHost : IRoutingTable
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Queues(Name)))
         {
-            (QueueDefinition definition, IReadOnlyList<LogId> logs) = QueueRecordCodec.Decode(entry.Value);
+            (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
             _queues[definition.Name] = CreateQueue(definition, SettingsFor(definition), owner: null, logs);
             wanted.UnionWith(logs);
         }
@@ -551,7 +548,7 @@ public sealed class VirtualHost : IRoutingTable
         if (source.Definition.Durable && IsKept(binding.Destination))
         {
             DestinationKind kind = binding.Destination is Exchange ? DestinationKind.Exchange : DestinationKind.Queue;
-            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, new BindingDefinition(source.Definition.Name, kind, binding.Destination.Name, binding.RoutingKey, binding.Arguments)), null));
+            operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source.Definition.Name, kind, binding.Destination.Name, binding.RoutingKey, binding.Arguments), null));
         }
     }
 
