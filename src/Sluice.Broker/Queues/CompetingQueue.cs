@@ -33,6 +33,7 @@ internal sealed class CompetingQueue : StoredQueue
             _mayHoldOwnTtl |= _lanes[i].ReadyCount > 0;
         }
 
+        _readyBytes = StartReadyBytes();
         _timers = new QueueTimers(this);
         if (settings.ExpiresMs >= 0 || settings.MessageTimeToLiveMs >= 0 || _mayHoldOwnTtl)
         {
@@ -349,7 +350,7 @@ internal sealed class CompetingQueue : StoredQueue
         base.ApplySettings(settings);
         lock (Gate)
         {
-            _readyBytes = null;
+            _readyBytes = StartReadyBytes();
             _timers.Touch();
             EnforceLength();
             DropExpired();
@@ -722,14 +723,10 @@ internal sealed class CompetingQueue : StoredQueue
         return at != long.MaxValue && at <= Host.NowMs;
     }
 
-    private long BytesReady()
-    {
-        if (CurrentSettings.MaxLengthBytes < 0)
-        {
-            return 0;
-        }
+    private long BytesReady() => _readyBytes?.Total ?? 0;
 
-        _readyBytes ??= new ReadyBytes(_lanes.Sum(lane => lane.Log.EstimateBytes(lane.Cursor.Floor, lane.Log.NextOffset)));
-        return _readyBytes.Total;
-    }
+    /// <summary>Begins to count body bytes if there is a byte limit. What is there already is estimated from the log's size.</summary>
+    private ReadyBytes? StartReadyBytes() => CurrentSettings.MaxLengthBytes < 0
+        ? null
+        : new ReadyBytes(Ready == 0 ? 0 : _lanes.Sum(lane => lane.Log.EstimateBytes(lane.Cursor.Floor, lane.Log.NextOffset)));
 }

@@ -1,0 +1,106 @@
+using Sluice.Broker.Messages;
+using Sluice.Broker.Queues;
+using Sluice.TestKit.Disk;
+
+namespace Sluice.Broker.Tests.Queues;
+
+public sealed class DeadLetterTests
+{
+    [Theory]
+    [InlineData(DeathReason.Rejected)]
+    [InlineData(DeathReason.Expired)]
+    [InlineData(DeathReason.MaxLength)]
+    [InlineData(DeathReason.DeliveryLimit)]
+    public void A_dead_message_goes_to_the_dead_letter_queue_with_its_history(DeathReason reason)
+    {
+        using var broker = new TestBroker();
+        broker.Declare("dead");
+        (string, object?)[] extra = reason switch
+        {
+            DeathReason.Expired => [("x-message-ttl", 50L)],
+            DeathReason.MaxLength => [("x-max-length", 0L)],
+            DeathReason.DeliveryLimit => [("x-queue-type", "quorum"), ("x-delivery-limit", 0L)],
+            _ => [],
+        };
+        MessageQueue queue = broker.Declare("q", [("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", "dead"), .. extra]);
+        RecordingConsumer consumer = RecordingConsumer.Create(credit: 1);
+        if (reason is DeathReason.Rejected or DeathReason.DeliveryLimit)
+        {
+            queue.AddConsumer(consumer);
+        }
+
+        broker.Publish("q", "a");
+        if (reason == DeathReason.Rejected)
+        {
+            queue.Reject([consumer.Messages[0].Id]);
+        }
+        else if (reason == DeathReason.DeliveryLimit)
+        {
+            queue.Requeue([consumer.Messages[0].Id]);
+        }
+
+        broker.Advance(TimeSpan.FromMilliseconds(60));
+        Assert.Equal(0, queue.ReadyCount + queue.UnsettledCount);
+        RecordingConsumer dead = RecordingConsumer.Create();
+        broker.Host.FindQueue("dead", null).Value!.AddConsumer(dead);
+        RecordingConsumer.Received received = Assert.Single(dead.Messages);
+        Assert.Equal("a", received.Body);
+        Assert.Equal("dead", received.RoutingKey);
+        Death death = Assert.Single(received.Deaths);
+        Assert.Equal(("q", reason, 1L, ""), (death.Queue, death.Reason, death.Count, death.Exchange));
+        Assert.Equal(["q"], death.RoutingKeys);
+    }
+
+    [Fact]
+    public void An_expiry_cycle_without_a_rejection_ends()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q", ("x-message-ttl", 10L), ("x-dead-letter-exchange", ""));
+        broker.Publish("q", "a");
+        broker.Advance(TimeSpan.FromMilliseconds(20));
+        broker.Advance(TimeSpan.FromMilliseconds(20));
+        Assert.Equal(0, queue.ReadyCount + queue.UnsettledCount);
+    }
+
+    [Fact]
+    public void A_refused_publish_is_reported_by_its_ticket_and_dead_lettered_when_asked()
+    {
+        using var broker = new TestBroker();
+        broker.Declare("dead");
+        broker.Declare("q", ("x-max-length", 2L), ("x-overflow", "reject-publish-dlx"), ("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", "dead"));
+        Assert.Null(broker.Publish("q", "a").Rejected);
+        Assert.Equal([1ul, 2ul], broker.Publish("q", "b", "c", "d").Rejected);
+        RecordingConsumer consumer = RecordingConsumer.Create(), dead = RecordingConsumer.Create();
+        broker.Host.FindQueue("q", null).Value!.AddConsumer(consumer);
+        broker.Host.FindQueue("dead", null).Value!.AddConsumer(dead);
+        Assert.Equal(["a", "b"], consumer.Bodies);
+        Assert.Equal(["c", "d"], dead.Bodies);
+    }
+
+    [Theory]
+    [InlineData(CrashKind.Process)]
+    [InlineData(CrashKind.Power)]
+    public void A_crash_while_dead_lettering_leaves_each_message_in_one_place(CrashKind crash)
+    {
+        for (int steps = 0; steps < 12; steps++)
+        {
+            using var broker = new TestBroker();
+            broker.Declare("dead");
+            MessageQueue queue = broker.Declare("q", ("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", "dead"));
+            RecordingConsumer consumer = RecordingConsumer.Create();
+            queue.AddConsumer(consumer);
+            broker.Publish("q", "a", "b", "c");
+            queue.Reject([.. consumer.Messages.Select(message => message.Id)]);
+            for (int i = 0; i < steps; i++)
+            {
+                broker.Scheduler.RunOne();
+            }
+
+            broker.Crash(crash);
+            broker.Scheduler.RunAll();
+            long inQueue = broker.Host.FindQueue("q", null).Value!.ReadyCount;
+            long inDead = broker.Host.FindQueue("dead", null).Value!.ReadyCount;
+            Assert.Equal(3, inQueue + inDead);
+        }
+    }
+}

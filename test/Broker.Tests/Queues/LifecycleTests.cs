@@ -1,0 +1,176 @@
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Messages;
+using Sluice.Broker.Queues;
+
+namespace Sluice.Broker.Tests.Queues;
+
+public sealed class LifecycleTests
+{
+    [Fact]
+    public void Durable_definitions_and_bindings_survive_a_restart_and_transient_ones_do_not()
+    {
+        using var broker = new TestBroker();
+        broker.Declare("kept");
+        broker.Declare(new QueueDefinition("transient", false, false, false, Arguments.Empty));
+        Assert.True(broker.Run(broker.Host.DeclareExchangeAsync(new ExchangeDefinition("logs", "topic", true, false, false, Arguments.Empty))).IsOk);
+        Assert.True(broker.Run(broker.Host.BindAsync("logs", DestinationKind.Queue, "kept", "a.#", Arguments.Empty, null)).IsOk);
+        Assert.True(broker.Run(broker.Host.BindAsync("logs", DestinationKind.Queue, "transient", "#", Arguments.Empty, null)).IsOk);
+        broker.PublishTo("logs", "a.b", new TestBroker.Body("1"));
+        broker.Restart();
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("transient", null).Status);
+        Assert.Equal(1, broker.Host.FindQueue("kept", null).Value!.ReadyCount);
+        broker.PublishTo("logs", "a.c", new TestBroker.Body("2"));
+        Assert.Equal(2, broker.Host.FindQueue("kept", null).Value!.ReadyCount);
+        Assert.Single(broker.Host.ListBindings());
+    }
+
+    [Fact]
+    public void An_exclusive_queue_is_its_owners_alone_and_goes_with_it()
+    {
+        using var broker = new TestBroker();
+        object owner = new(), stranger = new();
+        broker.Declare(new QueueDefinition("mine", false, true, false, Arguments.Empty), owner);
+        Assert.Equal(BrokerStatus.Locked, broker.Host.FindQueue("mine", stranger).Status);
+        Assert.Equal(BrokerStatus.Locked, broker.Run(broker.Host.DeleteQueueAsync("mine", false, false, stranger)).Status);
+        Assert.True(broker.Host.FindQueue("mine", owner).IsOk);
+        broker.Host.ReleaseOwnerAsync(owner).AsTask().Wait(TimeSpan.FromSeconds(10));
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("mine", owner).Status);
+    }
+
+    [Fact]
+    public void An_auto_delete_queue_goes_with_its_last_consumer()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare(new QueueDefinition("q", true, false, true, Arguments.Empty));
+        RecordingConsumer first = RecordingConsumer.Create("1"), second = RecordingConsumer.Create("2");
+        queue.AddConsumer(first);
+        queue.AddConsumer(second);
+        queue.RemoveConsumer(first);
+        broker.Scheduler.RunAll();
+        Assert.True(broker.Host.FindQueue("q", null).IsOk);
+        queue.RemoveConsumer(second);
+        broker.Scheduler.RunAll();
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("q", null).Status);
+    }
+
+    [Fact]
+    public void A_queue_unused_for_its_time_goes()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q", ("x-expires", 1000L));
+        RecordingConsumer consumer = RecordingConsumer.Create();
+        queue.AddConsumer(consumer);
+        broker.Advance(TimeSpan.FromSeconds(5));
+        Assert.True(broker.Host.FindQueue("q", null).IsOk);
+        queue.RemoveConsumer(consumer);
+        broker.Advance(TimeSpan.FromMilliseconds(900));
+        Assert.True(broker.Host.FindQueue("q", null).IsOk);
+        broker.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("q", null).Status);
+    }
+
+    [Fact]
+    public void A_single_active_consumer_hands_over_when_it_goes()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q", ("x-single-active-consumer", true));
+        RecordingConsumer first = RecordingConsumer.Create("1"), second = RecordingConsumer.Create("2");
+        queue.AddConsumer(first);
+        queue.AddConsumer(second);
+        broker.Publish("q", "a", "b");
+        Assert.Equal(["a", "b"], first.Bodies);
+        queue.RemoveConsumer(first);
+        broker.Publish("q", "c");
+        Assert.Equal(["c"], second.Bodies);
+        Assert.True(second.IsActive);
+    }
+
+    [Fact]
+    public void An_exclusive_consumer_wants_to_be_alone()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q");
+        Assert.True(queue.AddConsumer(RecordingConsumer.Create("1", exclusive: true)).IsOk);
+        Assert.Equal(BrokerStatus.ExclusiveUse, queue.AddConsumer(RecordingConsumer.Create("2")).Status);
+    }
+
+    [Fact]
+    public void Deleting_a_queue_cancels_its_consumers_and_its_bindings()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q");
+        RecordingConsumer consumer = RecordingConsumer.Create();
+        queue.AddConsumer(consumer);
+        Assert.True(broker.Run(broker.Host.BindAsync("amq.fanout", DestinationKind.Queue, "q", "", Arguments.Empty, null)).IsOk);
+        Assert.Equal(BrokerStatus.InUse, broker.Run(broker.Host.DeleteQueueAsync("q", ifUnused: true, ifEmpty: false, null)).Status);
+        Assert.True(broker.Run(broker.Host.DeleteQueueAsync("q", false, false, null)).IsOk);
+        Assert.True(consumer.WasCancelled);
+        Assert.Empty(broker.Host.ListBindings());
+    }
+
+    [Fact]
+    public void A_policy_takes_effect_on_queues_that_are_there_and_lets_go_again()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("logs.1");
+        broker.Publish("logs.1", "a", "b", "c");
+        var policy = new PolicyDefinition("short", "^logs", "queues", 1, TestBroker.ToArguments(("max-length", 1L)), false);
+        Assert.True(broker.Run(broker.Host.SetPolicyAsync(policy)).IsOk);
+        broker.Scheduler.RunAll();
+        Assert.Equal(1, queue.ReadyCount);
+        Assert.Equal("short", queue.Settings.Policy);
+        broker.Restart();
+        queue = broker.Host.FindQueue("logs.1", null).Value!;
+        broker.Publish("logs.1", "d");
+        Assert.Equal(1, queue.ReadyCount);
+        Assert.True(broker.Run(broker.Host.DeletePolicyAsync("short", false)).IsOk);
+        broker.Publish("logs.1", "e");
+        Assert.Equal(2, queue.ReadyCount);
+    }
+
+    [Theory]
+    [InlineData(StreamStartKind.First, 0, new[] { "a", "b", "c" })]
+    [InlineData(StreamStartKind.Last, 0, new[] { "c" })]
+    [InlineData(StreamStartKind.Next, 0, new string[0])]
+    [InlineData(StreamStartKind.Offset, 1, new[] { "b", "c" })]
+    public void A_stream_is_read_from_where_the_consumer_asks_and_keeps_its_messages(StreamStartKind kind, long value, string[] expected)
+    {
+        using var broker = new TestBroker();
+        MessageQueue stream = broker.Declare("s", ("x-queue-type", "stream"));
+        broker.Publish("s", "a", "b");
+        broker.Publish("s", "c");
+        RecordingConsumer consumer = RecordingConsumer.Create(start: new StreamStart(kind, value));
+        Assert.True(stream.AddConsumer(consumer).IsOk);
+        broker.Scheduler.RunAll();
+        Assert.Equal(expected, consumer.Bodies);
+        broker.Publish("s", "d");
+        Assert.Equal([.. expected, "d"], consumer.Bodies);
+        RecordingConsumer again = RecordingConsumer.Create(start: new StreamStart(StreamStartKind.First));
+        stream.AddConsumer(again);
+        Assert.Equal(["a", "b", "c", "d"], again.Bodies);
+    }
+
+    [Fact]
+    public void Purge_drops_what_is_ready_and_leaves_what_is_out()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q");
+        RecordingConsumer consumer = RecordingConsumer.Create(credit: 1);
+        queue.AddConsumer(consumer);
+        broker.Publish("q", "a", "b", "c");
+        Assert.Equal(2, queue.Purge());
+        Assert.Equal((0, 1), (queue.ReadyCount, queue.UnsettledCount));
+        consumer.Credit = 5;
+        queue.Requeue([consumer.Messages[0].Id]);
+        Assert.Equal(["a", "a"], consumer.Bodies);
+    }
+
+    [Fact]
+    public void A_byte_limit_counts_bodies()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q", ("x-max-length-bytes", 10L));
+        broker.Publish("q", "12345", "12345", "12345");
+        Assert.Equal(2, queue.ReadyCount);
+    }
+}
