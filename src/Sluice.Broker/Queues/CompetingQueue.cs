@@ -375,7 +375,7 @@ internal sealed class CompetingQueue : StoredQueue
     }
 
     /// <summary>A load from the disk ended. Gate held.</summary>
-    public void LoadEnded(Exception? error)
+    public void LoadEnded(Lane lane, IOException? error)
     {
         if (Closed)
         {
@@ -384,9 +384,7 @@ internal sealed class CompetingQueue : StoredQueue
 
         if (error is not null)
         {
-            _damage = error.Message;
-            Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}' stopped delivering: a part of its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", Name, Host.Name);
-            return;
+            Isolate(lane, error);
         }
 
         Dispatch();
@@ -540,7 +538,7 @@ internal sealed class CompetingQueue : StoredQueue
                 continue;
             }
 
-            switch (lane.TryPeek(out record, out redelivered))
+            switch (Peek(lane, out record, out redelivered))
             {
                 case PeekResult.Record:
                     return lane;
@@ -553,6 +551,45 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         return null;
+    }
+
+    /// <summary>Peeks; a damaged place is isolated, and what lies behind it is served. Gate held.</summary>
+    private PeekResult Peek(Lane lane, out RecordView record, out bool redelivered)
+    {
+        while (true)
+        {
+            try
+            {
+                return lane.TryPeek(out record, out redelivered);
+            }
+            catch (LogFailedException e)
+            {
+                if (!Isolate(lane, e))
+                {
+                    record = default;
+                    redelivered = false;
+                    return PeekResult.EndOfLog;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Leaves out a part of the log that cannot be read, loudly. Its messages stay unsettled, so a repaired file brings them back at the next start.
+    /// False when nothing behind it can be served either. Gate held.
+    /// </summary>
+    private bool Isolate(Lane lane, IOException error)
+    {
+        if (error is LogFailedException { ResumeOffset: { } resume })
+        {
+            Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}': messages up to offset {Offset} cannot be read and are left out until the file is repaired and the broker restarted. Stop the broker and run 'sluice verify' on its data directory", Name, Host.Name, resume);
+            lane.SkipTo(resume);
+            return true;
+        }
+
+        _damage = error.Message;
+        Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}' stopped delivering: its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", Name, Host.Name);
+        return false;
     }
 
     private Task LoadUnderWay()
@@ -631,7 +668,7 @@ internal sealed class CompetingQueue : StoredQueue
                 return;
             }
 
-            switch (lane.TryPeek(out RecordView record, out _))
+            switch (Peek(lane, out RecordView record, out _))
             {
                 case PeekResult.Record:
                     var id = new MessageId(lane.Level, record.Offset);
@@ -668,7 +705,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             while (lane.ReadyCount > 0 && _damage is null)
             {
-                PeekResult result = lane.TryPeek(out RecordView record, out _);
+                PeekResult result = Peek(lane, out RecordView record, out _);
                 if (result == PeekResult.NeedsLoad)
                 {
                     empty = false;

@@ -133,6 +133,20 @@ internal sealed class Lane : IDisposable
         return purged;
     }
 
+    /// <summary>Goes on behind a damaged part of the log.</summary>
+    public void SkipTo(long offset)
+    {
+        while (_returned is { Count: > 0 } && _returned.PeekOffset(out _) < offset)
+        {
+            _returned.RemoveFirst();
+        }
+
+        if (_reader is not null && _reader.NextOffset < offset)
+        {
+            _reader.Seek(offset);
+        }
+    }
+
     /// <summary>Where to load from the disk, after a peek said NeedsLoad.</summary>
     public long LoadOffset => _returned is { Count: > 0 } ? _returned.PeekOffset(out _) : _reader!.NextOffset;
 

@@ -24,7 +24,7 @@ internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWor
     public void Execute()
     {
         LogWindow? window = null;
-        Exception? error = null;
+        IOException? error = null;
         try
         {
             window = lane.Log.LoadWindow(_offset);
@@ -52,7 +52,7 @@ internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWor
                 }
             }
 
-            queue.LoadEnded(error);
+            queue.LoadEnded(lane, error);
         }
 
         waiter?.TrySetResult();
