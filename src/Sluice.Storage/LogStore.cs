@@ -349,7 +349,7 @@ public sealed record LogStoreOptions
     public long JournalBacklogBytesMax { get; init; } = 16L << 20;
 
     /// <summary>Log tail bytes in memory, all logs together, above which tails are written to segments and released.</summary>
-    public long TailBytesMax { get; init; } = 64L << 20;
+    public long TailBytesMax { get; init; } = 32L << 20;
 
     /// <summary>The same for one log.</summary>
     public int TailBytesPerLogMax { get; init; } = 4 << 20;

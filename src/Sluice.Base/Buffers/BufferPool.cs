@@ -15,13 +15,14 @@ public sealed class BufferPool
     private long _blocksOut;
     private long _bytesOut;
 
-    /// <param name="keptBytesMax">Free bytes each size class keeps; more go to the collector.</param>
-    public BufferPool(long keptBytesMax = 32 << 20)
+    /// <param name="keptBytesMax">Free bytes the 256 KB class keeps, which carries most of the load; every other class keeps a quarter of it. More go to the collector.</param>
+    public BufferPool(long keptBytesMax = 64 << 20)
     {
         for (int i = 0; i < ClassCount; i++)
         {
             int size = BlockBytesMin << (2 * i);
-            _shelves[i] = new Shelf(size, (int)Math.Max(4, keptBytesMax / size));
+            long kept = size == 256 << 10 ? keptBytesMax : keptBytesMax / 4;
+            _shelves[i] = new Shelf(size, (int)Math.Max(4, kept / size));
         }
     }
 

@@ -89,13 +89,14 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
     {
         using IDiskFile file = disk.Open(PathOf(epoch), DiskOpenMode.Existing);
         _windowLength = 0;
+        long length = file.Length;
         long position = first;
         while (position < end)
         {
             long at = JournalFormat.FileHeaderBytes + position - first;
             ReadOnlySpan<byte> header = Peek(file, at, JournalFormat.EntryHeaderBytes);
             if (!JournalFormat.TryReadEntryHeader(header, epoch, position, out JournalEntryHeader entry)
-                || at + JournalFormat.EntryHeaderBytes + entry.PayloadBytes > file.Length)
+                || at + JournalFormat.EntryHeaderBytes + entry.PayloadBytes > length)
             {
                 break;
             }
@@ -145,8 +146,10 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
 
     private void ThrowIfPromisedBeyond(IDiskFile file, long epoch, long first, long cut)
     {
+        // A recycled file is long: asking the disk for its length at every step would take seconds.
+        long length = file.Length;
         long cutAt = JournalFormat.FileHeaderBytes + cut - first;
-        for (long at = cutAt + 8; at + JournalFormat.EntryHeaderBytes <= file.Length; at += 8)
+        for (long at = cutAt + 8; at + JournalFormat.EntryHeaderBytes <= length; at += 8)
         {
             long position = first + at - JournalFormat.FileHeaderBytes;
             if (JournalFormat.TryReadEntryHeader(Peek(file, at, JournalFormat.EntryHeaderBytes), epoch, position, out JournalEntryHeader entry) && entry.DurableBefore > cut)
