@@ -2,7 +2,9 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
+using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
+using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
 using Sluice.Storage;
@@ -14,7 +16,7 @@ namespace Sluice.Broker;
 /// Names and routing of one virtual host: exchanges, queues, bindings, policies. Declarations complete when they are kept
 /// (durable ones survive a restart). Thread-safe. <c>owner</c> is the connection (any object with identity) that exclusive queues belong to.
 /// </summary>
-public sealed class VirtualHost : IRoutingTable
+public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 {
     private const string ReservedPrefix = "amq.";
     private const int SharedSettingsMax = 10_000;
@@ -27,6 +29,8 @@ public sealed class VirtualHost : IRoutingTable
     private readonly Dictionary<object, List<StoredQueue>> _owned = new(ReferenceEqualityComparer.Instance);
     private PolicySet _policies = PolicySet.Empty;
     private readonly HashSet<QueueSettings> _sharedSettings = [];
+    private readonly SemaphoreSlim _delaysCreation = new(1);
+    private volatile DelayStore? _delays;
     private long _routingVersion;
 
     internal VirtualHost(MessageBroker broker, string name)
@@ -55,6 +59,9 @@ public sealed class VirtualHost : IRoutingTable
     internal TimeProvider Clock => Broker.Clock;
 
     internal ILogger Logger { get; }
+
+    /// <summary>Messages that wait in delayed exchanges; null until the first such exchange is declared.</summary>
+    internal DelayStore? Delays => _delays;
 
     internal long NowMs => Broker.Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
@@ -143,6 +150,11 @@ public sealed class VirtualHost : IRoutingTable
 
     public async ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition)
     {
+        if (definition.Type == ExchangeTypes.Delayed && _delays is null)
+        {
+            await CreateDelaysAsync().ConfigureAwait(false);
+        }
+
         lock (_control)
         {
             if (_exchanges.TryGetValue(definition.Name, out Exchange? existing))
@@ -362,6 +374,7 @@ public sealed class VirtualHost : IRoutingTable
             await DeleteAsync(queue).ConfigureAwait(false);
         }
 
+        _delays?.Delete();
         await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
     }
 
@@ -395,7 +408,57 @@ public sealed class VirtualHost : IRoutingTable
                 NoteSource(ends.Value.Destination, ends.Value.Source);
             }
         }
+
+        if (DelayStore.Open(Store, Name, DelayOptions, Scheduler, Clock, Logger) is { } delays)
+        {
+            wanted.UnionWith(delays.LogIds);
+            _delays = delays;
+            delays.Start(this);
+        }
     }
+
+    /// <summary>A message's delay is over: it is routed on from the exchange that held it, and leaves the delay store in the same journal entry.</summary>
+    void IDelayedTarget.Deliver(DelayedBatch batch)
+    {
+        using PublishTurn turn = CreatePublishTurn();
+        while (batch.TryNext(out DelayedMessage due))
+        {
+            if (FindExchange(due.Holder) is not { } holder)
+            {
+                continue;
+            }
+
+            MessageToPublish message = due.Message;
+            if (holder.Router is HeadersRouter && Broker.FindFormat(message.Format) is { } format)
+            {
+                message.Headers = format.ReadHeaders(message.Properties.ToArray());
+            }
+
+            turn.PublishDelayed(holder, message);
+        }
+
+        turn.CommitDelayed(batch);
+    }
+
+    private async ValueTask CreateDelaysAsync()
+    {
+        await _delaysCreation.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_delays is null)
+            {
+                DelayStore delays = await DelayStore.CreateAsync(Store, Name, DelayOptions, Scheduler, Clock, Logger).ConfigureAwait(false);
+                _delays = delays;
+                delays.Start(this);
+            }
+        }
+        finally
+        {
+            _delaysCreation.Release();
+        }
+    }
+
+    private DelayOptions DelayOptions => new() { Promise = Options.DurablePromise };
 
     private StoredQueue CreateQueue(QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<LogId>? existingLogs)
     {

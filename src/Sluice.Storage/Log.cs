@@ -48,6 +48,9 @@ public sealed class Log
     /// <summary>The log's settlement cursor; null when <see cref="RetentionPolicy.BehindCursor"/> is false.</summary>
     public Cursor? Cursor { get; }
 
+    /// <summary>Why the log gives no promise above <see cref="Durability.Memory"/> any more; null while it does.</summary>
+    public Exception? PromiseFailure => Failure ?? Store.Journal.Failure;
+
     /// <summary>Guards the lists of chunks and segments and the cursor. Held for moments, never over I/O. Taken before the journal's lock.</summary>
     internal Lock Sync { get; } = new();
 

@@ -12,7 +12,7 @@ namespace Sluice.Broker.Definitions;
 /// vhost/{vhost}/binding/{source}/{q|e}/{destination}/{key}/{arguments}     BindingDefinition; {arguments}: a fingerprint, '-' for none
 /// vhost/{vhost}/policy/user/{name}                                         PolicyDefinition
 /// vhost/{vhost}/policy/operator/{name}                                     PolicyDefinition
-/// vhost/{vhost}/delay/{log}                                                a log of delayed messages (DelayStore)
+/// vhost/{vhost}/delay                                                      the logs that hold delayed messages (DelayStore)
 /// </code>
 /// </summary>
 public static class MetadataKeys
@@ -49,9 +49,8 @@ public static class MetadataKeys
 
     public static string Policy(string virtualHost, string name, bool isOperator) => $"{Policies(virtualHost)}{(isOperator ? "operator/" : "user/")}{Escape(name)}";
 
-    public static string DelayLogs(string virtualHost) => $"{AllOf(virtualHost)}delay/";
-
-    public static string DelayLog(string virtualHost, Storage.LogId log) => DelayLogs(virtualHost) + log.Value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    /// <summary>The list of logs that hold delayed messages.</summary>
+    public static string DelayLogs(string virtualHost) => $"{AllOf(virtualHost)}delay";
 
     /// <summary>Replaces '/', '%' and control characters by % and two hexadecimal digits. Different names stay different.</summary>
     public static string Escape(string name)

@@ -1,3 +1,5 @@
+using System.Text;
+using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Queues;
@@ -17,13 +19,15 @@ public sealed class PublishTurn : IDisposable
     private readonly List<ulong> _rejected = [];
     private readonly Dictionary<(StoredQueue Queue, int Lane), Stage> _stageByLane = [];
     private readonly List<StoredQueue> _locked = [];
-    private readonly List<DelayedMessage> _delayed = [];
+    private readonly List<PendingDelay> _delayed = [];
     private Stage[] _stages = [];
     private StoredQueue[] _found = new StoredQueue[4];
     private byte[] _scratch = new byte[1024];
     private int _stageCount;
     private long _nowMs;
     private JournalPosition _delayedPosition;
+    private Exception? _delayedFailure;
+    private int _foundCount;
 
     internal PublishTurn(VirtualHost host) => _host = host;
 
@@ -54,7 +58,7 @@ public sealed class PublishTurn : IDisposable
             _nowMs = _host.NowMs;
         }
 
-        PublishOutcome outcome = Route(message, out ReadOnlySpan<StoredQueue> queues);
+        PublishOutcome outcome = Route(message, holder: null, out ReadOnlySpan<StoredQueue> queues);
         if (queues.IsEmpty)
         {
             return outcome;
@@ -72,7 +76,7 @@ public sealed class PublishTurn : IDisposable
     {
         _rejected.Clear();
         JournalPosition position = _delayedPosition;
-        Exception? failure = null;
+        Exception? failure = _delayedFailure;
         for (int i = 0; i < _stageCount; i++)
         {
             Stage stage = _stages[i];
@@ -130,6 +134,7 @@ public sealed class PublishTurn : IDisposable
         _stageByLane.Clear();
         _delayed.Clear();
         _delayedPosition = JournalPosition.None;
+        _delayedFailure = null;
         Count = 0;
         Bytes = 0;
     }
@@ -144,17 +149,33 @@ public sealed class PublishTurn : IDisposable
         _stages = [];
     }
 
-    /// <summary>Dead-lettering: appends the copies and settles the originals as one group.</summary>
-    internal void CommitMoved(StoredQueue source, List<MessageId> originals)
+    /// <summary>Stages a message whose delay is over: it goes on from the exchange that held it.</summary>
+    internal void PublishDelayed(Exchange holder, in MessageToPublish message)
     {
-        TurnResult result = CommitGroup([new TransactionSettlement(source, [.. originals], SettlementKind.Settle)]);
-        if (result.Failure is not null)
+        _nowMs = _host.NowMs;
+        Route(message, holder, out ReadOnlySpan<StoredQueue> queues);
+        if (!queues.IsEmpty)
         {
-            throw new IOException("The journal refused the move.", result.Failure);
+            StageFor(message, queues, ticket: 0);
         }
     }
 
-    private TurnResult CommitGroup(IReadOnlyList<TransactionSettlement> settlements)
+    /// <summary>Dead-lettering: appends the copies and settles the originals as one group.</summary>
+    internal void CommitMoved(StoredQueue source, List<MessageId> originals) =>
+        ThrowIfFailed(CommitGroup([new TransactionSettlement(source, [.. originals], SettlementKind.Settle)]));
+
+    /// <summary>Delayed delivery: appends what is due and takes it out of the delay store as one group.</summary>
+    internal void CommitDelayed(DelayedBatch batch) => ThrowIfFailed(CommitGroup([], batch));
+
+    private static void ThrowIfFailed(in TurnResult result)
+    {
+        if (result.Failure is not null)
+        {
+            throw new IOException("The journal refused to move messages.", result.Failure);
+        }
+    }
+
+    private TurnResult CommitGroup(IReadOnlyList<TransactionSettlement> settlements, DelayedBatch? delayedBatch = null)
     {
         _rejected.Clear();
         _locked.Clear();
@@ -192,7 +213,11 @@ public sealed class PublishTurn : IDisposable
                 _locked[entered].Gate.Enter();
             }
 
-            position = AppendGroup(settlements);
+            failure = _locked.Select(static queue => queue.Failure).FirstOrDefault(static error => error is not null) ?? _host.Store.Failure;
+            if (failure is null)
+            {
+                position = AppendGroup(settlements, delayedBatch);
+            }
         }
         catch (LogFailedException e)
         {
@@ -219,35 +244,51 @@ public sealed class PublishTurn : IDisposable
         return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
     }
 
-    private JournalPosition AppendGroup(IReadOnlyList<TransactionSettlement> settlements)
+    private JournalPosition AppendGroup(IReadOnlyList<TransactionSettlement> settlements, DelayedBatch? delayedBatch)
     {
         using JournalGroup group = _host.Store.BeginGroup();
-        for (int i = 0; i < _stageCount; i++)
+        DelayStore? delays = _delayed.Count > 0 ? _host.Delays : null;
+        delays?.Gate.Enter();
+        delayedBatch?.Gate.Enter();
+        JournalPosition position;
+        try
         {
-            _stages[i].Queue!.Append(_stages[i], group, _rejected);
-        }
-
-        foreach (DelayedMessage delayed in _delayed)
-        {
-            delayed.Schedule(_host, group);
-        }
-
-        foreach (TransactionSettlement settlement in settlements)
-        {
-            if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
+            for (int i = 0; i < _stageCount; i++)
             {
-                queue.SettleInGroup(settlement.Messages, group);
+                _stages[i].Queue!.Append(_stages[i], group, _rejected);
             }
+
+            foreach (PendingDelay delayed in _delayed)
+            {
+                delayed.Schedule(delays!, group);
+            }
+
+            foreach (TransactionSettlement settlement in settlements)
+            {
+                if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
+                {
+                    queue.SettleInGroup(settlement.Messages, group);
+                }
+            }
+
+            delayedBatch?.Settle(group);
+        }
+        finally
+        {
+            // Also when the journal has just failed: then the position is never kept, and nobody is told that it is.
+            position = group.Commit();
+            delayedBatch?.Gate.Exit();
+            delays?.Gate.Exit();
         }
 
-        return group.Commit();
+        return position;
     }
 
     /// <summary>Finds the queues; sets the outcome for when there are none.</summary>
-    private PublishOutcome Route(in MessageToPublish message, out ReadOnlySpan<StoredQueue> queues)
+    private PublishOutcome Route(in MessageToPublish message, Exchange? holder, out ReadOnlySpan<StoredQueue> queues)
     {
         long version = _host.RoutingVersion;
-        bool cacheable = message.ExtraRoutingKeys is null && CycleGuard is null;
+        bool cacheable = message.ExtraRoutingKeys is null && CycleGuard is null && holder is null;
         int slot = 0;
         if (cacheable && _routes.TryFind(version, message.Exchange, message.RoutingKey, out slot, out queues))
         {
@@ -255,19 +296,20 @@ public sealed class PublishTurn : IDisposable
         }
 
         queues = default;
-        if (message.Exchange.IsEmpty)
+        bool isDelayed = false;
+        if (message.Exchange.IsEmpty && holder is null)
         {
             FindDefault(message);
         }
         else
         {
-            Exchange? exchange = _host.FindExchange(message.Exchange);
+            Exchange? exchange = holder ?? _host.FindExchange(message.Exchange);
             if (exchange is null)
             {
                 return PublishOutcome.NoSuchExchange;
             }
 
-            if (exchange.Definition.Internal && CycleGuard is null)
+            if (exchange.Definition.Internal && CycleGuard is null && holder is null)
             {
                 return PublishOutcome.Internal;
             }
@@ -275,10 +317,9 @@ public sealed class PublishTurn : IDisposable
             _destinations.Clear();
             Routing.Collect(_host, exchange, InputFor(message), _destinations);
             cacheable &= _destinations.DependsOnKeyOnly;
-            PublishOutcome delayed = TakeFound(message);
-            if (delayed != PublishOutcome.Routed)
+            if (!TakeFound(message, ref isDelayed))
             {
-                return delayed;
+                return PublishOutcome.InvalidDelay;
             }
         }
 
@@ -288,10 +329,8 @@ public sealed class PublishTurn : IDisposable
             _routes.Store(slot, version, message.Exchange, message.RoutingKey, queues);
         }
 
-        return PublishOutcome.Unroutable;
+        return isDelayed ? PublishOutcome.Routed : PublishOutcome.Unroutable;
     }
-
-    private int _foundCount;
 
     private void FindDefault(in MessageToPublish message)
     {
@@ -316,19 +355,21 @@ public sealed class PublishTurn : IDisposable
         IsDelayed = message.DelayMs > 0,
     };
 
-    /// <summary>Takes over the queues found; hands the message to delayed exchanges on the way.</summary>
-    private PublishOutcome TakeFound(in MessageToPublish message)
+    /// <summary>Takes over the queues found; hands the message to delayed exchanges on the way. False if one cannot keep it that long.</summary>
+    private bool TakeFound(in MessageToPublish message, ref bool isDelayed)
     {
         _foundCount = 0;
         foreach (IDestination destination in _destinations.Items)
         {
             if (destination is Exchange { IsDelayed: true } exchange)
             {
-                PublishOutcome outcome = Delay(exchange, message);
-                if (outcome != PublishOutcome.Routed)
+                if (message.DelayMs > DelayStore.DelayMsMax)
                 {
-                    return outcome;
+                    return false;
                 }
+
+                Delay(exchange, message);
+                isDelayed = true;
             }
             else
             {
@@ -336,10 +377,31 @@ public sealed class PublishTurn : IDisposable
             }
         }
 
-        return PublishOutcome.Routed;
+        return true;
     }
 
-    private PublishOutcome Delay(Exchange exchange, in MessageToPublish message) => PublishOutcome.InvalidDelay;
+    private void Delay(Exchange exchange, in MessageToPublish message)
+    {
+        long dueMs = _nowMs + message.DelayMs;
+        Count++;
+        if (IsTransaction)
+        {
+            _delayed.Add(new PendingDelay(exchange.Name, dueMs, message));
+            Bytes += message.Body.Length + message.Properties.Length;
+            return;
+        }
+
+        try
+        {
+            // As a rule the message was published to the exchange that delays it, and its name is at hand.
+            ReadOnlySpan<byte> holder = exchange.Name.Length == message.Exchange.Length ? message.Exchange : Encoding.UTF8.GetBytes(exchange.Name);
+            _delayedPosition = JournalPosition.Max(_delayedPosition, _host.Delays!.Schedule(holder, message, dueMs));
+        }
+        catch (LogFailedException e)
+        {
+            _delayedFailure = e;
+        }
+    }
 
     private void AddFound(StoredQueue? queue)
     {

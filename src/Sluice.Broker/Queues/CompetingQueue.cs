@@ -98,6 +98,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
+    public override Exception? Failure => Array.Find(_lanes, static lane => lane.Log.PromiseFailure is not null)?.Log.PromiseFailure;
+
     public Lane LaneAt(int level) => _lanes[level];
 
     public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Length - 1);

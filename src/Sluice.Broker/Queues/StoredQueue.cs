@@ -62,6 +62,9 @@ internal abstract class StoredQueue : MessageQueue
     /// <summary>Serves consumers and applies limits after appends. Gate held.</summary>
     public abstract void AfterAppend();
 
+    /// <summary>Why a log of the queue gives no promises any more; null while it does.</summary>
+    public abstract Exception? Failure { get; }
+
     /// <summary>Settles deliveries as part of a group. Gate held.</summary>
     public abstract void SettleInGroup(ReadOnlySpan<MessageId> messages, JournalGroup group);
 

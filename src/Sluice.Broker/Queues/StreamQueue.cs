@@ -21,6 +21,8 @@ internal sealed class StreamQueue : StoredQueue
 
     public override IReadOnlyList<LogId> LogIds => [_log.Id];
 
+    public override Exception? Failure => _log.PromiseFailure;
+
     public override long ReadyCount => _log.NextOffset - _log.StartOffset;
 
     public override long UnsettledCount => 0;
