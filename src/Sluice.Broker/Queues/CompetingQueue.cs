@@ -13,7 +13,7 @@ namespace Sluice.Broker.Queues;
 /// </summary>
 internal sealed class CompetingQueue : StoredQueue
 {
-    private readonly Lane[] _lanes;
+    private readonly LaneSet _lanes;
     private QueueTimers _timers;
     private ConsumerList? _consumers;
     private DeadLetterPump? _deadLetters;
@@ -21,18 +21,18 @@ internal sealed class CompetingQueue : StoredQueue
     private bool _hadConsumer;
     private bool _mayHoldOwnTtl;
     private long _freshTimestampMs = long.MaxValue;
-    private string? _damage;
 
     public CompetingQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<Log> logs)
         : base(host, definition, settings, owner)
     {
-        _lanes = new Lane[logs.Count];
-        for (int i = 0; i < _lanes.Length; i++)
+        var lanes = new Lane[logs.Count];
+        for (int i = 0; i < lanes.Length; i++)
         {
-            _lanes[i] = new Lane(i, logs[i]);
-            _mayHoldOwnTtl |= _lanes[i].ReadyCount > 0;
+            lanes[i] = new Lane(i, logs[i]);
         }
 
+        _lanes = new LaneSet(this, lanes);
+        _mayHoldOwnTtl = _lanes.Ready > 0;
         _readyBytes = StartReadyBytes();
         _timers = new QueueTimers(this);
         if (settings.ExpiresMs >= 0 || settings.MessageTimeToLiveMs >= 0 || _mayHoldOwnTtl)
@@ -45,7 +45,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override IReadOnlyList<LogId> LogIds => _lanes.Select(lane => lane.Log.Id).ToArray();
+    public override IReadOnlyList<LogId> LogIds => _lanes.LogIds;
 
     public override long ReadyCount
     {
@@ -53,7 +53,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             lock (Gate)
             {
-                return Ready;
+                return _lanes.Ready;
             }
         }
     }
@@ -64,7 +64,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _lanes.Sum(lane => lane.OutCount);
+                return _lanes.Out;
             }
         }
     }
@@ -84,25 +84,11 @@ internal sealed class CompetingQueue : StoredQueue
 
     public override bool NeedsEntries => CurrentSettings.Overflow != OverflowMode.DropHead && (CurrentSettings.MaxLength >= 0 || CurrentSettings.MaxLengthBytes >= 0);
 
-    private long Ready
-    {
-        get
-        {
-            long ready = 0;
-            foreach (Lane lane in _lanes)
-            {
-                ready += lane.ReadyCount;
-            }
-
-            return ready;
-        }
-    }
-
-    public override Exception? Failure => Array.Find(_lanes, static lane => lane.Log.PromiseFailure is not null)?.Log.PromiseFailure;
+    public override Exception? Failure => _lanes.Failure;
 
     public Lane LaneAt(int level) => _lanes[level];
 
-    public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Length - 1);
+    public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Count - 1);
 
     public override void Touch()
     {
@@ -175,7 +161,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         int count = stage.Builder.Count;
-        int admitted = NeedsEntries ? LengthLimit.Admit(CurrentSettings, Ready, BytesReady(), stage.Entries) : count;
+        int admitted = NeedsEntries ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries) : count;
         if (admitted < count)
         {
             for (int i = admitted; i < count; i++)
@@ -216,7 +202,7 @@ internal sealed class CompetingQueue : StoredQueue
     {
         while (true)
         {
-            Task load;
+            Task loaded;
             lock (Gate)
             {
                 if (Closed)
@@ -226,7 +212,7 @@ internal sealed class CompetingQueue : StoredQueue
 
                 _timers.Touch();
                 DropExpired();
-                Lane? lane = PeekNext(out RecordView record, out bool redelivered, out bool needsLoad);
+                Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out Lane? loading);
                 if (lane is not null)
                 {
                     var delivery = new Delivery { Id = new MessageId(lane.Level, record.Offset), Redelivered = redelivered };
@@ -234,7 +220,7 @@ internal sealed class CompetingQueue : StoredQueue
                     CountDeliveries(lane, ref delivery);
                     long offset = record.Offset;
                     int bodyLength = record.Value.Length;
-                    sink.Take(delivery, Ready - 1);
+                    sink.Take(delivery, _lanes.Ready - 1);
                     lane.Take();
                     _readyBytes?.Taken(delivery.Id, bodyLength);
                     if (autoSettle)
@@ -246,15 +232,15 @@ internal sealed class CompetingQueue : StoredQueue
                     return true;
                 }
 
-                if (!needsLoad)
+                if (loading is null)
                 {
                     return false;
                 }
 
-                load = LoadUnderWay();
+                loaded = loading.Load!.WhenDone();
             }
 
-            await load.ConfigureAwait(false);
+            await loaded.ConfigureAwait(false);
         }
     }
 
@@ -336,12 +322,7 @@ internal sealed class CompetingQueue : StoredQueue
     {
         lock (Gate)
         {
-            long purged = 0;
-            foreach (Lane lane in _lanes)
-            {
-                purged += lane.Purge();
-            }
-
+            long purged = _lanes.Purge();
             _readyBytes?.Clear();
             return purged;
         }
@@ -365,11 +346,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             Closed = true;
             _timers.Dispose();
-            foreach (Lane lane in _lanes)
-            {
-                lane.Dispose();
-            }
-
+            _lanes.Dispose();
             IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
             _consumers = null;
             return consumers;
@@ -386,7 +363,7 @@ internal sealed class CompetingQueue : StoredQueue
 
         if (error is not null)
         {
-            Isolate(lane, error);
+            _lanes.Isolate(lane, error);
         }
 
         Dispatch();
@@ -431,7 +408,7 @@ internal sealed class CompetingQueue : StoredQueue
             }
         }
 
-        if (_lanes.Length == 1)
+        if (_lanes.Count == 1)
         {
             // Lane 0: an id is its offset.
             _lanes[0].SettleTaken(System.Runtime.InteropServices.MemoryMarshal.Cast<MessageId, long>(messages), group);
@@ -457,14 +434,9 @@ internal sealed class CompetingQueue : StoredQueue
         bool any = false;
         while (_consumers.AnyReady())
         {
-            Lane? lane = PeekNext(out RecordView record, out bool redelivered, out bool needsLoad);
+            Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out _);
             if (lane is null)
             {
-                if (needsLoad)
-                {
-                    LoadUnderWay();
-                }
-
                 break;
             }
 
@@ -472,8 +444,7 @@ internal sealed class CompetingQueue : StoredQueue
             MessageRecord.Read(record, out delivery.Message);
             if (IsExpired(delivery.Message) && delivery.Message.TimestampMs < _freshTimestampMs)
             {
-                lane.Take();
-                Kill(delivery.Id, DeathReason.Expired);
+                TakeToKill(lane, record, DeathReason.Expired);
                 continue;
             }
 
@@ -517,117 +488,7 @@ internal sealed class CompetingQueue : StoredQueue
         if (any)
         {
             _consumers.EndRun();
-            Prefetch();
-        }
-    }
-
-    /// <summary>The lane and record of the next ready message, highest priority first. Gate held.</summary>
-    private Lane? PeekNext(out RecordView record, out bool redelivered, out bool needsLoad)
-    {
-        needsLoad = false;
-        record = default;
-        redelivered = false;
-        if (_damage is not null)
-        {
-            return null;
-        }
-
-        for (int i = _lanes.Length - 1; i >= 0; i--)
-        {
-            Lane lane = _lanes[i];
-            if (lane.ReadyCount == 0)
-            {
-                continue;
-            }
-
-            switch (Peek(lane, out record, out redelivered))
-            {
-                case PeekResult.Record:
-                    return lane;
-                case PeekResult.NeedsLoad:
-                    needsLoad = true;
-                    return null;
-                case PeekResult.EndOfLog:
-                    break;
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>Peeks; a damaged place is isolated, and what lies behind it is served. Gate held.</summary>
-    private PeekResult Peek(Lane lane, out RecordView record, out bool redelivered)
-    {
-        while (true)
-        {
-            try
-            {
-                return lane.TryPeek(out record, out redelivered);
-            }
-            catch (LogFailedException e)
-            {
-                if (!Isolate(lane, e))
-                {
-                    record = default;
-                    redelivered = false;
-                    return PeekResult.EndOfLog;
-                }
-            }
-        }
-    }
-
-    /// <summary>
-    /// Leaves out a part of the log that cannot be read, loudly. Its messages stay unsettled, so a repaired file brings them back at the next start.
-    /// False when nothing behind it can be served either. Gate held.
-    /// </summary>
-    private bool Isolate(Lane lane, IOException error)
-    {
-        if (error is LogFailedException { ResumeOffset: { } resume })
-        {
-            Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}': messages up to offset {Offset} cannot be read and are left out until the file is repaired and the broker restarted. Stop the broker and run 'sluice verify' on its data directory", Name, Host.Name, resume);
-            lane.SkipTo(resume);
-            return true;
-        }
-
-        _damage = error.Message;
-        Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}' stopped delivering: its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", Name, Host.Name);
-        return false;
-    }
-
-    private Task LoadUnderWay()
-    {
-        for (int i = _lanes.Length - 1; i >= 0; i--)
-        {
-            Lane lane = _lanes[i];
-            if (lane.ReadyCount == 0)
-            {
-                continue;
-            }
-
-            LaneLoad load = lane.Load ??= new LaneLoad(this, lane);
-            if (!load.IsRunning)
-            {
-                load.Start(lane.LoadOffset);
-            }
-
-            return load.WhenDone();
-        }
-
-        return Task.CompletedTask;
-    }
-
-    private void Prefetch()
-    {
-        foreach (Lane lane in _lanes)
-        {
-            if (lane.WantsPrefetch(out long offset))
-            {
-                LaneLoad load = lane.Load ??= new LaneLoad(this, lane);
-                if (!load.IsRunning)
-                {
-                    load.Start(offset);
-                }
-            }
+            _lanes.Prefetch();
         }
     }
 
@@ -653,7 +514,17 @@ internal sealed class CompetingQueue : StoredQueue
         (_deadLetters ??= new DeadLetterPump(this, Host.Logger)).Add(id, reason);
     }
 
-    /// <summary>Drops from the head while over a length limit (drop-head). Gate held.</summary>
+    /// <summary>Takes the message just peeked out of the ready ones and ends it. Gate held.</summary>
+    private void TakeToKill(Lane lane, scoped in RecordView record, DeathReason reason)
+    {
+        var id = new MessageId(lane.Level, record.Offset);
+        int bodyLength = record.Value.Length;
+        lane.Take();
+        _readyBytes?.Taken(id, bodyLength);
+        Kill(id, reason);
+    }
+
+    /// <summary>Drops from the head while over a length limit (drop-head); the lowest priority goes first. Gate held.</summary>
     private void EnforceLength()
     {
         if ((CurrentSettings.MaxLength < 0 && CurrentSettings.MaxLengthBytes < 0) || CurrentSettings.Overflow != OverflowMode.DropHead)
@@ -661,34 +532,19 @@ internal sealed class CompetingQueue : StoredQueue
             return;
         }
 
-        while (LengthLimit.IsOver(CurrentSettings, Ready, BytesReady()))
+        for (int level = 0; level < _lanes.Count && LengthLimit.IsOver(CurrentSettings, _lanes.Ready, BytesReady());)
         {
-            // Lowest priority goes first.
-            Lane? lane = Array.Find(_lanes, candidate => candidate.ReadyCount > 0);
-            if (lane is null)
-            {
-                return;
-            }
-
-            switch (Peek(lane, out RecordView record, out _))
+            Lane lane = _lanes[level];
+            switch (_lanes.Peek(lane, out RecordView record, out _))
             {
                 case PeekResult.Record:
-                    var id = new MessageId(lane.Level, record.Offset);
-                    int bodyLength = record.Value.Length;
-                    lane.Take();
-                    _readyBytes?.Taken(id, bodyLength);
-                    Kill(id, DeathReason.MaxLength);
+                    TakeToKill(lane, record, DeathReason.MaxLength);
                     break;
                 case PeekResult.NeedsLoad:
-                    LaneLoad load = lane.Load ??= new LaneLoad(this, lane);
-                    if (!load.IsRunning)
-                    {
-                        load.Start(lane.LoadOffset);
-                    }
-
                     return;
                 default:
-                    return;
+                    level++;
+                    break;
             }
         }
     }
@@ -702,50 +558,23 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         long next = long.MaxValue;
-        bool empty = true;
-        foreach (Lane lane in _lanes)
+        for (int level = 0; level < _lanes.Count; level++)
         {
-            while (lane.ReadyCount > 0 && _damage is null)
+            Lane lane = _lanes[level];
+            while (_lanes.Peek(lane, out RecordView record, out _) == PeekResult.Record)
             {
-                PeekResult result = Peek(lane, out RecordView record, out _);
-                if (result == PeekResult.NeedsLoad)
-                {
-                    empty = false;
-                    LaneLoad load = lane.Load ??= new LaneLoad(this, lane);
-                    if (!load.IsRunning)
-                    {
-                        load.Start(lane.LoadOffset);
-                    }
-
-                    break;
-                }
-
-                if (result != PeekResult.Record)
-                {
-                    break;
-                }
-
                 MessageRecord.Read(record, out MessageView message);
                 if (!IsExpired(message))
                 {
-                    empty = false;
                     next = Math.Min(next, ExpiresAt(message));
                     break;
                 }
 
-                var id = new MessageId(lane.Level, record.Offset);
-                int bodyLength = record.Value.Length;
-                lane.Take();
-                _readyBytes?.Taken(id, bodyLength);
-                Kill(id, DeathReason.Expired);
+                TakeToKill(lane, record, DeathReason.Expired);
             }
         }
 
-        if (empty && CurrentSettings.MessageTimeToLiveMs < 0)
-        {
-            _mayHoldOwnTtl = _lanes.Any(lane => lane.OutCount > 0);
-        }
-
+        _mayHoldOwnTtl = _mayHoldOwnTtl && _lanes.Ready + _lanes.Out > 0;
         _timers.ExpireAt(next);
     }
 
@@ -767,5 +596,5 @@ internal sealed class CompetingQueue : StoredQueue
     /// <summary>Begins to count body bytes if there is a byte limit. What is there already is estimated from the log's size.</summary>
     private ReadyBytes? StartReadyBytes() => CurrentSettings.MaxLengthBytes < 0
         ? null
-        : new ReadyBytes(Ready == 0 ? 0 : _lanes.Sum(lane => lane.Log.EstimateBytes(lane.Cursor.Floor, lane.Log.NextOffset)));
+        : new ReadyBytes(_lanes.EstimateBytes());
 }
