@@ -75,6 +75,8 @@ internal sealed class PermissionRules
         || !_topics.TryGetValue(exchange, out (NamePattern Write, NamePattern Read) patterns)
         || (access == Access.Write ? patterns.Write : patterns.Read).Matches(routingKey);
 
+    public bool RestrictsTopics(string exchange) => _topics is not null && _topics.ContainsKey(exchange);
+
     /// <summary>Names are escaped: a user called ".*" gets a pattern for those two characters, not for everything.</summary>
     public static string Expand(string pattern, TopicPermission topic) => pattern
         .Replace("{username}", Regex.Escape(topic.User), StringComparison.Ordinal)

@@ -46,6 +46,9 @@ public sealed class VirtualHostAccess
     /// <summary>Whether a topic exchange may be written (published to) or read (bound) with the routing key. True when no topic permission is set for it.</summary>
     public bool AllowsTopic(Access access, string exchange, string routingKey) => Rules.AllowsTopic(access, exchange, routingKey);
 
+    /// <summary>Whether any topic permission is set for the exchange, so that <see cref="AllowsTopic"/> has to be asked for each routing key.</summary>
+    public bool RestrictsTopics(string exchange) => Rules.RestrictsTopics(exchange);
+
     private Seen Look(SecuritySnapshot snapshot) => new(snapshot, snapshot.RulesOf(User, VirtualHost));
 
     private sealed record Seen(SecuritySnapshot Snapshot, PermissionRules Rules);

@@ -125,28 +125,41 @@ public ref struct FrameReader
         AmqpException.ThrowLostFraming($"type {type}: invalid_frame_end_marker: {end} where {Frame.End} must be");
 }
 
-/// <summary>A connection's buffer for frames that lie across two segments of the receive buffer. Grows to the largest such frame.</summary>
+/// <summary>
+/// A connection's buffers for frames that lie across two segments of the receive buffer. Three are used in turn, since a publish is handled
+/// with its method, header and body frames in hand at once. Each grows to the largest such frame.
+/// </summary>
 public sealed class FrameScratch : IDisposable
 {
-    private byte[] _bytes = [];
+    private readonly byte[][] _buffers = [[], [], []];
+    private int _next;
 
     internal Memory<byte> Take(int size)
     {
-        if (_bytes.Length < size)
+        _next = (_next + 1) % _buffers.Length;
+        if (_buffers[_next].Length < size)
         {
-            Dispose();
-            _bytes = ArrayPool<byte>.Shared.Rent(size);
+            Return(_next);
+            _buffers[_next] = ArrayPool<byte>.Shared.Rent(size);
         }
 
-        return _bytes.AsMemory(0, size);
+        return _buffers[_next].AsMemory(0, size);
     }
 
     public void Dispose()
     {
-        if (_bytes.Length > 0)
+        for (int i = 0; i < _buffers.Length; i++)
         {
-            ArrayPool<byte>.Shared.Return(_bytes);
-            _bytes = [];
+            Return(i);
+        }
+    }
+
+    private void Return(int index)
+    {
+        if (_buffers[index].Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffers[index]);
+            _buffers[index] = [];
         }
     }
 }

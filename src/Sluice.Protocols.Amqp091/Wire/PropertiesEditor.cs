@@ -18,6 +18,10 @@ public sealed class PropertiesEditor
     public ReadOnlySpan<byte> WithReplyTo(ReadOnlySpan<byte> properties, ReadOnlySpan<byte> replyTo) =>
         Copy(properties, replaceHeaders: false, default, removeExpiration: false, replyTo);
 
+    /// <summary>Copies <paramref name="properties"/> with other headers and another reply-to. Borrowed until the next call.</summary>
+    public ReadOnlySpan<byte> WithHeadersAndReplyTo(ReadOnlySpan<byte> properties, ReadOnlySpan<byte> headers, ReadOnlySpan<byte> replyTo) =>
+        Copy(properties, replaceHeaders: true, headers, removeExpiration: false, replyTo);
+
     private ReadOnlySpan<byte> Copy(ReadOnlySpan<byte> properties, bool replaceHeaders, ReadOnlySpan<byte> headers, bool removeExpiration, ReadOnlySpan<byte> replyTo)
     {
         int sizeMax = properties.Length + headers.Length + 4 + replyTo.Length + 1;
@@ -34,7 +38,7 @@ public sealed class PropertiesEditor
         for (int bit = 15; bit >= 2; bit--)
         {
             var property = (BasicPropertyFlags)(1 << bit);
-            ReadOnlySpan<byte> value = (flags & property) == 0 ? default : Value(property, properties, ref index);
+            ReadOnlySpan<byte> value = (flags & property) == 0 ? default : PropertyList.ReadEncoded(property, properties, ref index);
             if (property == BasicPropertyFlags.Headers && replaceHeaders)
             {
                 result = headers.IsEmpty ? result & ~property : result | property;
@@ -60,19 +64,5 @@ public sealed class PropertiesEditor
 
         BinaryPrimitives.WriteUInt16BigEndian(_bytes, (ushort)result);
         return _bytes.AsSpan(0, writer.Written);
-    }
-
-    private static ReadOnlySpan<byte> Value(BasicPropertyFlags property, ReadOnlySpan<byte> properties, scoped ref int index)
-    {
-        int size = property switch
-        {
-            BasicPropertyFlags.Headers => 4 + BinaryPrimitives.ReadInt32BigEndian(properties[index..]),
-            BasicPropertyFlags.DeliveryMode or BasicPropertyFlags.Priority => 1,
-            BasicPropertyFlags.Timestamp => 8,
-            _ => 1 + properties[index],
-        };
-        ReadOnlySpan<byte> value = properties.Slice(index, size);
-        index += size;
-        return value;
     }
 }

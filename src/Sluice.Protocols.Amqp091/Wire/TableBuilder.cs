@@ -32,12 +32,7 @@ public sealed class TableBuilder
     public TableBuilder Add(ReadOnlySpan<byte> name, in FieldValue value) => Name(name).Item(value);
 
     /// <summary>A timestamp in seconds since 1970.</summary>
-    public TableBuilder AddTimestamp(ReadOnlySpan<byte> name, ulong seconds)
-    {
-        Name(name).Type(FieldType.Timestamp);
-        BinaryPrimitives.WriteUInt64BigEndian(Reserve(8), seconds);
-        return this;
-    }
+    public TableBuilder AddTimestamp(ReadOnlySpan<byte> name, ulong seconds) => Name(name).ItemTimestamp(seconds);
 
     public TableBuilder BeginTable(ReadOnlySpan<byte> name) => Name(name).BeginItem(FieldType.Table);
 
@@ -94,6 +89,39 @@ public sealed class TableBuilder
         return this;
     }
 
+    /// <summary>An array's item: seconds since 1970.</summary>
+    public TableBuilder ItemTimestamp(ulong seconds)
+    {
+        Type(FieldType.Timestamp);
+        BinaryPrimitives.WriteUInt64BigEndian(Reserve(8), seconds);
+        return this;
+    }
+
+    /// <summary>An array's item without a value.</summary>
+    public TableBuilder ItemVoid()
+    {
+        Type(FieldType.Void);
+        return this;
+    }
+
+    /// <summary>An array's item.</summary>
+    public TableBuilder ItemOctets(ReadOnlySpan<byte> octets)
+    {
+        Type(FieldType.Octets);
+        BinaryPrimitives.WriteInt32BigEndian(Reserve(4), octets.Length);
+        octets.CopyTo(Reserve(octets.Length));
+        return this;
+    }
+
+    /// <summary>An array's item that is text in UTF-8 already.</summary>
+    public TableBuilder ItemText(ReadOnlySpan<byte> utf8)
+    {
+        Type(FieldType.LongString);
+        BinaryPrimitives.WriteInt32BigEndian(Reserve(4), utf8.Length);
+        utf8.CopyTo(Reserve(utf8.Length));
+        return this;
+    }
+
     /// <summary>An array's item, copied as it is.</summary>
     public TableBuilder Item(in FieldValue value)
     {
@@ -107,7 +135,8 @@ public sealed class TableBuilder
         return this;
     }
 
-    private TableBuilder Name(ReadOnlySpan<byte> name)
+    /// <summary>A table entry's name; its value must follow.</summary>
+    public TableBuilder Name(ReadOnlySpan<byte> name)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(name.Length, byte.MaxValue);
         Reserve(1)[0] = (byte)name.Length;

@@ -1,0 +1,521 @@
+using System.Buffers;
+using System.Text;
+using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
+using Sluice.Broker.Queues;
+using Sluice.Protocols.Amqp091.Connections;
+using Sluice.Protocols.Amqp091.Messages;
+using Sluice.Protocols.Amqp091.Wire;
+using Sluice.Protocols.Amqp091.Wire.Methods;
+using Sluice.Storage;
+using Sluice.Transport;
+
+namespace Sluice.Protocols.Amqp091.Channels;
+
+/// <summary>
+/// One channel: its consumers, unacknowledged deliveries, confirms and transaction. Fields are the receive loop's own unless said to be guarded by
+/// <see cref="Gate"/>: deliveries (queues' threads), confirms (the journal's worker) and cancellations come from elsewhere and write only under
+/// the gate while the channel is open, so that nothing follows a channel.close(-ok).
+/// Lock order: queue, gate, output. The gate is never held while a queue is called.
+/// </summary>
+internal sealed class Amqp091Channel : IDeliverySink
+{
+    private readonly Dictionary<string, AmqpConsumer> _consumers = new(StringComparer.Ordinal);
+    private readonly Unacknowledged _unacknowledged = new();
+    private readonly ConnectionWriter _output;
+    private readonly int _frameMax;
+    private Amqp091Mapping? _mapping;
+    private ContentAssembly? _content;
+    private ulong _lastDeliveryTag;
+    private ulong _confirmedThrough;
+    private int _unacknowledgedCount;
+    private ushort _globalPrefetch;
+    private bool _open = true;
+    private bool _flowing = true;
+    private bool _getAutoSettle;
+    private MessageQueue? _getQueue;
+
+    public Amqp091Channel(Amqp091Connection connection, ushort number)
+    {
+        Connection = connection;
+        Number = number;
+        _output = connection.Client.Output;
+        _frameMax = connection.FrameMax;
+        Publisher = new ChannelPublisher(this);
+    }
+
+    public Amqp091Connection Connection { get; }
+
+    public ushort Number { get; }
+
+    public Lock Gate { get; } = new();
+
+    /// <summary>False once either side has begun to close the channel.</summary>
+    public bool IsOpen => Volatile.Read(ref _open);
+
+    /// <summary>We sent channel.close and wait for the answer: everything else from the client is dropped.</summary>
+    public bool IsClosing { get; private set; }
+
+    public ChannelPublisher Publisher { get; }
+
+    /// <summary>Content frames gathered; created when frames of a publish first arrive apart.</summary>
+    public ContentAssembly Content => _content ??= new ContentAssembly(Connection.ContentBudget);
+
+    public bool ExpectsMethod => _content is null || _content.State == ContentState.Method;
+
+    /// <summary>What an empty queue name stands for.</summary>
+    public string LastQueue { get; set; } = "";
+
+    /// <summary>Prefetch of consumers to come (basic.qos with global false).</summary>
+    public ushort ConsumerPrefetch { get; set; }
+
+    /// <summary>Set by tx.select.</summary>
+    public ChannelTransaction? Transaction { get; set; }
+
+    /// <summary>The consumer of direct replies; null if none.</summary>
+    public DirectReplyConsumer? DirectReply { get; set; }
+
+    public int UnacknowledgedCount => Volatile.Read(ref _unacknowledgedCount);
+
+    public int ConsumerCount => _consumers.Count;
+
+    public ushort GlobalPrefetch
+    {
+        get => Volatile.Read(ref _globalPrefetch);
+        set => Volatile.Write(ref _globalPrefetch, value);
+    }
+
+    /// <summary>channel.flow: whether the client wants deliveries.</summary>
+    public bool IsFlowing
+    {
+        get => Volatile.Read(ref _flowing);
+        set => Volatile.Write(ref _flowing, value);
+    }
+
+    /// <summary>Whether a consumer of this channel may be given a message now, its own prefetch aside.</summary>
+    public bool CanDeliver(bool autoSettle)
+    {
+        ushort limit = GlobalPrefetch;
+        return IsOpen && IsFlowing && (autoSettle || limit == 0 || UnacknowledgedCount < limit) && !_output.IsBackedUp;
+    }
+
+    /// <summary>Writes a method of this channel; called on the receive loop.</summary>
+    public void Send<T>(in T method)
+        where T : IMethod, allows ref struct => Connection.Send(Number, method);
+
+    /// <summary>Writes a message to a consumer. Called under the queue's lock.</summary>
+    public void Deliver(AmqpConsumer consumer, in Delivery delivery)
+    {
+        lock (Gate)
+        {
+            ulong tag = ++_lastDeliveryTag;
+            if (!consumer.AutoSettle)
+            {
+                Track(tag, consumer, delivery.Id);
+            }
+
+            if (!_open || !_output.Enter())
+            {
+                return;
+            }
+
+            try
+            {
+                DeliveryWriter.Write(
+                    _output,
+                    Number,
+                    new BasicDeliver
+                    {
+                        ConsumerTag = consumer.TagBytes,
+                        DeliveryTag = tag,
+                        Redelivered = delivery.Redelivered,
+                        Exchange = Amqp091Mapping.ShortString(delivery.Message.Exchange),
+                        RoutingKey = Amqp091Mapping.ShortString(delivery.Message.RoutingKey),
+                    },
+                    PropertiesOf(delivery, consumer.IsQuorum, consumer.IsStream),
+                    delivery.Message.Body,
+                    _frameMax);
+            }
+            finally
+            {
+                _output.Exit();
+            }
+        }
+    }
+
+    /// <summary>Writes a reply straight to the direct-reply consumer; false if it is gone or its connection does not read.</summary>
+    public bool DeliverReply(DirectReplyConsumer consumer, ReadOnlySpan<byte> routingKey, ReadOnlySpan<byte> properties, ReadOnlySpan<byte> body)
+    {
+        lock (Gate)
+        {
+            if (!_open || !ReferenceEquals(DirectReply, consumer) || _output.PendingBytes > Amqp091Limits.OutputBytesMax || !_output.Enter())
+            {
+                return false;
+            }
+
+            try
+            {
+                var method = new BasicDeliver { ConsumerTag = consumer.TagBytes, DeliveryTag = ++_lastDeliveryTag, RoutingKey = routingKey };
+                DeliveryWriter.Write(_output, Number, method, properties, body, _frameMax);
+            }
+            finally
+            {
+                _output.Exit();
+            }
+        }
+
+        Connection.FlushSoon();
+        return true;
+    }
+
+    /// <summary>basic.get: true if a message was there and basic.get-ok has been written.</summary>
+    public ValueTask<bool> GetAsync(MessageQueue queue, bool autoSettle)
+    {
+        _getQueue = queue;
+        _getAutoSettle = autoSettle;
+        return queue.GetAsync(autoSettle, this);
+    }
+
+    void IDeliverySink.Take(in Delivery delivery, long remaining)
+    {
+        lock (Gate)
+        {
+            ulong tag = ++_lastDeliveryTag;
+            if (!_getAutoSettle)
+            {
+                Track(tag, _getQueue!, delivery.Id);
+            }
+
+            if (!_open || !_output.Enter())
+            {
+                return;
+            }
+
+            try
+            {
+                DeliveryWriter.Write(
+                    _output,
+                    Number,
+                    new BasicGetOk
+                    {
+                        DeliveryTag = tag,
+                        Redelivered = delivery.Redelivered,
+                        Exchange = Amqp091Mapping.ShortString(delivery.Message.Exchange),
+                        RoutingKey = Amqp091Mapping.ShortString(delivery.Message.RoutingKey),
+                        MessageCount = (uint)Math.Min(remaining, uint.MaxValue),
+                    },
+                    PropertiesOf(delivery, _getQueue!.Settings.Kind == Broker.Definitions.QueueKind.Quorum, tellOffset: false),
+                    delivery.Message.Body,
+                    _frameMax);
+            }
+            finally
+            {
+                _output.Exit();
+            }
+        }
+    }
+
+    /// <summary>
+    /// Settles one delivery, or all up to a tag (0: all of them), into the connection's batch or the transaction.
+    /// </summary>
+    /// <exception cref="AmqpException">406: the tag is unknown.</exception>
+    public void Settle(ulong tag, bool multiple, SettlementKind kind)
+    {
+        lock (Gate)
+        {
+            if (!multiple)
+            {
+                if (!_unacknowledged.TryTake(tag, out UnacknowledgedDelivery one))
+                {
+                    throw Amqp091Errors.UnknownDeliveryTag(tag);
+                }
+
+                Settled(one, kind);
+                return;
+            }
+
+            if (tag != 0 && !_unacknowledged.Contains(tag))
+            {
+                throw Amqp091Errors.UnknownDeliveryTag(tag);
+            }
+
+            ulong upTo = tag == 0 ? ulong.MaxValue : tag;
+            while (_unacknowledged.TryTakeOldest(upTo, out UnacknowledgedDelivery delivery))
+            {
+                Settled(delivery, kind);
+            }
+        }
+    }
+
+    /// <summary>Gives all unacknowledged deliveries back to their queues (basic.recover, end of the channel).</summary>
+    public void RequeueAll()
+    {
+        lock (Gate)
+        {
+            while (_unacknowledged.TryTakeOldest(ulong.MaxValue, out UnacknowledgedDelivery delivery))
+            {
+                Release(delivery, SettlementKind.Requeue);
+            }
+        }
+    }
+
+    /// <summary>A transaction's settlement takes effect: prefetch is given back.</summary>
+    public void ReleaseCredit(in UnacknowledgedDelivery delivery)
+    {
+        lock (Gate)
+        {
+            Volatile.Write(ref _unacknowledgedCount, _unacknowledgedCount - 1);
+            ReturnCredit(delivery.Consumer);
+        }
+    }
+
+    /// <summary>tx.rollback: what was settled in the transaction is unacknowledged again.</summary>
+    public void RestoreUnacknowledged(List<UnacknowledgedDelivery> taken)
+    {
+        lock (Gate)
+        {
+            _unacknowledged.Restore(taken);
+        }
+    }
+
+    /// <summary>Whether a delivery has been unacknowledged for longer than its queue, or the broker, allows. Any thread.</summary>
+    public bool HasTimedOut(int nowTick) => UnacknowledgedCount > 0 && FindTimeOut(nowTick) > 0;
+
+    /// <summary>The error that ends a channel that does not acknowledge in time.</summary>
+    public AmqpException TimeOut() => new(
+        ReplyCode.PreconditionFailed,
+        $"delivery acknowledgement on channel {Number} timed out. Timeout value used: {FindTimeOut(Connection.Server.Tick)} ms. It is set by the queue's x-consumer-timeout or the broker's consumer timeout");
+
+    public bool HasConsumer(string tag)
+    {
+        lock (Gate)
+        {
+            return _consumers.ContainsKey(tag) || DirectReply?.Tag == tag;
+        }
+    }
+
+    public void AddConsumer(AmqpConsumer consumer)
+    {
+        lock (Gate)
+        {
+            _consumers.Add(consumer.Tag, consumer);
+        }
+
+        Connection.ConsumersChanged();
+    }
+
+    /// <summary>Forgets the consumer; null if there is none of the name.</summary>
+    public AmqpConsumer? RemoveConsumer(string tag)
+    {
+        AmqpConsumer? consumer;
+        lock (Gate)
+        {
+            _consumers.Remove(tag, out consumer);
+        }
+
+        Connection.ConsumersChanged();
+        return consumer;
+    }
+
+    /// <summary>A copy, for clean-up, resuming and operators.</summary>
+    public AmqpConsumer[] ListConsumers()
+    {
+        lock (Gate)
+        {
+            return [.. _consumers.Values];
+        }
+    }
+
+    /// <summary>The queue of the consumer is gone: the client is told, if it wants to know. Any thread.</summary>
+    public void ConsumerCancelled(AmqpConsumer consumer)
+    {
+        lock (Gate)
+        {
+            if (!_consumers.Remove(consumer.Tag) || !_open)
+            {
+                return;
+            }
+
+            if (Connection.Capabilities.ConsumerCancelNotify)
+            {
+                Connection.Send(Number, new BasicCancel { ConsumerTag = consumer.TagBytes, NoWait = true });
+            }
+        }
+
+        Connection.ConsumersChanged();
+        Connection.FlushSoon();
+    }
+
+    /// <summary>Confirms (or refuses) all publishes up to the tag that are not yet. Any thread.</summary>
+    public void Confirm(ulong upTo, bool kept)
+    {
+        lock (Gate)
+        {
+            if (!_open || upTo <= _confirmedThrough)
+            {
+                return;
+            }
+
+            bool multiple = upTo != _confirmedThrough + 1;
+            Volatile.Write(ref _confirmedThrough, upTo);
+            if (kept)
+            {
+                Send(new BasicAck { DeliveryTag = upTo, Multiple = multiple });
+            }
+            else
+            {
+                Send(new BasicNack { DeliveryTag = upTo, Multiple = multiple });
+            }
+        }
+    }
+
+    /// <summary>Highest publish confirmed.</summary>
+    public ulong ConfirmedThrough => Volatile.Read(ref _confirmedThrough);
+
+    /// <summary>Refuses one publish.</summary>
+    public void RefusePublish(ulong tag) => Send(new BasicNack { DeliveryTag = tag });
+
+    /// <summary>All up to the tag were refused one by one and nothing is pending: there is nothing left to confirm of them.</summary>
+    public void SkipConfirms(ulong upTo)
+    {
+        lock (Gate)
+        {
+            Volatile.Write(ref _confirmedThrough, upTo);
+        }
+    }
+
+    /// <summary>
+    /// Ends the channel: nothing is delivered any more, consumers leave their queues, unacknowledged deliveries go back. Then the given method is
+    /// the last one written. Called on the receive loop, without locks held.
+    /// </summary>
+    public void Close<T>(in T last, bool waitForAnswer)
+        where T : IMethod, allows ref struct
+    {
+        Release();
+        IsClosing = waitForAnswer;
+        Send(last);
+    }
+
+    /// <summary>The part of <see cref="Close"/> that concerns the broker; also for a connection that is gone.</summary>
+    public void Release()
+    {
+        lock (Gate)
+        {
+            _open = false;
+        }
+
+        foreach (AmqpConsumer consumer in ListConsumers())
+        {
+            consumer.Queue.RemoveConsumer(consumer);
+        }
+
+        lock (Gate)
+        {
+            _consumers.Clear();
+        }
+
+        if (DirectReply is { } reply)
+        {
+            Connection.Server.DirectReplies.Remove(reply);
+            DirectReply = null;
+        }
+
+        if (Transaction is { } transaction)
+        {
+            RestoreUnacknowledged(transaction.TakeSettled());
+            transaction.Dispose();
+            Transaction = null;
+        }
+
+        RequeueAll();
+        Connection.Settlements.Flush();
+        _content?.Reset();
+        Connection.ConsumersChanged();
+    }
+
+    public override string ToString() => $"{Connection.Client.Name} ({Number})";
+
+    /// <summary>The time-out that was missed, in ms; 0: none.</summary>
+    private long FindTimeOut(int nowTick)
+    {
+        lock (Gate)
+        {
+            long general = Connection.Server.Broker.Options.ConsumerTimeoutMs;
+            for (int i = 0; i < _unacknowledged.Length; i++)
+            {
+                ref readonly UnacknowledgedDelivery delivery = ref _unacknowledged[i];
+                if (delivery.Source is null)
+                {
+                    continue;
+                }
+
+                long own = delivery.Queue.Settings.ConsumerTimeoutMs;
+                long limit = own >= 0 ? own : general;
+                if (limit > 0 && (nowTick - delivery.DeliveredTick - 1) * Amqp091Limits.TickMs >= limit)
+                {
+                    return limit;
+                }
+            }
+
+            return 0;
+        }
+    }
+
+    private void Track(ulong tag, object source, MessageId id)
+    {
+        _unacknowledged.Add(tag, source, id, Connection.Server.Tick);
+        Volatile.Write(ref _unacknowledgedCount, _unacknowledgedCount + 1);
+    }
+
+    private void Settled(in UnacknowledgedDelivery delivery, SettlementKind kind)
+    {
+        if (Transaction is { } transaction)
+        {
+            transaction.Settle(delivery, kind);
+            return;
+        }
+
+        Release(delivery, kind);
+    }
+
+    private void Release(in UnacknowledgedDelivery delivery, SettlementKind kind)
+    {
+        Volatile.Write(ref _unacknowledgedCount, _unacknowledgedCount - 1);
+        Connection.Settlements.Add(delivery.Queue, delivery.Id, kind);
+        ReturnCredit(delivery.Consumer);
+    }
+
+    /// <summary>The consumer, or with a channel-wide prefetch any of the channel, may take messages again.</summary>
+    private void ReturnCredit(AmqpConsumer? consumer)
+    {
+        if (consumer is not null && consumer.Released())
+        {
+            Connection.Settlements.Resume(consumer);
+        }
+
+        if (GlobalPrefetch > 0)
+        {
+            ResumeStarved();
+        }
+    }
+
+    /// <summary>Has every consumer that was refused a message served again at the end of the turn.</summary>
+    public void ResumeStarved()
+    {
+        lock (Gate)
+        {
+            foreach (AmqpConsumer consumer in _consumers.Values)
+            {
+                if (consumer.TakeStarved())
+                {
+                    Connection.Settlements.Resume(consumer);
+                }
+            }
+        }
+    }
+
+    private ReadOnlySpan<byte> PropertiesOf(in Delivery delivery, bool tellCount, bool tellOffset) =>
+        Amqp091Mapping.IsPlain(delivery, tellCount, tellOffset)
+            ? Amqp091Mapping.PlainProperties(delivery.Message)
+            : (_mapping ??= new Amqp091Mapping()).MergedProperties(delivery, tellCount, tellOffset);
+}

@@ -1,0 +1,598 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Sluice.Broker;
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Publishing;
+using Sluice.Broker.Queues;
+using Sluice.Protocols.Amqp091.Channels;
+using Sluice.Protocols.Amqp091.Messages;
+using Sluice.Protocols.Amqp091.Wire;
+using Sluice.Protocols.Amqp091.Wire.Methods;
+using Sluice.Security;
+using Sluice.Transport;
+
+namespace Sluice.Protocols.Amqp091.Connections;
+
+#pragma warning disable CA1001 // RunAsync disposes what the connection owns when it ends.
+/// <summary>
+/// One connection from its protocol header to its end. A single receive loop reads frames from the receive buffer in place
+/// (<see cref="FrameDispatcher"/>) and handles them in order. A <b>turn</b> is what one read brought: publishes are staged in <see cref="Turn"/> and
+/// settlements in <see cref="Settlements"/>, and both are handed to the queues at the end of the turn or before any other method, so that order holds and each
+/// queue is locked once. Nothing here blocks; methods that must wait (declarations, commits, gets from disk) hold up only this connection.
+/// </summary>
+internal sealed class Amqp091Connection : IConnectionInfo
+{
+    private readonly FlushList _flushes = new();
+    private readonly FrameDispatcher _frames;
+    private readonly Heartbeats _heartbeats;
+    private readonly PublisherBlock _block;
+    private readonly Lock _consumersLock = new();
+    private Amqp091Channel?[] _channels = [];
+    private AmqpConsumer[]? _consumers;
+    private BasicHeaders? _headers;
+    private TableBuilder? _headerCopy;
+    private volatile string? _closeRequest;
+    private volatile Amqp091Channel? _timedOut;
+    private int _closeDeadlineTick = int.MaxValue;
+    private int _turnPublishes;
+    private bool _isCounted;
+    private string _endReason = "";
+
+    public Amqp091Connection(Amqp091Server server, ClientConnection client)
+    {
+        Server = server;
+        Client = client;
+        FrameMax = Amqp091Limits.HandshakeFrameMax;
+        ConnectedAt = server.Clock.GetUtcNow();
+        Confirms = new ConfirmTracker(this);
+        ContentBudget = new ContentBudget(server.Broker.Options.MessageBytesMax);
+        _frames = new FrameDispatcher(this);
+        _heartbeats = new Heartbeats(client);
+        _block = new PublisherBlock(this);
+    }
+
+    public Amqp091Server Server { get; }
+
+    public ClientConnection Client { get; }
+
+    public ConnectionState State { get; set; }
+
+    /// <summary>Set by the login.</summary>
+    public User? User { get; set; }
+
+    public ClientCapabilities Capabilities { get; set; }
+
+    /// <summary>Set by connection.open.</summary>
+    public VirtualHost VirtualHost { get; private set; } = null!;
+
+    public VirtualHostAccess Access { get; private set; } = null!;
+
+    /// <summary>Publishes of this turn, outside of transactions.</summary>
+    public PublishTurn Turn { get; private set; } = null!;
+
+    /// <summary>Settlements of this turn.</summary>
+    public SettlementBatch Settlements { get; } = new();
+
+    /// <summary>Confirms of this turn.</summary>
+    public ConfirmTracker Confirms { get; }
+
+    /// <summary>Bounds what incomplete messages hold.</summary>
+    public ContentBudget ContentBudget { get; }
+
+    /// <summary>Makes changed copies of properties; for the receive loop only.</summary>
+    public PropertiesEditor Editor { get; } = new();
+
+    /// <summary>Counts turns: what was checked in this turn need not be checked again.</summary>
+    public int TurnNumber { get; private set; }
+
+    /// <summary>True once a message was published on the connection.</summary>
+    public bool HasPublished { get; private set; }
+
+    /// <summary>The task of the connection is over after this turn.</summary>
+    public bool IsFinished { get; private set; }
+
+    /// <summary>The byte stream can no longer be followed.</summary>
+    public bool HasLostFraming { get; private set; }
+
+    /// <summary>Why the connection ends; for the log.</summary>
+    public string EndReason => _endReason;
+
+    public bool IsCloseRequested => _closeRequest is not null;
+
+    public ushort ChannelMax { get; set; }
+
+    public int FrameMax { get; set; }
+
+    public int HeartbeatSeconds { get; private set; }
+
+    public int ChannelCount { get; private set; }
+
+    public long Id => Client.Id;
+
+    public string Name => Client.Name;
+
+    public string? ClientName => ClientProperties["connection_name"] as string;
+
+    public string UserName => User?.Name ?? "";
+
+    public string VirtualHostName => VirtualHost?.Name ?? "";
+
+    public IPEndPoint Remote => Client.RemoteEndPoint;
+
+    public bool IsTls => Client.Tls is not null;
+
+    public DateTimeOffset ConnectedAt { get; }
+
+    public Arguments ClientProperties { get; set; } = Arguments.Empty;
+
+    public int ConsumerCount => ListConsumers().Length;
+
+    /// <summary>Serves the connection to its end.</summary>
+    public async Task RunAsync(CancellationToken stopping)
+    {
+        Client.Output.Drained = OnDrained;
+        Server.Connections.Add(this);
+        try
+        {
+            using (stopping.UnsafeRegister(static state => ((Amqp091Connection)state!).Close("shutdown"), this))
+            {
+                await ReceiveAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            _endReason = Client.AbortReason ?? $"the connection broke: {error.Message}";
+        }
+        finally
+        {
+            await CleanUpAsync().ConfigureAwait(false);
+        }
+    }
+
+    public void Close(string reason)
+    {
+        _closeRequest = reason;
+        _block.Release();
+        Client.Input.CancelPendingRead();
+    }
+
+    /// <summary>Tuning is agreed: heartbeats begin.</summary>
+    public void StartHeartbeats(int seconds)
+    {
+        HeartbeatSeconds = seconds;
+        _heartbeats.Start(seconds);
+    }
+
+    /// <summary>connection.open succeeded; the connection has been counted against the limits.</summary>
+    public void Enter(VirtualHost host, VirtualHostAccess access)
+    {
+        VirtualHost = host;
+        Access = access;
+        Turn = host.CreatePublishTurn();
+        _isCounted = true;
+        State = ConnectionState.Running;
+        Client.HandshakeCompleted();
+        Server.Logger.LogInformation(
+            "Connection {Connection}: user '{User}' logged in to virtual host '{VirtualHost}'{ClientName}",
+            Name, UserName, VirtualHostName, ClientName is { } name ? $", client '{name}'" : "");
+    }
+
+    /// <summary>Ends the connection after this turn without any further words.</summary>
+    public void Finish(string reason)
+    {
+        IsFinished = true;
+        _endReason = reason;
+        State = ConnectionState.Closed;
+    }
+
+    /// <summary>Appends a method frame to the output; sent at the end of the turn.</summary>
+    public void Send<T>(ushort channel, in T method)
+        where T : IMethod, allows ref struct
+    {
+        ConnectionWriter output = Client.Output;
+        if (!output.Enter())
+        {
+            return;
+        }
+
+        try
+        {
+            int size = FrameWriter.MethodFrameSize(method);
+            FrameWriter.WriteMethod(output.Reserve(size), channel, method);
+            output.Commit(size);
+        }
+        finally
+        {
+            output.Exit();
+        }
+    }
+
+    /// <summary>Sends what is written at the end of the turn under way on this thread, or soon.</summary>
+    public void FlushSoon() => FlushList.Request(Client.Output);
+
+    /// <summary>403 unless the user may do this with the queue or exchange.</summary>
+    public void Require(Access access, string kind, string name)
+    {
+        if (!Access.Allows(access, name))
+        {
+            throw Amqp091Errors.Refused(access, kind, name, VirtualHostName, UserName);
+        }
+    }
+
+    /// <summary>The user-id property must be the user's own, or the user an impersonator.</summary>
+    public void CheckUserId(ReadOnlySpan<byte> userId)
+    {
+        string claimed = Encoding.UTF8.GetString(userId);
+        if (claimed != UserName && !User!.HasTag(UserTags.Impersonator))
+        {
+            throw new AmqpException(ReplyCode.PreconditionFailed, $"user_id property set to '{claimed}' but authenticated user was '{UserName}'");
+        }
+    }
+
+    /// <summary>The receive loop's reusable view of a message's headers.</summary>
+    public BasicHeaders HeadersOver(ReadOnlyMemory<byte> table) => (_headers ??= new BasicHeaders()).Over(table);
+
+    /// <summary>A copy of table entries without those of one name. Borrowed until the next call.</summary>
+    public ReadOnlySpan<byte> WithoutHeader(ReadOnlySpan<byte> table, ReadOnlySpan<byte> name)
+    {
+        TableBuilder copy = (_headerCopy ??= new TableBuilder()).Clear();
+        var reader = new FieldTableReader(table);
+        while (reader.TryRead(out ReadOnlySpan<byte> candidate, out FieldValue value))
+        {
+            if (!candidate.SequenceEqual(name))
+            {
+                copy.Add(candidate, value);
+            }
+        }
+
+        return copy.Entries;
+    }
+
+    /// <summary>A message was staged in <see cref="Turn"/>.</summary>
+    public void Published()
+    {
+        HasPublished = true;
+        _turnPublishes++;
+        if (Turn.Bytes > Amqp091Limits.TurnBytesMax)
+        {
+            FlushTurn();
+        }
+    }
+
+    public Amqp091Channel? FindChannel(ushort number) => number < _channels.Length ? _channels[number] : null;
+
+    /// <summary>channel.open.</summary>
+    public Amqp091Channel OpenChannel(ushort number)
+    {
+        if (number > ChannelMax)
+        {
+            throw new AmqpException(ReplyCode.NotAllowed, $"channel {number} is above the negotiated channel_max ({ChannelMax})");
+        }
+
+        if (Server.Limits.TryAddChannel(UserName) is { } reason)
+        {
+            throw new AmqpException(ReplyCode.NotAllowed, reason);
+        }
+
+        if (number >= _channels.Length)
+        {
+            Amqp091Channel?[] channels = _channels;
+            Array.Resize(ref channels, Math.Min(ChannelMax + 1, Math.Max(number + 1, channels.Length * 2)));
+            Volatile.Write(ref _channels, channels);
+        }
+
+        var channel = new Amqp091Channel(this, number);
+        _channels[number] = channel;
+        ChannelCount++;
+        return channel;
+    }
+
+    /// <summary>The channel's number is free again.</summary>
+    public void ForgetChannel(Amqp091Channel channel)
+    {
+        _channels[channel.Number] = null;
+        ChannelCount--;
+        Server.Limits.RemoveChannels(UserName, 1);
+    }
+
+    /// <summary>A protocol error or a refused operation: ends the channel if that is enough, the connection otherwise.</summary>
+    public void Fail(AmqpException error, uint methodId, Amqp091Channel? channel)
+    {
+        if (State is ConnectionState.Closing or ConnectionState.Closed)
+        {
+            if (error.LostFraming)
+            {
+                HasLostFraming = true;
+            }
+
+            return;
+        }
+
+        FlushTurn();
+        bool closesConnection = channel is null || ReplyCodes.IsHard(error.Code) || State is not (ConnectionState.Running or ConnectionState.Blocked);
+        Server.Logger.LogWarning(
+            "{Scope} {Connection}, channel {Channel}, user '{User}', virtual host '{VirtualHost}': {Error}",
+            closesConnection ? "Closing connection" : "Closing a channel of", Name, channel?.Number ?? 0, UserName, VirtualHostName, error.Message);
+        if (closesConnection)
+        {
+            CloseWith(error, methodId);
+            return;
+        }
+
+        channel!.Close(
+            new ChannelClose
+            {
+                ReplyCode = (ushort)error.Code,
+                ReplyText = Amqp091Errors.ReplyText(error.Message),
+                ClassId = (ushort)(methodId >> 16),
+                MethodId = (ushort)methodId,
+            },
+            waitForAnswer: true);
+    }
+
+    /// <summary>All channels end: consumers leave, unacknowledged deliveries go back.</summary>
+    public void ReleaseChannels()
+    {
+        Amqp091Channel?[] channels = _channels;
+        int count = ChannelCount;
+        _channels = [];
+        ChannelCount = 0;
+        foreach (Amqp091Channel? channel in channels)
+        {
+            if (channel is { IsClosing: false })
+            {
+                channel.Release();
+            }
+        }
+
+        if (count > 0)
+        {
+            Server.Limits.RemoveChannels(UserName, count);
+        }
+    }
+
+    /// <summary>Hands staged publishes and settlements to the queues. No lock is held by the caller.</summary>
+    public void FlushTurn()
+    {
+        if (_turnPublishes > 0 || !Confirms.IsEmpty)
+        {
+            _turnPublishes = 0;
+            Confirms.Flushed(Turn.Flush());
+        }
+
+        if (!Settlements.IsEmpty)
+        {
+            Settlements.Flush();
+        }
+    }
+
+    /// <summary>Every half second: heartbeats and time-outs. Any thread.</summary>
+    public void OnTick(int now)
+    {
+        if (now >= Volatile.Read(ref _closeDeadlineTick))
+        {
+            Client.Abort("no answer to connection.close");
+            return;
+        }
+
+        if (_heartbeats.Tick(_block.IsWaiting) is { } silence)
+        {
+            Client.Abort(silence);
+            return;
+        }
+
+        foreach (Amqp091Channel? channel in Volatile.Read(ref _channels))
+        {
+            if (channel is not null && channel.HasTimedOut(now))
+            {
+                _timedOut = channel;
+                Client.Input.CancelPendingRead();
+                return;
+            }
+        }
+    }
+
+    /// <summary>The broker holds publishers back, or lets them go on. Any thread.</summary>
+    public void OnBlockedChanged(string? reason)
+    {
+        if (reason is null)
+        {
+            _block.Release();
+        }
+        else if (HasPublished)
+        {
+            // The loop looks at the reason before its next read.
+            Client.Input.CancelPendingRead();
+        }
+    }
+
+    /// <summary>The set of consumers changed; whoever needs it gathers it anew.</summary>
+    public void ConsumersChanged()
+    {
+        lock (_consumersLock)
+        {
+            _consumers = null;
+        }
+    }
+
+    private async Task ReceiveAsync()
+    {
+        PipeReader input = Client.Input;
+        while (!IsFinished)
+        {
+            ReadResult result = await input.ReadAsync().ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            if (!result.IsCanceled)
+            {
+                _heartbeats.Heard();
+            }
+
+            while (HandleFrames(ref buffer, out PendingMethod pending))
+            {
+                try
+                {
+                    await pending.Task.ConfigureAwait(false);
+                }
+                catch (AmqpException error)
+                {
+                    Fail(error, pending.MethodId, pending.Channel);
+                }
+            }
+
+            HandleRequests();
+            input.AdvanceTo(buffer.Start, buffer.End);
+            _flushes.Flush();
+            Client.Output.Flush();
+            if (result.IsCompleted && !IsFinished)
+            {
+                Finish(Client.AbortReason ?? (State == ConnectionState.Connected ? "closed before the protocol header" : "the client closed the connection without connection.close"));
+            }
+
+            await WaitForRoomAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Handles whole frames; true when a method must be awaited before the rest, false when the turn is over.</summary>
+    private bool HandleFrames(ref ReadOnlySequence<byte> buffer, out PendingMethod pending)
+    {
+        _flushes.Begin();
+        try
+        {
+            if (_frames.Handle(ref buffer, out pending))
+            {
+                return true;
+            }
+
+            FlushTurn();
+            TurnNumber++;
+            return false;
+        }
+        finally
+        {
+            FlushList.End();
+        }
+    }
+
+    /// <summary>What other threads have asked of the receive loop.</summary>
+    private void HandleRequests()
+    {
+        if (_timedOut is { } channel)
+        {
+            _timedOut = null;
+            if (channel.IsOpen)
+            {
+                Fail(channel.TimeOut(), 0, channel);
+            }
+        }
+
+        if (_closeRequest is not { } reason || State is ConnectionState.Closing or ConnectionState.Closed)
+        {
+            return;
+        }
+
+        if (State == ConnectionState.Connected)
+        {
+            Finish(reason);
+            return;
+        }
+
+        FlushTurn();
+        CloseWith(new AmqpException(ReplyCode.ConnectionForced, $"broker forced connection closure with reason '{reason}'"), 0);
+    }
+
+    /// <summary>Back-pressure: before the next read, waits while the journal, the output or a resource of the broker is short.</summary>
+    private async ValueTask WaitForRoomAsync()
+    {
+        if (HasPublished && State is ConnectionState.Running)
+        {
+            await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
+            await _block.WaitAsync().ConfigureAwait(false);
+        }
+
+        if (Client.Output.PendingBytes > Amqp091Limits.OutputBytesMax)
+        {
+            await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Sends connection.close and waits for the answer; everything else from the client is dropped.</summary>
+    public void CloseWith(AmqpException error, uint methodId)
+    {
+        ReleaseChannels();
+        State = ConnectionState.Closing;
+        HasLostFraming |= error.LostFraming;
+        _endReason = error.Message;
+        Volatile.Write(ref _closeDeadlineTick, Server.Tick + (int)(Amqp091Limits.CloseTimeoutMs / Amqp091Limits.TickMs));
+        Send(0, new ConnectionClose
+        {
+            ReplyCode = (ushort)error.Code,
+            ReplyText = Amqp091Errors.ReplyText(error.Message),
+            ClassId = (ushort)(methodId >> 16),
+            MethodId = (ushort)methodId,
+        });
+    }
+
+    private AmqpConsumer[] ListConsumers()
+    {
+        lock (_consumersLock)
+        {
+            return _consumers ??= [.. Volatile.Read(ref _channels).Where(static channel => channel is not null).SelectMany(static channel => channel!.ListConsumers())];
+        }
+    }
+
+    /// <summary>The output has room again: consumers that were refused messages go on.</summary>
+    private void OnDrained()
+    {
+        foreach (AmqpConsumer consumer in ListConsumers())
+        {
+            if (consumer.TakeStarved())
+            {
+                consumer.Queue.Resume(consumer);
+            }
+        }
+    }
+
+    private async Task CleanUpAsync()
+    {
+        Server.Connections.Remove(this);
+        if (Turn is not null)
+        {
+            FlushTurn();
+        }
+
+        ReleaseChannels();
+        State = ConnectionState.Closed;
+        _frames.Dispose();
+        if (_isCounted)
+        {
+            Turn!.Dispose();
+            Server.Limits.RemoveConnection(UserName, VirtualHostName);
+            await ReleaseOwnedAsync().ConfigureAwait(false);
+        }
+
+        if (UserName.Length > 0)
+        {
+            Server.Logger.LogInformation("Connection {Connection}, user '{User}', virtual host '{VirtualHost}' closed: {Reason}", Name, UserName, VirtualHostName, _endReason);
+        }
+        else
+        {
+            Server.Logger.LogDebug("Connection {Connection} closed before a login: {Reason}", Name, _endReason);
+        }
+    }
+
+    /// <summary>Deletes the connection's exclusive queues.</summary>
+    public async Task ReleaseOwnedAsync()
+    {
+        try
+        {
+            await VirtualHost.ReleaseOwnerAsync(this).ConfigureAwait(false);
+        }
+        catch (IOException error)
+        {
+            Server.Logger.LogError(error, "Connection {Connection}: its exclusive queues could not be deleted; they will be gone after a restart", Name);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Sluice.Broker.Definitions;
+
+namespace Sluice.Protocols.Amqp091.Connections;
+
+/// <summary>Where a connection is in its life.</summary>
+public enum ConnectionState
+{
+    /// <summary>Waiting for the protocol header.</summary>
+    Connected,
+
+    /// <summary>connection.start sent.</summary>
+    Starting,
+
+    /// <summary>A login is being checked, or connection.secure was sent.</summary>
+    Securing,
+
+    /// <summary>connection.tune sent.</summary>
+    Tuning,
+
+    /// <summary>Tuned; waiting for connection.open.</summary>
+    Opening,
+
+    /// <summary>In use.</summary>
+    Running,
+
+    /// <summary>Publishing, and held back because a resource runs short.</summary>
+    Blocked,
+
+    /// <summary>One side has sent connection.close.</summary>
+    Closing,
+
+    Closed,
+}
+
+/// <summary>What operators see of a connection. Values are of the moment.</summary>
+public interface IConnectionInfo
+{
+    /// <summary>Unique within the process.</summary>
+    long Id { get; }
+
+    /// <summary>"127.0.0.1:50312 -> 127.0.0.1:5672".</summary>
+    string Name { get; }
+
+    /// <summary>connection_name of the client properties; null if the client gave none.</summary>
+    string? ClientName { get; }
+
+    /// <summary>Empty before the login.</summary>
+    string UserName { get; }
+
+    /// <summary>Empty before connection.open.</summary>
+    string VirtualHostName { get; }
+
+    IPEndPoint Remote { get; }
+
+    ConnectionState State { get; }
+
+    int ChannelCount { get; }
+
+    /// <summary>Negotiated, in bytes.</summary>
+    int FrameMax { get; }
+
+    /// <summary>Negotiated, in seconds; 0: none.</summary>
+    int HeartbeatSeconds { get; }
+
+    bool IsTls { get; }
+
+    DateTimeOffset ConnectedAt { get; }
+
+    Arguments ClientProperties { get; }
+
+    /// <summary>Consumers on all channels.</summary>
+    int ConsumerCount { get; }
+
+    /// <summary>Closes the connection with CONNECTION_FORCED and the reason. Returns at once.</summary>
+    void Close(string reason);
+}
+
+/// <summary>All AMQP 0-9-1 connections. Thread-safe.</summary>
+public sealed class ConnectionRegistry
+{
+    private readonly ConcurrentDictionary<long, Amqp091Connection> _connections = new();
+
+    public int Count => _connections.Count;
+
+    /// <summary>A copy, in no order.</summary>
+    public IReadOnlyList<IConnectionInfo> List() => [.. _connections.Values];
+
+    /// <summary>Null if it is gone.</summary>
+    public IConnectionInfo? Find(long id) => _connections.GetValueOrDefault(id);
+
+    /// <summary>Finds by <see cref="IConnectionInfo.Name"/>.</summary>
+    public IConnectionInfo? Find(string name) => _connections.Values.FirstOrDefault(connection => connection.Client.Name == name);
+
+    internal IEnumerable<Amqp091Connection> Connections => _connections.Select(static entry => entry.Value);
+
+    internal void Add(Amqp091Connection connection) => _connections[connection.Client.Id] = connection;
+
+    internal void Remove(Amqp091Connection connection) => _connections.TryRemove(connection.Client.Id, out _);
+}
