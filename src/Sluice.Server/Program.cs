@@ -1,2 +1,3 @@
-Console.Error.WriteLine("sluice: not composed yet");
-return 1;
+using Sluice.Commands;
+
+return await SluiceCommand.Create().Parse(args).InvokeAsync();

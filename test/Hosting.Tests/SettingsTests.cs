@@ -140,6 +140,9 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Connections:OutputLowWaterBytes=512KB", "below")]
     [InlineData("Limits:MessageBytesMax=512MB", "OutputHardLimitBytes")]
     [InlineData("Storage:TailBytesMax=1MB", "TailBytesPerLogMax")]
+    [InlineData("Amqp:Address=nowhere", "Amqp:Address")]
+    [InlineData("Amqp:Tls:Address=", "Amqp:Tls:Address")]
+    [InlineData("Admin:Address=1.2.3.400", "Admin:Address")]
     [InlineData("Amqp:Tls:KeyFile=x", "CertificateFile")]
     [InlineData("Amqp:Tls:ClientCertificates=required", "CertificateFile")]
     public void Settings_that_contradict_each_other_are_refused(string assignment, string named) =>

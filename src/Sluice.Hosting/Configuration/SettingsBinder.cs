@@ -58,6 +58,19 @@ internal static class SettingsBinder
             errors.Add($"Storage:TailBytesPerLogMax ({settings.Storage.TailBytesPerLogMax}) must not be above Storage:TailBytesMax ({settings.Storage.TailBytesMax}).");
         }
 
+        foreach ((string key, string address, bool mayBeEmpty) in new[]
+        {
+            ("Amqp:Address", settings.Amqp.Address, true),
+            ("Amqp:Tls:Address", settings.Amqp.Tls.Address, false),
+            ("Admin:Address", settings.Admin.Address, true),
+        })
+        {
+            if (!ListenAddress.TryParse(address, out _) && !(mayBeEmpty && address.Length == 0))
+            {
+                errors.Add($"{key}: '{address}' is not an IP address: use one of this machine's, localhost, or * for all.");
+            }
+        }
+
         if (settings.Amqp.Tls is { CertificateFile: "" } tls && (tls.KeyFile.Length > 0 || tls.ClientCertificates != Transport.ClientCertificateMode.None))
         {
             errors.Add("Amqp:Tls:CertificateFile is empty, so there is no TLS listener, but other Amqp:Tls settings ask for one.");

@@ -1,0 +1,221 @@
+using System.Diagnostics;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Sluice.Broker;
+using Sluice.Hosting.Configuration;
+using Sluice.Protocols.Amqp091;
+using Sluice.Protocols.Amqp091.Messages;
+using Sluice.Security;
+using Sluice.Storage;
+using Sluice.Transport;
+
+namespace Sluice.Hosting;
+
+/// <summary>
+/// A whole broker inside this process: storage, virtual hosts, security and listeners, made from settings. What the `sluice` program runs, and
+/// what any .NET host or test can run as well.
+/// </summary>
+public sealed class SluiceBroker : IAsyncDisposable
+{
+    private readonly SluiceEnvironment _environment;
+    private readonly ILogger _logger;
+    private readonly List<RunningListener> _listeners = [];
+    private Amqp091Server? _amqp;
+    private WatermarkMonitor? _monitor;
+    private LogStore? _store;
+    private bool _stopped;
+
+    private SluiceBroker(SluiceSettings settings, SluiceEnvironment environment)
+    {
+        Settings = settings;
+        _environment = environment;
+        _logger = environment.Loggers.CreateLogger<SluiceBroker>();
+        Transport = new TransportServer(
+            new TransportOptions
+            {
+                ConnectionsMax = settings.Connections.Max,
+                SocketBufferBytes = settings.Connections.SocketBufferBytes,
+                HandshakeTimeout = TimeSpan.FromSeconds(settings.Connections.HandshakeTimeoutSeconds),
+                CloseTimeout = TimeSpan.FromSeconds(settings.Connections.CloseTimeoutSeconds),
+                KeepAliveTime = TimeSpan.FromSeconds(settings.Connections.KeepAliveSeconds),
+                Output = new ConnectionWriterLimits
+                {
+                    HighWaterBytes = settings.Connections.OutputHighWaterBytes,
+                    LowWaterBytes = settings.Connections.OutputLowWaterBytes,
+                    HardLimitBytes = settings.Connections.OutputHardLimitBytes,
+                },
+            },
+            environment.Clock,
+            environment.Loggers);
+    }
+
+    public SluiceSettings Settings { get; }
+
+    public TransportServer Transport { get; }
+
+    /// <summary>Listeners that are up, with the ports taken.</summary>
+    public IReadOnlyList<RunningListener> Listeners => _listeners;
+
+    public MessageBroker Broker { get; private set; } = null!;
+
+    public AccessControl AccessControl { get; private set; } = null!;
+
+    public Authenticator Authenticator { get; private set; } = null!;
+
+    /// <summary>Recovers the data directory, then opens the protocols' listeners. On failure nothing stays open.</summary>
+    /// <exception cref="Base.Disk.DiskLockedException">Another broker uses the data directory.</exception>
+    /// <exception cref="StorageFormatException">The data directory is of a newer format or damaged.</exception>
+    /// <exception cref="InvalidDataException">The users cannot be read.</exception>
+    /// <exception cref="ListenException">A port or certificate cannot be used.</exception>
+    public static async Task<SluiceBroker> StartAsync(SluiceSettings settings, SluiceEnvironment environment)
+    {
+        var broker = new SluiceBroker(settings, environment);
+        try
+        {
+            await broker.OpenAsync().ConfigureAwait(false);
+            broker.Listen();
+            return broker;
+        }
+        catch
+        {
+            await broker.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Closes connections in good order, within <see cref="SluiceSettings.StopTimeoutSeconds"/>, then the store: everything is kept and the next start needs no recovery.</summary>
+    public async Task StopAsync()
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        _monitor?.Dispose();
+        await Transport.StopAsync(TimeSpan.FromSeconds(Settings.StopTimeoutSeconds)).ConfigureAwait(false);
+        _amqp?.Dispose();
+        _store?.Dispose();
+        await Transport.DisposeAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    private async Task OpenAsync()
+    {
+        (SluiceSettings settings, SluiceEnvironment environment) = (Settings, _environment);
+        _store = LogStore.Open(
+            new LogStoreOptions
+            {
+                SegmentBytes = settings.Storage.SegmentBytes,
+                JournalBytesMax = settings.Storage.JournalBytesMax,
+                JournalBacklogBytesMax = settings.Storage.JournalBacklogBytesMax,
+                TailBytesMax = settings.Storage.TailBytesMax,
+                TailBytesPerLogMax = settings.Storage.TailBytesPerLogMax,
+            },
+            environment.Disk,
+            environment.Scheduler,
+            environment.Clock,
+            environment.Loggers);
+        AccessControl = new AccessControl(new MetadataSecurityStore(_store.Metadata), environment.Loggers.CreateLogger<AccessControl>());
+        Authenticator = new Authenticator(
+            AccessControl,
+            new AuthenticatorOptions { LoopbackUsers = settings.Security.LoopbackUsers, CertificateLogin = settings.Security.CertificateLogin },
+            environment.Loggers.CreateLogger<Authenticator>());
+        if (settings.Security.DefaultUser.Length > 0
+            && await AccessControl.CreateFirstUserAsync(settings.Security.DefaultUser, settings.Security.DefaultPassword, "/").ConfigureAwait(false))
+        {
+            _logger.LogInformation("First start: user '{User}' is made, with all permissions", settings.Security.DefaultUser);
+        }
+
+        Broker = MessageBroker.Open(
+            _store,
+            new BrokerOptions
+            {
+                DurablePromise = settings.Durability switch
+                {
+                    DurabilityPromise.Memory => Durability.Memory,
+                    DurabilityPromise.Os => Durability.OperatingSystem,
+                    DurabilityPromise.Disk => Durability.Disk,
+                    _ => throw new UnreachableException(),
+                },
+                MessageBytesMax = settings.Limits.MessageBytesMax,
+                TransactionBytesMax = settings.Limits.TransactionBytesMax,
+                QueuesMax = settings.Limits.QueuesPerVirtualHostMax,
+                ConsumerTimeoutMs = settings.Limits.ConsumerTimeoutSeconds == 0 ? -1 : settings.Limits.ConsumerTimeoutSeconds * 1000L,
+            },
+            [new Amqp091PropertiesReader()],
+            environment.Scheduler,
+            environment.Clock,
+            environment.Random,
+            environment.Loggers);
+        long memoryMax = settings.Memory.Watermark.ToBytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        _monitor = new WatermarkMonitor(
+            new WatermarkSources(
+                static () => Environment.WorkingSet,
+                () => _store.FreeDiskBytes,
+                static () => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true)),
+            memoryMax,
+            settings.Disk.FreeBytesMin,
+            Broker.SetBlocked,
+            environment.Clock,
+            _logger);
+    }
+
+    private void Listen()
+    {
+        AmqpSettings amqp = Settings.Amqp;
+        _amqp = new Amqp091Server(
+            new Amqp091Options
+            {
+                ChannelMax = (ushort)amqp.ChannelMax,
+                FrameMax = amqp.FrameMax,
+                HeartbeatSeconds = (ushort)amqp.HeartbeatSeconds,
+                ConsumersPerChannelMax = amqp.ConsumersPerChannelMax,
+            },
+            Broker,
+            AccessControl,
+            Authenticator,
+            new UsageLimits(AccessControl),
+            _environment.Clock,
+            _environment.Loggers.CreateLogger<Amqp091Server>());
+        if (amqp.Address.Length > 0)
+        {
+            Listen("amqp", amqp.Address, amqp.Port, tls: null);
+        }
+
+        TlsSettings tls = amqp.Tls;
+        if (tls.CertificateFile.Length > 0)
+        {
+            Listen("amqps", tls.Address, tls.Port, new TlsOptions
+            {
+                CertificateFile = tls.CertificateFile,
+                KeyFile = NullIfEmpty(tls.KeyFile),
+                Password = NullIfEmpty(tls.Password),
+                ClientCertificates = tls.ClientCertificates,
+                ClientAuthorityFile = NullIfEmpty(tls.ClientAuthorityFile),
+                Tls13Only = tls.Tls13Only,
+            });
+        }
+    }
+
+    private void Listen(string name, string address, int port, TlsOptions? tls)
+    {
+        IPEndPoint endPoint = Transport.Listen(
+            new ListenerOptions
+            {
+                Name = name,
+                EndPoint = new IPEndPoint(ListenAddress.Parse(address), port),
+                Tls = tls,
+                ConnectionsMax = Settings.Connections.Max,
+            },
+            _amqp!);
+        _listeners.Add(new RunningListener(name, endPoint));
+    }
+
+    private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
+}
+
+/// <param name="Name">"amqp", "amqps", "http".</param>
+/// <param name="EndPoint">The address bound.</param>
+public sealed record RunningListener(string Name, IPEndPoint EndPoint);

@@ -1,0 +1,153 @@
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Hosting;
+
+/// <summary>What the monitor looks at; all in bytes.</summary>
+/// <param name="UsedMemory">Memory of the process.</param>
+/// <param name="FreeDisk">Free space on the data directory's volume; may throw <see cref="IOException"/>.</param>
+/// <param name="ReclaimMemory">Makes the collector give back what it holds without need. Dear: called seldom.</param>
+internal sealed record WatermarkSources(Func<long> UsedMemory, Func<long> FreeDisk, Action ReclaimMemory);
+
+/// <summary>
+/// Looks every second whether memory or disk run short, and blocks publishers until they no longer do. A block is lifted only when there is
+/// some room beyond the mark, so that it does not flutter.
+/// </summary>
+internal sealed class WatermarkMonitor : IDisposable
+{
+    private const double ReleaseMargin = 0.05;
+
+    private static readonly TimeSpan SamplePeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ReclaimPeriod = TimeSpan.FromSeconds(30);
+
+    private readonly WatermarkSources _sources;
+    private readonly long _memoryMax;
+    private readonly long _freeDiskMin;
+    private readonly Action<string?> _setBlocked;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+    private readonly Lock _lock = new();
+    private long _lastReclaim;
+    private bool _hasReclaimed;
+    private bool _memoryShort;
+    private bool _diskShort;
+    private bool _disposed;
+
+    /// <param name="sources">Where to look.</param>
+    /// <param name="memoryMax">Used memory above which publishers wait.</param>
+    /// <param name="freeDiskMin">Free disk below which publishers wait.</param>
+    /// <param name="setBlocked">Told the reason when it changes; null: nothing is short any more.</param>
+    /// <param name="clock">For the timer.</param>
+    /// <param name="logger">Told of each change, with figures.</param>
+    public WatermarkMonitor(WatermarkSources sources, long memoryMax, long freeDiskMin, Action<string?> setBlocked, TimeProvider clock, ILogger logger)
+    {
+        _sources = sources;
+        _memoryMax = memoryMax;
+        _freeDiskMin = freeDiskMin;
+        _setBlocked = setBlocked;
+        _clock = clock;
+        _logger = logger;
+        Sample();
+        _timer = clock.CreateTimer(static state => ((WatermarkMonitor)state!).Sample(), this, SamplePeriod, SamplePeriod);
+    }
+
+    public void Dispose()
+    {
+        _timer.Dispose();
+        lock (_lock)
+        {
+            _disposed = true;
+        }
+    }
+
+    internal void Sample()
+    {
+        // A sample that takes longer than the period (a collection may) is not joined by a second one.
+        if (!_lock.TryEnter())
+        {
+            return;
+        }
+
+        try
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            bool memoryShort = IsMemoryShort();
+            bool diskShort = IsDiskShort();
+            if (memoryShort == _memoryShort && diskShort == _diskShort)
+            {
+                return;
+            }
+
+            _memoryShort = memoryShort;
+            _diskShort = diskShort;
+            string? reason = (memoryShort, diskShort) switch
+            {
+                (true, true) => "low on memory & disk",
+                (true, false) => "low on memory",
+                (false, true) => "low on disk",
+                _ => null,
+            };
+            _setBlocked(reason);
+        }
+        finally
+        {
+            _lock.Exit();
+        }
+    }
+
+    private bool IsMemoryShort()
+    {
+        long used = _sources.UsedMemory();
+        if (used > _memoryMax && (!_hasReclaimed || _clock.GetElapsedTime(_lastReclaim) >= ReclaimPeriod))
+        {
+            _sources.ReclaimMemory();
+            _hasReclaimed = true;
+            _lastReclaim = _clock.GetTimestamp();
+            used = _sources.UsedMemory();
+        }
+
+        bool isShort = used > (_memoryShort ? _memoryMax * (1 - ReleaseMargin) : _memoryMax);
+        if (isShort && !_memoryShort)
+        {
+            _logger.LogWarning(
+                "Publishers wait: {Used} bytes of memory are in use, above the watermark of {Max} (Memory:Watermark). Consume faster, or give the broker more memory.", used, _memoryMax);
+        }
+        else if (!isShort && _memoryShort)
+        {
+            _logger.LogInformation("Publishers no longer wait for memory: {Used} bytes are in use", used);
+        }
+
+        return isShort;
+    }
+
+    private bool IsDiskShort()
+    {
+        long free;
+        try
+        {
+            free = _sources.FreeDisk();
+        }
+        catch (IOException error)
+        {
+            _logger.LogError("The free space of the data directory cannot be determined: {Error}", error.Message);
+            return _diskShort;
+        }
+
+        bool isShort = free < (_diskShort ? _freeDiskMin * (1 + ReleaseMargin) : _freeDiskMin);
+        if (isShort && !_diskShort)
+        {
+            _logger.LogWarning(
+                "Publishers wait: {Free} bytes are free on the data directory's volume, below the watermark of {Min} (Disk:FreeBytesMin). Free some space, or consume what is kept.", free, _freeDiskMin);
+        }
+        else if (!isShort && _diskShort)
+        {
+            _logger.LogInformation("Publishers no longer wait for disk: {Free} bytes are free", free);
+        }
+
+        return isShort;
+    }
+}

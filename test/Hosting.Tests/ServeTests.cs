@@ -1,0 +1,83 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Sluice.Hosting.Tests;
+
+public sealed class ServeTests : IDisposable
+{
+    private static readonly (string, string)[] AnyPort = [("Sluice__Amqp__Port", "0"), ("Sluice__Amqp__Address", "127.0.0.1")];
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("sluice-serve-");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("INT")]
+    public async Task Serves_until_it_is_asked_to_stop_and_ends_with_0(string signal)
+    {
+        await using var serve = new ServeProcess(_directory.FullName, [], AnyPort);
+        await serve.UpAsync();
+        Assert.Equal(0, await serve.SignalAsync(signal));
+        Assert.Contains($"data in {Path.Combine(_directory.FullName, "data")}", serve.Output, StringComparison.Ordinal);
+        Assert.Matches(@"amqp\s+127\.0\.0\.1:\d+", serve.Output);
+        Assert.Equal("", serve.Errors.Trim());
+    }
+
+    [Fact]
+    public async Task A_data_directory_in_use_is_refused_in_one_line()
+    {
+        await using var first = new ServeProcess(_directory.FullName, [], AnyPort);
+        await first.UpAsync();
+        await using var second = new ServeProcess(_directory.FullName, [], AnyPort);
+        await AssertRefusedAsync(second, Path.Combine(_directory.FullName, "data"));
+    }
+
+    [Fact]
+    public async Task A_data_directory_of_a_newer_format_is_refused_in_one_line()
+    {
+        await using (var first = new ServeProcess(_directory.FullName, [], AnyPort))
+        {
+            await first.UpAsync();
+            Assert.Equal(0, await first.SignalAsync("TERM"));
+        }
+
+        // Both the snapshot and the journal carry their format's version in the bytes after an eight byte magic.
+        foreach (FileInfo file in _directory.EnumerateFiles("snapshot-*", SearchOption.AllDirectories))
+        {
+            using FileStream stream = file.Open(FileMode.Open);
+            stream.Position = 8;
+            stream.Write([9, 9, 9, 9]);
+        }
+
+        await using var second = new ServeProcess(_directory.FullName, [], AnyPort);
+        await AssertRefusedAsync(second, "snapshot");
+    }
+
+    [Fact]
+    public async Task A_setting_that_does_not_exist_is_refused_with_the_nearest()
+    {
+        await using var serve = new ServeProcess(_directory.FullName, [], [.. AnyPort, ("Sluice__Amqp__Prot", "1")]);
+        await AssertRefusedAsync(serve, "'Amqp:Port'");
+        Assert.False(Directory.Exists(Path.Combine(_directory.FullName, "data")));
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_refused_in_one_line()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        await using var serve = new ServeProcess(_directory.FullName, ["--set", $"Amqp:Port={port}", "--data", "elsewhere"], AnyPort);
+        await AssertRefusedAsync(serve, $"127.0.0.1:{port}");
+        Assert.True(Directory.Exists(Path.Combine(_directory.FullName, "elsewhere")));
+    }
+
+    private static async Task AssertRefusedAsync(ServeProcess serve, string named)
+    {
+        Assert.Equal(1, await serve.ExitAsync());
+        Assert.StartsWith("sluice: ", serve.Errors, StringComparison.Ordinal);
+        Assert.Contains(named, serve.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", serve.Errors + serve.Output, StringComparison.Ordinal);
+    }
+}

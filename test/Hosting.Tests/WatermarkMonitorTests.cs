@@ -1,0 +1,123 @@
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Sluice.Hosting.Tests;
+
+public sealed class WatermarkMonitorTests
+{
+    private readonly List<string?> _reasons = [];
+    private long _used = 50;
+    private long _free = 5000;
+    private long _afterReclaim = -1;
+    private int _reclaims;
+    private IOException? _diskFailure;
+
+    private WatermarkMonitor Start() => new(
+        new WatermarkSources(
+            () => _used,
+            () => _diskFailure is null ? _free : throw _diskFailure,
+            () =>
+            {
+                _reclaims++;
+                _used = _afterReclaim >= 0 ? _afterReclaim : _used;
+            }),
+        memoryMax: 100,
+        freeDiskMin: 1000,
+        _reasons.Add,
+        new StillClock(),
+        NullLogger.Instance);
+
+    [Fact]
+    public void Nothing_is_said_while_nothing_is_short()
+    {
+        using WatermarkMonitor monitor = Start();
+        monitor.Sample();
+        Assert.Empty(_reasons);
+        Assert.Equal(0, _reclaims);
+    }
+
+    [Fact]
+    public void Memory_above_its_mark_blocks_until_it_is_well_below()
+    {
+        using WatermarkMonitor monitor = Start();
+        _used = 101;
+        monitor.Sample();
+        monitor.Sample();
+        _used = 99;
+        monitor.Sample();
+        Assert.Equal(["low on memory"], _reasons);
+        _used = 95;
+        monitor.Sample();
+        Assert.Equal(["low on memory", null], _reasons);
+        _used = 99;
+        monitor.Sample();
+        Assert.Equal(2, _reasons.Count);
+    }
+
+    [Fact]
+    public void Memory_that_the_collector_can_give_back_blocks_nobody_and_is_not_asked_for_every_second()
+    {
+        using WatermarkMonitor monitor = Start();
+        _afterReclaim = 60;
+        _used = 150;
+        monitor.Sample();
+        Assert.Empty(_reasons);
+        _afterReclaim = -1;
+        _used = 150;
+        monitor.Sample();
+        monitor.Sample();
+        Assert.Equal(1, _reclaims);
+        Assert.Equal(["low on memory"], _reasons);
+    }
+
+    [Fact]
+    public void Disk_below_its_mark_blocks_until_it_is_well_above()
+    {
+        using WatermarkMonitor monitor = Start();
+        _free = 999;
+        monitor.Sample();
+        _free = 1001;
+        monitor.Sample();
+        Assert.Equal(["low on disk"], _reasons);
+        _free = 1050;
+        monitor.Sample();
+        Assert.Equal(["low on disk", null], _reasons);
+    }
+
+    [Fact]
+    public void Both_are_told_apart()
+    {
+        using WatermarkMonitor monitor = Start();
+        _free = 0;
+        monitor.Sample();
+        _used = 200;
+        monitor.Sample();
+        _free = 5000;
+        monitor.Sample();
+        _used = 0;
+        monitor.Sample();
+        Assert.Equal(["low on disk", "low on memory & disk", "low on memory", null], _reasons);
+    }
+
+    [Fact]
+    public void A_disk_that_cannot_be_asked_changes_nothing()
+    {
+        using WatermarkMonitor monitor = Start();
+        _free = 0;
+        monitor.Sample();
+        _diskFailure = new IOException("gone");
+        monitor.Sample();
+        Assert.Equal(["low on disk"], _reasons);
+    }
+
+    [Fact]
+    public void A_shortage_at_the_start_blocks_from_the_start()
+    {
+        _free = 0;
+        using WatermarkMonitor monitor = Start();
+        Assert.Equal(["low on disk"], _reasons);
+        monitor.Dispose();
+        _free = 5000;
+        monitor.Sample();
+        Assert.Single(_reasons);
+    }
+}
