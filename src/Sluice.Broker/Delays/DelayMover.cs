@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -8,7 +7,7 @@ namespace Sluice.Broker.Delays;
 /// Moves messages from one log of the wheel to finer ones, a piece at a time. A piece is one journal group, appended there and settled here, so that a crash neither loses nor
 /// duplicates a message. It is not synced for its own sake: until the group is on disk, the older copy counts. For the worker only.
 /// </summary>
-internal sealed class DelayMover(LogStore store, DelayWheel wheel, ILogger logger) : IDisposable
+internal sealed class DelayMover(LogStore store, DelayWheel wheel) : IDisposable
 {
     private const int RecordsMax = 512;
     private const int BytesMax = 256 << 10;
@@ -23,7 +22,7 @@ internal sealed class DelayMover(LogStore store, DelayWheel wheel, ILogger logge
         int count = 0;
         int bytes = 0;
         long first = -1;
-        while (count < recordsMax && bytes < BytesMax && TryRead(log, reader, from, end, out RecordView record))
+        while (count < recordsMax && bytes < BytesMax && reader.TryRead(from, end, out RecordView record))
         {
             if (first < 0)
             {
@@ -113,22 +112,6 @@ internal sealed class DelayMover(LogStore store, DelayWheel wheel, ILogger logge
         }
 
         return target;
-    }
-
-    private bool TryRead(Log log, DelayLogReader reader, long from, long end, out RecordView record)
-    {
-        while (true)
-        {
-            try
-            {
-                return reader.TryRead(from, end, out record);
-            }
-            catch (LogFailedException e) when (e.ResumeOffset is { } resume)
-            {
-                DelayDamage.Skip(logger, log, from, resume, e);
-                from = resume;
-            }
-        }
     }
 
     private sealed class Target : IDisposable

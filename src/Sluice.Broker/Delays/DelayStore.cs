@@ -52,9 +52,9 @@ public sealed class DelayStore : IDisposable
         _clock = clock;
         _logger = logger;
         _scheduler = scheduler;
-        _wheel = new DelayWheel(logs, options.IndexMax, Now());
-        _mover = new DelayMover(store, _wheel, logger);
-        _batch = new DelayedBatch(_wheel, logger);
+        _wheel = new DelayWheel(logs, options.IndexMax, Now(), logger);
+        _mover = new DelayMover(store, _wheel);
+        _batch = new DelayedBatch(_wheel);
         _timer = clock.CreateTimer(static state => ((DelayStore)state!)._worker?.Wake(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -203,25 +203,14 @@ public sealed class DelayStore : IDisposable
                 continue;
             }
 
-            using var reader = new DelayLogReader(log);
-            long dueMs = 0;
-            try
+            using var reader = new DelayLogReader(log, _logger);
+            if (reader.TryRead(0, log.NextOffset, out RecordView record))
             {
-                if (!reader.TryRead(0, log.NextOffset, out RecordView record))
+                long dueMs = DelayRecord.ReadDue(record);
+                lock (Gate)
                 {
-                    continue;
+                    _wheel.Adopt(number / WheelTime.Slots, number % WheelTime.Slots, dueMs);
                 }
-
-                dueMs = DelayRecord.ReadDue(record);
-            }
-            catch (LogFailedException e) when (e.ResumeOffset is not null)
-            {
-                _logger.LogError(e, "Log {Log} of delayed messages is damaged at its beginning; what can be read is sorted again.", log.Id.Value);
-            }
-
-            lock (Gate)
-            {
-                _wheel.Adopt(number / WheelTime.Slots, number % WheelTime.Slots, dueMs);
             }
         }
     }
@@ -317,39 +306,27 @@ public sealed class DelayStore : IDisposable
             return false;
         }
 
-        for (int i = 0; i < RecordsMax; i++)
+        for (int i = 0; i < RecordsMax && !bucket.IsScanned; i++)
         {
-            try
+            if (!bucket.Scanner.TryRead(bucket.ScanPosition, bucket.ScanEnd, out RecordView record))
             {
-                if (!bucket.Scanner.TryRead(bucket.ScanPosition, bucket.ScanEnd, out RecordView record))
-                {
-                    bucket.ScanPosition = bucket.ScanEnd;
-                    break;
-                }
-
-                long dueMs = DelayRecord.ReadDue(record);
-                lock (Gate)
-                {
-                    bool isAdded = _wheel.Index.TryAdd(new DelayEntry(dueMs, bucket.Slot, record.Offset));
-                    bucket.Indexed += isAdded ? 1 : 0;
-                    bucket.ScanPosition = isAdded ? record.Offset + 1 : bucket.ScanEnd;
-                }
-            }
-            catch (LogFailedException e) when (e.ResumeOffset is { } resume)
-            {
-                DelayDamage.Skip(_logger, bucket.Log, bucket.ScanPosition, resume, e);
-                bucket.ScanPosition = resume;
-            }
-
-            if (bucket.IsScanned)
-            {
+                bucket.ScanPosition = bucket.ScanEnd;
                 break;
+            }
+
+            var entry = new DelayEntry(DelayRecord.ReadDue(record), bucket.Slot, record.Offset);
+            lock (Gate)
+            {
+                bool isAdded = _wheel.Index.TryAdd(entry);
+                bucket.Indexed += isAdded ? 1 : 0;
+                bucket.ScanPosition = isAdded ? record.Offset + 1 : bucket.ScanEnd;
             }
         }
 
         return true;
     }
 
+    /// <summary>Has the target take what is due: a second that is over and overflowed the index, or else from the index.</summary>
     private bool DeliverBatch(long nowMs)
     {
         OpenBucket? streamed = null;

@@ -1,16 +1,17 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Delays;
 
 /// <summary>A bucket's range of a coarser log that is to be moved to finer ones.</summary>
-internal sealed class Cascade(Log log, long end)
+internal sealed class Cascade(Log log, long end, ILogger logger)
 {
     public Log Log => log;
 
     public long End => end;
 
-    public DelayLogReader Reader { get; } = new(log);
+    public DelayLogReader Reader { get; } = new(log, logger);
 }
 
 /// <summary>
@@ -20,6 +21,7 @@ internal sealed class Cascade(Log log, long end)
 internal sealed class DelayWheel
 {
     private readonly Log[] _logs;
+    private readonly ILogger _logger;
     private readonly bool[] _filled = new bool[WheelTime.Logs];
     private readonly long[] _handedOver = new long[WheelTime.Levels];
     private readonly List<OpenBucket> _open = [];
@@ -28,9 +30,11 @@ internal sealed class DelayWheel
     /// <param name="logs">By level and slot, see <see cref="WheelTime.LogOf"/>.</param>
     /// <param name="indexMax">Most messages in the index.</param>
     /// <param name="nowMs">The time now.</param>
-    public DelayWheel(Log[] logs, int indexMax, long nowMs)
+    /// <param name="logger">Told of damage.</param>
+    public DelayWheel(Log[] logs, int indexMax, long nowMs, ILogger logger)
     {
         _logs = logs;
+        _logger = logger;
         Index = new DelayIndex(indexMax);
         Second = nowMs / 1000;
         for (int level = 0; level < WheelTime.Levels; level++)
@@ -97,11 +101,11 @@ internal sealed class DelayWheel
         }
         else if (level > 0)
         {
-            _cascades.Add(new Cascade(log, log.NextOffset));
+            _cascades.Add(new Cascade(log, log.NextOffset, _logger));
         }
         else
         {
-            Insert(new OpenBucket(log, Math.Min(bucket, Second - 1), slot) { ScanEnd = log.NextOffset, End = log.NextOffset });
+            Insert(new OpenBucket(log, Math.Min(bucket, Second - 1), slot, _logger) { ScanEnd = log.NextOffset, End = log.NextOffset });
         }
     }
 
@@ -218,11 +222,11 @@ internal sealed class DelayWheel
         Log log = _logs[number];
         if (level > 0)
         {
-            _cascades.Add(new Cascade(log, log.NextOffset));
+            _cascades.Add(new Cascade(log, log.NextOffset, _logger));
         }
         else
         {
-            Insert(new OpenBucket(log, bucket, WheelTime.SlotOf(bucket)) { ScanEnd = log.NextOffset });
+            Insert(new OpenBucket(log, bucket, WheelTime.SlotOf(bucket), _logger) { ScanEnd = log.NextOffset });
         }
     }
 
@@ -237,7 +241,7 @@ internal sealed class DelayWheel
         }
 
         int slot = WheelTime.SlotOf(second);
-        var bucket = new OpenBucket(_logs[slot], second, slot);
+        var bucket = new OpenBucket(_logs[slot], second, slot, _logger);
         Insert(bucket);
         return bucket;
     }

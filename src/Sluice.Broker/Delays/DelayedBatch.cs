@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.Extensions.Logging;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -12,7 +11,6 @@ public sealed class DelayedBatch
     private const long BytesMax = 1 << 20;
 
     private readonly DelayWheel _wheel;
-    private readonly ILogger _logger;
     private readonly List<DelayEntry> _entries = new(CountMax);
     private readonly List<long> _offsets = new(CountMax);
     private OpenBucket? _streamed;
@@ -21,11 +19,7 @@ public sealed class DelayedBatch
     private long _bytes;
     private int _next;
 
-    internal DelayedBatch(DelayWheel wheel, ILogger logger)
-    {
-        _wheel = wheel;
-        _logger = logger;
-    }
+    internal DelayedBatch(DelayWheel wheel) => _wheel = wheel;
 
     /// <summary>Hold it from before <see cref="Settle"/> until the journal group is committed. Lock order: after the locks of queues.</summary>
     public Lock Gate => _wheel.Gate;
@@ -142,7 +136,7 @@ public sealed class DelayedBatch
                 bucket = _wheel.FindOpen(entry.Slot, entry.Offset);
             }
 
-            if (TryRead(bucket, entry.Offset, entry.Offset + 1, out RecordView record))
+            if (bucket.Fetcher.TryRead(entry.Offset, entry.Offset + 1, out RecordView record))
             {
                 DelayRecord.Read(record, out message);
                 _bytes += record.Value.Length;
@@ -157,7 +151,7 @@ public sealed class DelayedBatch
     private bool TryStream(OpenBucket bucket, out DelayedMessage message)
     {
         message = default;
-        if (_entries.Count >= CountMax || _bytes >= BytesMax || NotDueAt >= 0 || !TryRead(bucket, _position, bucket.End, out RecordView record))
+        if (_entries.Count >= CountMax || _bytes >= BytesMax || NotDueAt >= 0 || !bucket.Fetcher.TryRead(_position, bucket.End, out RecordView record))
         {
             return false;
         }
@@ -174,22 +168,5 @@ public sealed class DelayedBatch
         _position = record.Offset + 1;
         _bytes += record.Value.Length;
         return true;
-    }
-
-    /// <summary>Reads over damage: what is lost is said loudly, settled, and left behind.</summary>
-    private bool TryRead(OpenBucket bucket, long from, long end, out RecordView record)
-    {
-        while (true)
-        {
-            try
-            {
-                return bucket.Fetcher.TryRead(from, end, out record);
-            }
-            catch (LogFailedException e) when (e.ResumeOffset is { } resume)
-            {
-                DelayDamage.Skip(_logger, bucket.Log, from, resume, e);
-                from = resume;
-            }
-        }
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Storage;
 
 namespace Sluice.Broker.Delays;
@@ -6,7 +7,7 @@ namespace Sluice.Broker.Delays;
 /// The range of a level-0 log that holds one second's messages, while they are being delivered. First its records are scanned into the index; arrivals during
 /// that second go to the index directly. What did not fit the index is delivered after the second, in log order.
 /// </summary>
-internal sealed class OpenBucket(Log log, long second, int slot)
+internal sealed class OpenBucket(Log log, long second, int slot, ILogger logger)
 {
     public Log Log => log;
 
@@ -31,10 +32,10 @@ internal sealed class OpenBucket(Log log, long second, int slot)
     public bool IsOver => End != long.MaxValue;
 
     /// <summary>Used by the worker only.</summary>
-    public DelayLogReader Scanner { get; } = new(log);
+    public DelayLogReader Scanner { get; } = new(log, logger);
 
     /// <summary>Used by the worker only: fetches messages for delivery.</summary>
-    public DelayLogReader Fetcher { get; } = new(log);
+    public DelayLogReader Fetcher { get; } = new(log, logger);
 
     public void Release()
     {
