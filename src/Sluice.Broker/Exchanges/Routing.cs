@@ -26,6 +26,7 @@ public static class Routing
     {
         if (start.IsDelayed && input.IsDelayed)
         {
+            result.DependsOnKeyOnly = false;
             result.Add(start);
             return;
         }
@@ -39,7 +40,16 @@ public static class Routing
         // Exchanges found are work to do and, since the set holds each once, also the memory of what was visited.
         for (int i = 0; i < result.Count; i++)
         {
-            if (result[i] is Exchange exchange && !ReferenceEquals(exchange, start) && !(exchange.IsDelayed && input.IsDelayed))
+            if (result[i] is not Exchange exchange || ReferenceEquals(exchange, start))
+            {
+                continue;
+            }
+
+            if (exchange.IsDelayed && input.IsDelayed)
+            {
+                result.DependsOnKeyOnly = false;
+            }
+            else
             {
                 Visit(table, exchange, input, result);
             }

@@ -125,6 +125,33 @@ public sealed class RoutingTests : IRoutingTable
     }
 
     [Fact]
+    public void A_result_says_whether_the_key_alone_led_to_it()
+    {
+        Exchange plain = Declare("plain", ExchangeTypes.Fanout);
+        Exchange delayed = Declare("delayed", ExchangeTypes.Delayed, ("x-delayed-type", "fanout"));
+        Exchange headers = Declare("headers", ExchangeTypes.Headers);
+        Exchange mixed = Declare("mixed", ExchangeTypes.Direct);
+        plain.Router.Bind(Queue("q"));
+        mixed.Router.Bind(_queues["q"], "d");
+        mixed.Router.Bind(delayed, "d");
+        mixed.Router.Bind(headers, "h");
+        Assert.True(DependsOnKeyOnly(plain, "d", isDelayed: true));
+        Assert.False(DependsOnKeyOnly(delayed, "d", isDelayed: true));
+        Assert.False(DependsOnKeyOnly(delayed, "d", isDelayed: false));
+        Assert.False(DependsOnKeyOnly(mixed, "d", isDelayed: true));
+        Assert.False(DependsOnKeyOnly(mixed, "d", isDelayed: false));
+        Assert.False(DependsOnKeyOnly(mixed, "h", isDelayed: false));
+        Assert.True(DependsOnKeyOnly(mixed, "z", isDelayed: true));
+
+        bool DependsOnKeyOnly(Exchange start, string key, bool isDelayed)
+        {
+            var result = new DestinationSet();
+            Routing.Collect(this, start, new RoutingInput { RoutingKey = Encoding.UTF8.GetBytes(key), IsDelayed = isDelayed }, result);
+            return result.DependsOnKeyOnly;
+        }
+    }
+
+    [Fact]
     public void Keys_of_copies_reach_each_queue_once()
     {
         Exchange start = Declare("start", ExchangeTypes.Topic);
