@@ -430,10 +430,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             MessageToPublish message = due.Message;
-            if (holder.Router is HeadersRouter && Broker.FindFormat(message.Format) is { } format)
-            {
-                message.Headers = format.ReadHeaders(message.Properties.ToArray());
-            }
+            // Whatever exchange comes behind the holder may want to see them.
+            message.Headers = Broker.FindFormat(message.Format)?.ReadHeaders(message.Properties.ToArray());
 
             turn.PublishDelayed(holder, message);
         }

@@ -394,7 +394,7 @@ public sealed class PublishTurn : IDisposable
         try
         {
             // As a rule the message was published to the exchange that delays it, and its name is at hand.
-            ReadOnlySpan<byte> holder = exchange.Name.Length == message.Exchange.Length ? message.Exchange : Encoding.UTF8.GetBytes(exchange.Name);
+            ReadOnlySpan<byte> holder = Utf8NameComparer.Instance.Equals(message.Exchange, exchange.Name) ? message.Exchange : Encoding.UTF8.GetBytes(exchange.Name);
             _delayedPosition = JournalPosition.Max(_delayedPosition, _host.Delays!.Schedule(holder, message, dueMs));
         }
         catch (LogFailedException e)

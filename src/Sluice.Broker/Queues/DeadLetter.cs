@@ -29,6 +29,7 @@ internal readonly struct DeadLetter(CompetingQueue queue)
         long originalTtl = message.ExpiresAtMs < 0 ? -1 : message.ExpiresAtMs - message.TimestampMs;
         var death = new Death(queue.Name, reason, 1, Encoding.UTF8.GetString(message.Exchange), routingKeys, queue.Host.NowMs, originalTtl);
         DeathHistory history = DeathHistory.Decode(message.Deaths).Add(death);
+        IMessageHeaders? headers = format?.ReadHeaders(properties);
         var encoded = new ArrayBufferWriter<byte>(256);
         history.Encode(encoded);
         turn.CycleGuard = history;
@@ -43,10 +44,18 @@ internal readonly struct DeadLetter(CompetingQueue queue)
                 Body = message.Body,
                 Persistent = queue.IsDurable,
                 Priority = format?.ReadPriority(properties) ?? 0,
-                Headers = format?.ReadHeaders(properties),
+                DelayMs = DelayFor(message, headers),
+                Headers = headers,
                 Deaths = encoded.WrittenSpan,
             },
             ticket: 0);
         turn.CycleGuard = null;
     }
+
+    /// <summary>A dead-letter exchange may delay, once: a message that a delayed exchange held before is not held again for the same x-delay.</summary>
+    private long DelayFor(scoped in MessageView message, IMessageHeaders? headers) =>
+        headers is not null && headers.TryGet("x-delay"u8, out HeaderValue delay) && delay.Kind == HeaderKind.Integer
+        && queue.Host.FindExchange(message.Exchange) is not { IsDelayed: true }
+            ? delay.Integer
+            : -1;
 }
