@@ -39,6 +39,24 @@ public sealed class DurabilityTests
         Assert.True(trace.Count(static l => l.StartsWith("sync journal/", StringComparison.Ordinal)) < 150, "Syncs are shared.");
     }
 
+    [Fact]
+    public async Task Waiting_for_the_disk_ends_also_for_what_was_written_with_less()
+    {
+        FaultDisk disk = new(5) { IsTracing = true };
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        AppendResult result = log.Append(StoreFixture.Batch("written"), Durability.OperatingSystem);
+        scheduler.RunAll();
+        Task kept = store.WhenKeptAsync(result.Position, Durability.Disk);
+        Assert.False(kept.IsCompleted);
+        disk.Note("asked");
+        scheduler.RunAll();
+        await kept;
+        List<string> trace = [.. disk.Trace];
+        Assert.Contains(trace[trace.IndexOf("asked")..], static line => line.StartsWith("sync journal/", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("write journal/")]
     [InlineData("sync journal/")]

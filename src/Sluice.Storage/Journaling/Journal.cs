@@ -40,6 +40,7 @@ internal sealed class Journal : IDisposable
     private long _lazyStart;
     private long _bytes;
     private bool _lazyArmed;
+    private long _syncThrough;
     private bool _wantsSync;
     private bool _disposed;
 
@@ -164,7 +165,14 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    public void NotifyWhenKept(JournalPosition position, Durability promise, IDurabilityListener listener) => _waiters.Add(position, promise, listener);
+    public void NotifyWhenKept(JournalPosition position, Durability promise, IDurabilityListener listener)
+    {
+        _waiters.Add(position, promise, listener);
+        if (promise == Durability.Disk && position.Value > Volatile.Read(ref _syncThrough) && position.Value > _waiters.Durable)
+        {
+            RequestSync(position.Value);
+        }
+    }
 
     public ValueTask WaitForRoomAsync(CancellationToken cancellation) =>
         HasRoom() ? ValueTask.CompletedTask : _room.WaitAsync(HasRoom, cancellation);
@@ -194,6 +202,21 @@ internal sealed class Journal : IDisposable
         }
         _waiters.Fail(new ObjectDisposedException(nameof(LogStore)));
         _room.Release();
+    }
+
+    /// <summary>Somebody waits for the disk although the entry itself asked for less (a transaction of transient messages): a sync must come.</summary>
+    private void RequestSync(long position)
+    {
+        lock (_sync)
+        {
+            if (position <= _syncThrough || _disposed)
+            {
+                return;
+            }
+            _wantsSync = true;
+            Volatile.Write(ref _syncThrough, _position);
+        }
+        _worker.Wake();
     }
 
     private bool HasRoom() => (BacklogBytes < _backlogBytesMax && _hasTailRoom()) || Failure is not null || _disposed;
@@ -285,7 +308,11 @@ internal sealed class Journal : IDisposable
             _lazyStart = _lazyStart == 0 ? _position : _lazyStart;
         }
         Volatile.Write(ref _position, _position + total);
-        _wantsSync |= promise == Durability.Disk;
+        if (promise == Durability.Disk)
+        {
+            _wantsSync = true;
+            Volatile.Write(ref _syncThrough, _position);
+        }
         wake = promise != Durability.Memory || _position - _lazyStart > LazyBytesMax;
         arm = !wake && !_lazyArmed;
         _lazyArmed |= arm;
