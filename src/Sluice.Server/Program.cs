@@ -1,3 +1,5 @@
+using System.CommandLine;
 using Sluice.Commands;
 
-return await SluiceCommand.Create().Parse(args).InvokeAsync();
+// Without a limit of its own: `serve` handles signals itself and may take its time to end in good order.
+return await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
