@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Sluice.Admin;
 using Sluice.Broker;
 using Sluice.Hosting.Configuration;
+using Sluice.Hosting.Management;
 using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Security;
@@ -21,6 +23,7 @@ public sealed class SluiceBroker : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly List<RunningListener> _listeners = [];
     private Amqp091Server? _amqp;
+    private ManagementServer? _management;
     private WatermarkMonitor? _monitor;
     private LogStore? _store;
     private bool _stopped;
@@ -74,6 +77,7 @@ public sealed class SluiceBroker : IAsyncDisposable
         {
             await broker.OpenAsync().ConfigureAwait(false);
             broker.Listen();
+            await broker.ListenHttpAsync().ConfigureAwait(false);
             return broker;
         }
         catch
@@ -93,6 +97,11 @@ public sealed class SluiceBroker : IAsyncDisposable
 
         _stopped = true;
         _monitor?.Dispose();
+        if (_management is not null)
+        {
+            await _management.DisposeAsync().ConfigureAwait(false);
+        }
+
         await Transport.StopAsync(TimeSpan.FromSeconds(Settings.StopTimeoutSeconds)).ConfigureAwait(false);
         _amqp?.Dispose();
         _store?.Dispose();
@@ -212,6 +221,35 @@ public sealed class SluiceBroker : IAsyncDisposable
             _amqp!);
         _listeners.Add(new RunningListener(name, endPoint));
     }
+
+    /// <summary>Management comes after the protocols: clients need not wait for it.</summary>
+    private async Task ListenHttpAsync()
+    {
+        if (Settings.Admin.Address.Length == 0)
+        {
+            return;
+        }
+
+        AdminContext context = new()
+        {
+            Broker = Broker,
+            AccessControl = AccessControl,
+            Authenticator = Authenticator,
+            Connections = new AmqpConnectionSource(_amqp!.Connections),
+            Messages = new AmqpMessageFormat(),
+            Clock = _environment.Clock,
+            NodeName = $"sluice@{Environment.MachineName}",
+            Version = typeof(SluiceBroker).Assembly.GetName().Version?.ToString(3) ?? "",
+            Listeners = () => [.. _listeners.Select(listener => new ListenerInfo(ProtocolOf(listener.Name), listener.EndPoint.Address.ToString(), listener.EndPoint.Port))],
+            StartedAt = _environment.Clock.GetUtcNow(),
+        };
+        var endPoint = new IPEndPoint(ListenAddress.Parse(Settings.Admin.Address), Settings.Admin.Port);
+        _management = await ManagementServer.StartAsync(endPoint, context, _environment.Loggers).ConfigureAwait(false);
+        _listeners.Add(new RunningListener("http", _management.EndPoint));
+    }
+
+    /// <summary>What the management API calls a listener's protocol, as RabbitMQ does.</summary>
+    private static string ProtocolOf(string listener) => listener == "amqps" ? "amqp/ssl" : listener;
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 }

@@ -20,6 +20,7 @@ public sealed class SluiceBrokerTests : IDisposable
         DataDirectory = Path.Combine(_directory.FullName, "data"),
         StopTimeoutSeconds = 5,
         Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
+        Admin = new AdminSettings { Address = "127.0.0.1", Port = 0 },
     };
 
     private static Task<SluiceBroker> StartAsync(SluiceSettings settings) =>
@@ -112,7 +113,7 @@ public sealed class SluiceBrokerTests : IDisposable
     [Fact]
     public async Task Only_the_listeners_asked_for_are_opened()
     {
-        await using SluiceBroker broker = await StartAsync(Settings with { Amqp = new AmqpSettings { Address = "" } });
+        await using SluiceBroker broker = await StartAsync(Settings with { Amqp = new AmqpSettings { Address = "" }, Admin = new AdminSettings { Address = "" } });
         Assert.Empty(broker.Listeners);
     }
 

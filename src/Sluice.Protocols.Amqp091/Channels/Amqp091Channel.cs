@@ -18,7 +18,7 @@ namespace Sluice.Protocols.Amqp091.Channels;
 /// the gate while the channel is open, so that nothing follows a channel.close(-ok).
 /// Lock order: queue, gate, output. The gate is never held while a queue is called.
 /// </summary>
-internal sealed class Amqp091Channel : IDeliverySink
+internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 {
     private readonly Dictionary<string, AmqpConsumer> _consumers = new(StringComparer.Ordinal);
     private readonly Unacknowledged _unacknowledged = new();
@@ -78,6 +78,10 @@ internal sealed class Amqp091Channel : IDeliverySink
     public int UnacknowledgedCount => Volatile.Read(ref _unacknowledgedCount);
 
     public int ConsumerCount => _consumers.Count;
+
+    public bool IsConfirming => Publisher.Confirms;
+
+    public bool IsTransactional => Transaction is not null;
 
     public ushort GlobalPrefetch
     {

@@ -130,6 +130,10 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
     public int ConsumerCount => ListConsumers().Length;
 
+    public IReadOnlyList<IChannelInfo> ListChannels() => [.. Volatile.Read(ref _channels).OfType<Amqp091Channel>()];
+
+    public override string ToString() => Name;
+
     /// <summary>Serves the connection to its end.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {

@@ -73,8 +73,33 @@ public interface IConnectionInfo
     /// <summary>Consumers on all channels.</summary>
     int ConsumerCount { get; }
 
+    /// <summary>The channels open now.</summary>
+    IReadOnlyList<IChannelInfo> ListChannels();
+
     /// <summary>Closes the connection with CONNECTION_FORCED and the reason. Returns at once.</summary>
     void Close(string reason);
+}
+
+/// <summary>What operators see of a channel. Values are of the moment.</summary>
+public interface IChannelInfo
+{
+    ushort Number { get; }
+
+    int ConsumerCount { get; }
+
+    /// <summary>Deliveries not acknowledged.</summary>
+    int UnacknowledgedCount { get; }
+
+    /// <summary>Prefetch of consumers to come; 0: none.</summary>
+    ushort ConsumerPrefetch { get; }
+
+    /// <summary>Prefetch of the channel as a whole; 0: none.</summary>
+    ushort GlobalPrefetch { get; }
+
+    /// <summary>Set to publisher confirms.</summary>
+    bool IsConfirming { get; }
+
+    bool IsTransactional { get; }
 }
 
 /// <summary>All AMQP 0-9-1 connections. Thread-safe.</summary>

@@ -1,0 +1,238 @@
+using Sluice.Admin.Http;
+using Sluice.Admin.Json;
+using Sluice.Broker;
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Queues;
+using Sluice.Security;
+
+namespace Sluice.Admin.Handlers;
+
+/// <summary>/api/definitions: everything that was declared, out and in again, in RabbitMQ's file format.</summary>
+internal static class DefinitionsHandler
+{
+    private const string Version = "3.10.8";
+    private const string OperatorPolicy = "operator_policy";
+
+    public static void Map(Routes routes)
+    {
+        routes.Get("api/definitions", Role.Administrator, ExportAll);
+        routes.Get("api/definitions/{vhost}", Role.Administrator, ExportOne);
+        routes.Post("api/definitions", Role.Administrator, request => ImportAsync(request, into: null));
+        routes.Post("api/definitions/{vhost}", Role.Administrator, request => ImportAsync(request, request.ExistingVirtualHost(request["vhost"])));
+    }
+
+    private static Task ExportAll(AdminRequest request)
+    {
+        AdminContext context = request.Context;
+        IReadOnlyList<VirtualHost> hosts = context.Broker.ListVirtualHosts();
+        return request.ReplyAsync(
+            new DefinitionsModel(
+                Version,
+                Version,
+                "Sluice",
+                context.Version,
+                [.. UserHandler.Sorted(request).Select(Model)],
+                [.. hosts.Select(host => new VirtualHostDefinition(host.Name, LimitsHandler.Values(context.AccessControl.LimitsOf(host.Name))))],
+                [.. context.AccessControl.Permissions.Select(PermissionHandler.Model)],
+                [.. context.AccessControl.TopicPermissions.Select(PermissionHandler.Model)],
+                [.. hosts.SelectMany(host => OperatorPolicies(host, host.Name))],
+                [.. hosts.SelectMany(host => Policies(host, host.Name))],
+                [.. hosts.SelectMany(host => Queues(host, host.Name))],
+                [.. hosts.SelectMany(host => Exchanges(host, host.Name))],
+                [.. hosts.SelectMany(host => Bindings(host, host.Name))]),
+            AdminJson.Default.DefinitionsModel);
+    }
+
+    /// <summary>Of one virtual host: without users, and without its name, so that it can be imported into another.</summary>
+    private static Task ExportOne(AdminRequest request)
+    {
+        VirtualHost host = request.ExistingVirtualHost(request["vhost"]);
+        return request.ReplyAsync(
+            new DefinitionsModel(
+                Version,
+                Version,
+                "Sluice",
+                request.Context.Version,
+                Users: null,
+                Vhosts: null,
+                Permissions: null,
+                TopicPermissions: null,
+                [.. OperatorPolicies(host, null)],
+                [.. Policies(host, null)],
+                [.. Queues(host, null)],
+                [.. Exchanges(host, null)],
+                [.. Bindings(host, null)]),
+            AdminJson.Default.DefinitionsModel);
+    }
+
+    private static UserDefinition Model(User user)
+    {
+        (string hash, string algorithm) = UserHandler.Export(user.Password);
+        return new UserDefinition(user.Name, hash, algorithm, user.Tags, UserHandler.Limits(user));
+    }
+
+    private static IEnumerable<ParameterModel> OperatorPolicies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => policy.IsOperator)
+        .Select(policy => new ParameterModel(name, OperatorPolicy, policy.Name, new PolicyValueModel(policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority)));
+
+    private static IEnumerable<PolicyDefinitionModel> Policies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => !policy.IsOperator)
+        .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority));
+
+    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name) => host.ListQueues().Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
+        .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+
+    private static IEnumerable<ExchangeDefinitionModel> Exchanges(VirtualHost host, string? name) => host.ListExchanges().Where(exchange => !IsPredeclared(exchange.Name))
+        .Select(exchange => new ExchangeDefinitionModel(name, exchange.Name, exchange.Type, exchange.Durable, exchange.AutoDelete, exchange.Internal, exchange.Arguments));
+
+    private static IEnumerable<BindingDefinitionModel> Bindings(VirtualHost host, string? name) => host.ListBindings()
+        .Where(entry => entry.Source.Length > 0 && entry.Binding.Destination is not MessageQueue { Definition.Exclusive: true })
+        .Select(entry => new BindingDefinitionModel(
+            name, entry.Source, entry.Binding.Destination.Name, entry.Binding.Destination is MessageQueue ? "queue" : "exchange", entry.Binding.RoutingKey, entry.Binding.Arguments));
+
+    /// <summary>Every virtual host has these from its beginning.</summary>
+    private static bool IsPredeclared(string exchange) => exchange.Length == 0 || exchange.StartsWith("amq.", StringComparison.Ordinal);
+
+    /// <summary>
+    /// Takes definitions in, in the order in which they build on each other. What exists already is left as it is, but users, permissions and policies, which are set.
+    /// The first that cannot be is the answer; those before it stay.
+    /// </summary>
+    private static async Task ImportAsync(AdminRequest request, VirtualHost? into)
+    {
+        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly(
+            "rabbit_version", "rabbitmq_version", "product_name", "product_version", "users", "vhosts", "permissions", "topic_permissions",
+            "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings");
+        if (into is null)
+        {
+            await ImportHostsAndUsersAsync(request, body).ConfigureAwait(false);
+        }
+        else if (body.Has("users") || body.Has("vhosts") || body.Has("permissions") || body.Has("topic_permissions"))
+        {
+            throw AdminException.BadRequest("users, vhosts and permissions cannot be imported into one virtual host");
+        }
+
+        CheckGlobalParameters(body);
+        VirtualHost Host(JsonBody definition) => into ?? request.ExistingVirtualHost(definition.Text("vhost"));
+        foreach (JsonBody parameter in body.Objects("parameters"))
+        {
+            await ImportParameterAsync(Host(parameter), parameter).ConfigureAwait(false);
+        }
+
+        foreach (JsonBody policy in body.Objects("policies"))
+        {
+            policy.AllowOnly("vhost", "name", "pattern", "apply-to", "definition", "priority");
+            AdminException.ThrowIfFailed(await Host(policy).SetPolicyAsync(PolicyHandler.Read(policy.Text("name"), policy, isOperator: false)).ConfigureAwait(false));
+        }
+
+        foreach (JsonBody queue in body.Objects("queues"))
+        {
+            await ImportQueueAsync(Host(queue), queue).ConfigureAwait(false);
+        }
+
+        foreach (JsonBody exchange in body.Objects("exchanges"))
+        {
+            await ImportExchangeAsync(Host(exchange), exchange).ConfigureAwait(false);
+        }
+
+        foreach (JsonBody binding in body.Objects("bindings"))
+        {
+            await ImportBindingAsync(Host(binding), binding).ConfigureAwait(false);
+        }
+
+        await request.NoContent().ConfigureAwait(false);
+    }
+
+    private static async Task ImportHostsAndUsersAsync(AdminRequest request, JsonBody body)
+    {
+        AdminContext context = request.Context;
+        foreach (JsonBody host in body.Objects("vhosts"))
+        {
+            host.AllowOnly("name", "limits", "metadata", "description", "tags");
+            string name = host.Text("name");
+            AdminException.ValueOf(await context.Broker.CreateVirtualHostAsync(name).ConfigureAwait(false));
+            if (host.Find("limits") is { ValueKind: System.Text.Json.JsonValueKind.Object } given)
+            {
+                JsonBody limits = new(given);
+                VirtualHostLimits wanted = given.EnumerateObject().Aggregate(default(VirtualHostLimits), (all, limit) => LimitsHandler.With(all, limit.Name, limits.Number(limit.Name)));
+                await context.AccessControl.PutVirtualHostLimitsAsync(name, wanted).ConfigureAwait(false);
+            }
+        }
+
+        foreach (JsonBody user in body.Objects("users"))
+        {
+            user.AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits");
+            await context.AccessControl.PutUserAsync(UserHandler.Read(user.Text("name"), user)).ConfigureAwait(false);
+        }
+
+        foreach (JsonBody permission in body.Objects("permissions"))
+        {
+            permission.AllowOnly("user", "vhost", "configure", "write", "read");
+            await PermissionHandler.SetAsync(request, new Permission(permission.Text("user"), permission.Text("vhost"), permission.Text("configure"), permission.Text("write"), permission.Text("read"))).ConfigureAwait(false);
+        }
+
+        foreach (JsonBody permission in body.Objects("topic_permissions"))
+        {
+            permission.AllowOnly("user", "vhost", "exchange", "write", "read");
+            await PermissionHandler.SetAsync(request, new TopicPermission(permission.Text("user"), permission.Text("vhost"), permission.Text("exchange"), permission.Text("write"), permission.Text("read"))).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What only describes the cluster that the file comes from is passed over; anything else would have to do something, and does not.</summary>
+    private static void CheckGlobalParameters(JsonBody body)
+    {
+        foreach (JsonBody parameter in body.Objects("global_parameters"))
+        {
+            if (parameter.Text("name") is not ("cluster_name" or "internal_cluster_id"))
+            {
+                throw AdminException.BadRequest($"the global parameter '{parameter.Text("name")}' is not supported");
+            }
+        }
+    }
+
+    private static async Task ImportParameterAsync(VirtualHost host, JsonBody parameter)
+    {
+        parameter.AllowOnly("vhost", "component", "name", "value");
+        if (parameter.Text("component") != OperatorPolicy || parameter.Find("value") is not { } value)
+        {
+            throw AdminException.BadRequest($"parameters of component '{parameter.Text("component")}' are not supported; those of {OperatorPolicy} are");
+        }
+
+        JsonBody policy = new JsonBody(value).AllowOnly("pattern", "apply-to", "definition", "priority");
+        AdminException.ThrowIfFailed(await host.SetPolicyAsync(PolicyHandler.Read(parameter.Text("name"), policy, isOperator: true)).ConfigureAwait(false));
+    }
+
+    private static async Task ImportQueueAsync(VirtualHost host, JsonBody queue)
+    {
+        queue.AllowOnly("vhost", "name", "type", "durable", "auto_delete", "arguments");
+        string name = queue.Text("name");
+        if (host.FindQueue(name, owner: null).Status == BrokerStatus.NotFound)
+        {
+            QueueDefinition definition = new(name, queue.Flag("durable"), Exclusive: false, queue.Flag("auto_delete"), queue.Arguments("arguments"));
+            AdminException.ValueOf(await host.DeclareQueueAsync(definition, owner: null).ConfigureAwait(false));
+        }
+    }
+
+    private static async Task ImportExchangeAsync(VirtualHost host, JsonBody exchange)
+    {
+        exchange.AllowOnly("vhost", "name", "type", "durable", "auto_delete", "internal", "arguments");
+        string name = exchange.Text("name");
+        if (!host.FindExchange(name).IsOk)
+        {
+            ExchangeDefinition definition = new(name, exchange.Text("type"), exchange.Flag("durable"), exchange.Flag("auto_delete"), exchange.Flag("internal"), exchange.Arguments("arguments"));
+            AdminException.ThrowIfFailed(await host.DeclareExchangeAsync(definition).ConfigureAwait(false));
+        }
+    }
+
+    private static async Task ImportBindingAsync(VirtualHost host, JsonBody binding)
+    {
+        binding.AllowOnly("vhost", "source", "destination", "destination_type", "routing_key", "arguments", "properties_key");
+        DestinationKind kind = binding.Text("destination_type") switch
+        {
+            "queue" => DestinationKind.Queue,
+            "exchange" => DestinationKind.Exchange,
+            string other => throw AdminException.BadRequest($"destination_type '{other}' is neither queue nor exchange"),
+        };
+        if (binding.Text("source").Length > 0)
+        {
+            AdminException.ThrowIfFailed(await host.BindAsync(binding.Text("source"), kind, binding.Text("destination"), binding.Text("routing_key"), binding.Arguments("arguments"), owner: null).ConfigureAwait(false));
+        }
+    }
+}
