@@ -1,13 +1,20 @@
 using System.CommandLine;
 using Sluice.Commands.Serving;
+using Sluice.Commands.Verbs;
 
 namespace Sluice.Commands;
 
 /// <summary>The `sluice` command and all its verbs.</summary>
 public static class SluiceCommand
 {
-    public static RootCommand Create() => new("Sluice, a message broker")
+    public static RootCommand Create()
     {
-        ServeCommand.Create(),
-    };
+        RootCommand root = new("Sluice, a message broker") { ServeCommand.Create() };
+        foreach (Command verb in ClientVerbs.Create())
+        {
+            root.Add(verb);
+        }
+
+        return root;
+    }
 }

@@ -1,0 +1,110 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Sluice.Commands.Client;
+
+/// <summary>Speaks to a broker's management API.</summary>
+internal sealed class AdminClient : IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly string _address;
+
+    public AdminClient(string host, int port, string user, string password)
+    {
+        _address = $"http://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}";
+        _http = new HttpClient { BaseAddress = new Uri(_address), Timeout = TimeSpan.FromMinutes(5) };
+        _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}")));
+    }
+
+    /// <summary>A path of names, each escaped: "/" is %2F.</summary>
+    public static string Path(params ReadOnlySpan<string> segments)
+    {
+        StringBuilder path = new("/api");
+        foreach (string segment in segments)
+        {
+            path.Append('/').Append(Uri.EscapeDataString(segment));
+        }
+
+        return path.ToString();
+    }
+
+    public Task<JsonNode> GetAsync(string path, CancellationToken cancel) => SendAsync(HttpMethod.Get, path, null, cancel);
+
+    /// <summary>Null when there is no such thing.</summary>
+    public async Task<JsonNode?> FindAsync(string path, CancellationToken cancel)
+    {
+        using HttpResponseMessage answer = await AnswerAsync(HttpMethod.Get, path, null, cancel).ConfigureAwait(false);
+        return answer.StatusCode == HttpStatusCode.NotFound ? null : await ReadAsync(answer, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>True when it was new.</summary>
+    public async Task<bool> PutAsync(string path, JsonObject body, CancellationToken cancel)
+    {
+        using HttpResponseMessage answer = await AnswerAsync(HttpMethod.Put, path, body, cancel).ConfigureAwait(false);
+        await ReadAsync(answer, cancel).ConfigureAwait(false);
+        return answer.StatusCode == HttpStatusCode.Created;
+    }
+
+    public Task<JsonNode> PostAsync(string path, JsonNode body, CancellationToken cancel) => SendAsync(HttpMethod.Post, path, body, cancel);
+
+    public Task<JsonNode> DeleteAsync(string path, CancellationToken cancel) => SendAsync(HttpMethod.Delete, path, null, cancel);
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<JsonNode> SendAsync(HttpMethod method, string path, JsonNode? body, CancellationToken cancel)
+    {
+        using HttpResponseMessage answer = await AnswerAsync(method, path, body, cancel).ConfigureAwait(false);
+        return await ReadAsync(answer, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<HttpResponseMessage> AnswerAsync(HttpMethod method, string path, JsonNode? body, CancellationToken cancel)
+    {
+        using HttpRequestMessage request = new(method, path);
+        if (body is not null)
+        {
+            request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        }
+
+        try
+        {
+            return await _http.SendAsync(request, cancel).ConfigureAwait(false);
+        }
+        catch (HttpRequestException error) when (error.InnerException is SocketException)
+        {
+            throw new CommandException($"No broker answers at {_address} ({error.Message}). Start one with 'sluice serve', or say where it is with --host and --admin-port.");
+        }
+        catch (HttpRequestException error)
+        {
+            throw new CommandException($"What answers at {_address} is not a broker's management API: {error.Message}. Say where it is with --host and --admin-port.");
+        }
+    }
+
+    private static async Task<JsonNode> ReadAsync(HttpResponseMessage answer, CancellationToken cancel)
+    {
+        string text = await answer.Content.ReadAsStringAsync(cancel).ConfigureAwait(false);
+        JsonNode? json = Parse(text);
+        if (answer.IsSuccessStatusCode)
+        {
+            return json ?? new JsonObject();
+        }
+
+        string reason = json?["reason"]?.ToString() ?? $"the broker answered {(int)answer.StatusCode} {answer.ReasonPhrase}";
+        throw new CommandException(answer.StatusCode == HttpStatusCode.Unauthorized ? $"{reason}. Log in as another user with --user and --password." : $"{reason}.");
+    }
+
+    private static JsonNode? Parse(string text)
+    {
+        try
+        {
+            return text.Length == 0 ? null : JsonNode.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

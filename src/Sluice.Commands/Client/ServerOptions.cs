@@ -1,0 +1,73 @@
+using System.CommandLine;
+
+namespace Sluice.Commands.Client;
+
+/// <summary>Options that all verbs which talk to a broker share: where it is, and as whom.</summary>
+internal static class ServerOptions
+{
+    public static Option<string> Host { get; } = new("--host") { Description = "The broker's host.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_HOST", "127.0.0.1") };
+
+    public static Option<int> Port { get; } = new("--port") { Description = "Its AMQP port.", HelpName = "port", DefaultValueFactory = _ => 5672 };
+
+    public static Option<int> AdminPort { get; } = new("--admin-port") { Description = "Its HTTP port.", HelpName = "port", DefaultValueFactory = _ => 15672 };
+
+    public static Option<string> User { get; } = new("--user", "-u") { Description = "Log in as.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_USER", "guest") };
+
+    public static Option<string> Password { get; } = new("--password") { Description = "Password; SLUICE_PASSWORD in the environment keeps it out of process listings.", HelpName = "text", DefaultValueFactory = _ => FromEnvironment("SLUICE_PASSWORD", "guest") };
+
+    public static Option<string> VirtualHost { get; } = new("--vhost", "-p") { Description = "Virtual host.", HelpName = "name", DefaultValueFactory = _ => "/" };
+
+    public static Option<bool> Json { get; } = new("--json") { Description = "Print JSON instead of tables." };
+
+    /// <summary>Adds those that a verb over HTTP needs.</summary>
+    public static Command WithAdmin(this Command command)
+    {
+        command.Add(Host);
+        command.Add(AdminPort);
+        command.Add(User);
+        command.Add(Password);
+        command.Add(Json);
+        return command;
+    }
+
+    /// <summary>Adds those that a verb over AMQP needs.</summary>
+    public static Command WithAmqp(this Command command)
+    {
+        command.Add(Host);
+        command.Add(Port);
+        command.Add(User);
+        command.Add(Password);
+        command.Add(VirtualHost);
+        command.Add(Json);
+        return command;
+    }
+
+    public static Command WithVirtualHost(this Command command)
+    {
+        command.Add(VirtualHost);
+        return command;
+    }
+
+    public static Command With(this Command command, params ReadOnlySpan<Symbol> symbols)
+    {
+        foreach (Symbol symbol in symbols)
+        {
+            switch (symbol)
+            {
+                case Option option:
+                    command.Add(option);
+                    break;
+                case Argument argument:
+                    command.Add(argument);
+                    break;
+                case Command verb:
+                    command.Add(verb);
+                    break;
+            }
+        }
+
+        return command;
+    }
+
+    private static string FromEnvironment(string name, string otherwise) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : otherwise;
+}

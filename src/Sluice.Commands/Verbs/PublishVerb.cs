@@ -1,0 +1,124 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using Sluice.Commands.Client;
+using Sluice.LoadGenerator.Client;
+
+namespace Sluice.Commands.Verbs;
+
+/// <summary>sluice publish: one message, or one per line of standard input.</summary>
+internal static class PublishVerb
+{
+    private static readonly Argument<string> Key = new("key") { Description = "Routing key; with the nameless exchange, the queue's name." };
+    private static readonly Argument<string?> Body = new("body") { Description = "The message; standard input when not given.", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Option<string> Exchange = new("--exchange") { Description = "Exchange to publish to (the nameless one).", DefaultValueFactory = _ => "" };
+    private static readonly Option<bool> Lines = new("--lines") { Description = "Each line of standard input is a message." };
+    private static readonly Option<int> Count = new("--count") { Description = "Publish the message this often.", DefaultValueFactory = _ => 1 };
+    private static readonly Option<bool> Transient = new("--transient") { Description = "May be lost with the broker; messages are persistent otherwise." };
+    private static readonly Option<bool> Optional = new("--optional") { Description = "No error if no queue takes the message." };
+    private static readonly Option<string?> ContentType = new("--content-type") { Description = "Such as application/json." };
+    private static readonly Option<string?> CorrelationId = new("--correlation-id") { Description = "Correlation id." };
+    private static readonly Option<string?> ReplyTo = new("--reply-to") { Description = "Where answers go." };
+    private static readonly Option<string?> MessageId = new("--message-id") { Description = "Message id." };
+    private static readonly Option<int?> Priority = new("--priority") { Description = "0 to 255." };
+    private static readonly Option<long?> TimeToLive = new("--ttl") { Description = "Time to live, in ms.", HelpName = "ms" };
+    private static readonly Option<string[]> Headers = KeyValues.Option("--header", "Header; repeatable.");
+
+    public static Command Create() => Invocation.Verb("publish", "Publish messages and wait until the broker has them.", invocation => Task.FromResult(Run(invocation)))
+        .With(Key, Body, Exchange, Lines, Count, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive, Headers).WithAmqp();
+
+    private static int Run(Invocation invocation)
+    {
+        AmqpProperties properties = Properties(invocation);
+        string exchange = invocation.Value(Exchange);
+        string key = invocation.Value(Key);
+        bool isMandatory = !invocation.Value(Optional);
+        long returned = 0;
+        string? reason = null;
+        using AmqpClient client = invocation.ConnectAmqp();
+        AmqpPublisher publisher = new(client)
+        {
+            Returned = message =>
+            {
+                returned++;
+                reason = message.ReturnReason;
+            },
+        };
+        using (ProgressLine progress = invocation.Progress())
+        {
+            foreach (byte[] body in Bodies(invocation))
+            {
+                invocation.Cancel.ThrowIfCancellationRequested();
+                publisher.Publish(exchange, key, properties, body, isMandatory);
+                progress.Show($"{publisher.Confirmed:N0} messages confirmed");
+            }
+
+            publisher.Flush(TimeSpan.FromSeconds(60));
+        }
+
+        if (publisher.Nacked > 0)
+        {
+            throw new CommandException($"The broker refused {publisher.Nacked} messages: a queue is full, or storage has failed. See its log.");
+        }
+
+        if (returned > 0)
+        {
+            throw new CommandException($"{returned} messages came back ({reason}): no queue is bound to '{exchange}' for the key '{key}'. See 'sluice binding list'.");
+        }
+
+        return invocation.Done($"{publisher.Confirmed:N0} published and confirmed.", "published", publisher.Confirmed);
+    }
+
+    private static AmqpProperties Properties(Invocation invocation)
+    {
+        int? priority = invocation.Value(Priority);
+        if (priority is < 0 or > 255)
+        {
+            throw new CommandException("A priority is 0 to 255.");
+        }
+
+        Dictionary<string, object?> headers = KeyValues.ToTable(invocation.Value(Headers));
+        return new AmqpProperties
+        {
+            ContentType = invocation.Value(ContentType),
+            CorrelationId = invocation.Value(CorrelationId),
+            ReplyTo = invocation.Value(ReplyTo),
+            MessageId = invocation.Value(MessageId),
+            DeliveryMode = invocation.Value(Transient) ? (byte)1 : (byte)2,
+            Priority = (byte?)priority,
+            Expiration = invocation.Value(TimeToLive)?.ToString(CultureInfo.InvariantCulture),
+            Headers = headers.Count > 0 ? headers : null,
+        };
+    }
+
+    private static IEnumerable<byte[]> Bodies(Invocation invocation)
+    {
+        if (invocation.Value(Lines))
+        {
+            while (Console.In.ReadLine() is { } line)
+            {
+                yield return Encoding.UTF8.GetBytes(line);
+            }
+
+            yield break;
+        }
+
+        byte[] body;
+        if (invocation.Value(Body) is { } given)
+        {
+            body = Encoding.UTF8.GetBytes(given);
+        }
+        else
+        {
+            using Stream input = Console.OpenStandardInput();
+            using MemoryStream all = new();
+            input.CopyTo(all);
+            body = all.ToArray();
+        }
+
+        for (int i = 0; i < invocation.Value(Count); i++)
+        {
+            yield return body;
+        }
+    }
+}

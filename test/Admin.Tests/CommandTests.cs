@@ -1,0 +1,173 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Sluice.Commands;
+using Xunit;
+
+namespace Sluice.Admin.Tests;
+
+/// <summary>The verbs of the sluice command against a broker in this process.</summary>
+public sealed class CommandTests
+{
+    [Fact]
+    public async Task Queues_exchanges_and_bindings()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await Ok(host, "queue", "declare", "orders", "--type", "quorum", "--argument", "x-max-length=5");
+        Assert.Equal("Queue 'orders' was there already.\n", await Ok(host, "queue", "declare", "orders", "--type", "quorum", "--argument", "x-max-length=5"));
+        await Ok(host, "exchange", "declare", "events", "--type", "topic");
+        await Ok(host, "binding", "declare", "events", "orders", "--key", "order.#");
+        string table = await Ok(host, "queue", "list");
+        Assert.Contains("orders", table, StringComparison.Ordinal);
+        Assert.Contains("quorum", table, StringComparison.Ordinal);
+        JsonNode list = JsonNode.Parse(await Ok(host, "queue", "list", "--json"))!;
+        Assert.Equal("orders", Assert.Single(list.AsArray())!["name"]!.ToString());
+        Assert.Contains("order.#", await Ok(host, "binding", "list"), StringComparison.Ordinal);
+        await Ok(host, "binding", "delete", "events", "orders", "--key", "order.#");
+        Assert.Contains("no binding", await Fails(host, 1, "binding", "delete", "events", "orders", "--key", "order.#"), StringComparison.Ordinal);
+        await Ok(host, "exchange", "delete", "events");
+        await Ok(host, "queue", "delete", "orders");
+        Assert.Equal("none\n", await Ok(host, "queue", "list"));
+    }
+
+    [Fact]
+    public async Task Users_virtual_hosts_and_policies()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await Ok(host, "vhost", "declare", "v");
+        await Ok(host, "user", "add", "u", "--new-password", "one", "--tag", "monitoring");
+        await Ok(host, "user", "permit", "u", "--vhost", "v", "--write", "^x");
+        Assert.Contains("^x", await Ok(host, "user", "permissions", "u"), StringComparison.Ordinal);
+        await Ok(host, "user", "tags", "u", "administrator", "management");
+        await Ok(host, "user", "passwd", "u", "--new-password", "two");
+        Assert.Contains("administrator, management", await Ok(host, "user", "list"), StringComparison.Ordinal);
+        host.LogIn("u", "two");
+        await host.GetAsync("/api/users");
+        await Ok(host, "user", "forbid", "u", "--vhost", "v");
+        await Ok(host, "user", "delete", "u");
+        await Ok(host, "policy", "declare", "p", "^q", "--set", "message-ttl=1000", "--apply-to", "queues", "--vhost", "v");
+        Assert.Contains("message-ttl", await Ok(host, "policy", "list", "--vhost", "v"), StringComparison.Ordinal);
+        await Ok(host, "policy", "delete", "p", "--vhost", "v");
+        await Ok(host, "vhost", "delete", "v");
+        Assert.DoesNotContain("v ", await Ok(host, "vhost", "list"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Publish_consume_and_purge()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await Ok(host, "queue", "declare", "q");
+        await OkAmqp(host, "publish", "q", "hello", "--header", "n=1", "--content-type", "text/plain", "--count", "3");
+        Assert.Equal("hello\nhello\n", await OkAmqp(host, "consume", "q", "--count", "2"));
+        JsonNode peeked = JsonNode.Parse(await OkAmqp(host, "consume", "q", "--count", "1", "--peek", "--json"))!;
+        Assert.Equal(1, peeked["properties"]!["headers"]!["n"]!.GetValue<int>());
+        await host.EventuallyAsync("/api/queues/%2F/q", queue => queue["messages_ready"]!.GetValue<int>() == 1);
+        Assert.Equal("1 messages dropped from queue 'q'.\n", await OkAmqp(host, "purge", "q"));
+        (int code, string output, _) = await Run(["consume", "q", "--count", "1", "--wait", "0.2", .. Amqp(host)]);
+        Assert.Equal((1, ""), (code, output));
+    }
+
+    [Fact]
+    public async Task A_message_for_nobody_is_an_error_that_says_so()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        (int code, _, string error) = await Run(["publish", "nowhere", "hello", .. Amqp(host)]);
+        Assert.Equal(1, code);
+        Assert.Contains("312 NO_ROUTE", error, StringComparison.Ordinal);
+        Assert.Contains("nowhere", error, StringComparison.Ordinal);
+        await OkAmqp(host, "publish", "nowhere", "hello", "--optional");
+    }
+
+    [Fact]
+    public async Task Status_and_connections()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        Assert.Contains($"port {host.AmqpPort}", await Ok(host, "status"), StringComparison.Ordinal);
+        host.Broker.Broker.SetBlocked("low on disk space");
+        (int code, string output, _) = await Run(["status", "--admin-port", $"{host.AdminPort}"]);
+        Assert.Equal(2, code);
+        Assert.Contains("low on disk space", output, StringComparison.Ordinal);
+        host.Broker.Broker.SetBlocked(null);
+        using LoadGenerator.Client.AmqpClient client = LoadGenerator.Client.AmqpClient.Connect(host.Amqp);
+        string name = (await host.GetAsync("/api/connections"))[0]!["name"]!.ToString();
+        Assert.Contains(name, await Ok(host, "connection", "list"), StringComparison.Ordinal);
+        await Ok(host, "connection", "close", name);
+    }
+
+    [Fact]
+    public async Task Bench_reports_rates_and_latencies()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        JsonNode result = JsonNode.Parse(await OkAmqp(host, "bench", "amqp", "--count", "2000", "--confirms", "100", "--ack-every", "10", "--durable", "--persistent", "--json"))!;
+        Assert.Equal(2000, result["totalConsumed"]!.GetValue<int>());
+        Assert.True(result["latency"]!["p99Us"]!.GetValue<double>() > 0);
+        (int code, _, string error) = await Run(["bench", "amqp", "--size", "large", .. Amqp(host)]);
+        Assert.Equal(1, code);
+        Assert.Contains("--size cannot be 'large'", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Definitions_are_written_to_a_file_and_read_from_it()
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            await using AdminHost host = await AdminHost.StartAsync();
+            await Ok(host, "queue", "declare", "kept");
+            await Ok(host, "definitions", "export", file);
+            await Ok(host, "queue", "delete", "kept");
+            await Ok(host, "definitions", "import", file);
+            Assert.Contains("kept", await Ok(host, "queue", "list"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_broker_the_error_says_what_to_do()
+    {
+        (int code, _, string error) = await Run(["queue", "list", "--admin-port", "1"]);
+        Assert.Equal(1, code);
+        Assert.Contains("sluice serve", error, StringComparison.Ordinal);
+        (code, _, error) = await Run(["purge", "q", "--port", "1"]);
+        Assert.Equal(1, code);
+        Assert.Contains("sluice serve", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_password_says_how_to_give_another()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        string error = await Fails(host, 1, "queue", "list", "--password", "wrong");
+        Assert.Contains("--user", error, StringComparison.Ordinal);
+    }
+
+    private static string[] Amqp(AdminHost host) => ["--port", $"{host.AmqpPort}"];
+
+    private static async Task<string> Ok(AdminHost host, params string[] args) => await OkWith([.. args, "--admin-port", $"{host.AdminPort}"]);
+
+    private static async Task<string> OkAmqp(AdminHost host, params string[] args) => await OkWith([.. args, .. Amqp(host)]);
+
+    private static async Task<string> OkWith(string[] args)
+    {
+        (int code, string output, string error) = await Run(args);
+        Assert.True(code == 0, $"sluice {string.Join(' ', args)} ended with {code}: {error}{output}");
+        return output;
+    }
+
+    private static async Task<string> Fails(AdminHost host, int expected, params string[] args)
+    {
+        (int code, _, string error) = await Run([.. args, "--admin-port", $"{host.AdminPort}"]);
+        Assert.Equal(expected, code);
+        return error;
+    }
+
+    private static async Task<(int Code, string Output, string Error)> Run(string[] args)
+    {
+        using StringWriter output = new();
+        using StringWriter error = new();
+        int code = await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
+        return (code, output.ToString(), error.ToString());
+    }
+}
