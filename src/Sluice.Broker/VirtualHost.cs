@@ -12,6 +12,7 @@ using Sluice.Storage.Metadata;
 
 namespace Sluice.Broker;
 
+#pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
 /// <summary>
 /// Names and routing of one virtual host: exchanges, queues, bindings, policies. Declarations complete when they are kept
 /// (durable ones survive a restart). Thread-safe. <c>owner</c> is the connection (any object with identity) that exclusive queues belong to.

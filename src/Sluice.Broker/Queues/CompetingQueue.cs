@@ -7,6 +7,7 @@ using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Queues;
 
+#pragma warning disable CA1001 // A queue ends by being closed, which disposes its lanes.
 /// <summary>
 /// A classic or quorum queue: consumers compete for its messages. Path of a message: <see cref="Append"/> puts a turn's batch into the lane's
 /// log; <see cref="Dispatch"/> reads it back in order and hands it to consumers that can take it; Settle, Requeue or Reject end the delivery.
