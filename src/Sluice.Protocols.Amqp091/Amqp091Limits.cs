@@ -24,8 +24,14 @@ public static class Amqp091Limits
     /// <summary>Time for the peer to answer connection.close, in ms.</summary>
     public const long CloseTimeoutMs = 5_000;
 
-    /// <summary>How often heartbeats, acknowledgement time-outs and close time-outs are looked at, in ms.</summary>
+    /// <summary>How often heartbeats and close time-outs are looked at, in ms.</summary>
     public const long TickMs = 500;
+
+    /// <summary>How often acknowledgement time-outs are looked at, in ticks.</summary>
+    public const int TimeOutTicks = 10;
+
+    /// <summary>Places for unacknowledged deliveries that a channel keeps when it has none.</summary>
+    public const int UnacknowledgedKept = 4096;
 
     /// <summary>Initial buffer for a body that arrives in several frames, in bytes; it grows with what really arrives.</summary>
     public const int BodyBufferInitial = 64 << 10;

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
@@ -7,7 +5,6 @@ using Sluice.Protocols.Amqp091.Connections;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Amqp091.Wire;
 using Sluice.Protocols.Amqp091.Wire.Methods;
-using Sluice.Storage;
 using Sluice.Transport;
 
 namespace Sluice.Protocols.Amqp091.Channels;
@@ -32,6 +29,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     private ushort _globalPrefetch;
     private bool _open = true;
     private bool _flowing = true;
+    private bool _mayTimeOut;
     private bool _getAutoSettle;
     private MessageQueue? _getQueue;
 
@@ -115,7 +113,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             ulong tag = ++_lastDeliveryTag;
             if (!consumer.AutoSettle)
             {
-                Track(tag, consumer, delivery.Id);
+                Track(tag, consumer, consumer.Queue, delivery.Id);
             }
 
             if (!_open || !_output.Enter())
@@ -187,7 +185,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             ulong tag = ++_lastDeliveryTag;
             if (!_getAutoSettle)
             {
-                Track(tag, _getQueue!, delivery.Id);
+                Track(tag, _getQueue!, _getQueue!, delivery.Id);
             }
 
             if (!_open || !_output.Enter())
@@ -283,7 +281,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     }
 
     /// <summary>Whether a delivery has been unacknowledged for longer than its queue, or the broker, allows. Any thread.</summary>
-    public bool HasTimedOut(int nowTick) => UnacknowledgedCount > 0 && FindTimeOut(nowTick) > 0;
+    public bool HasTimedOut(int nowTick) => Volatile.Read(ref _mayTimeOut) && UnacknowledgedCount > 0 && FindTimeOut(nowTick) > 0;
 
     /// <summary>The error that ends a channel that does not acknowledge in time.</summary>
     public AmqpException TimeOut() => new(
@@ -305,7 +303,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             _consumers.Add(consumer.Tag, consumer);
         }
 
-        Connection.ConsumersChanged();
+        Connection.Channels.ConsumersChanged();
     }
 
     /// <summary>Forgets the consumer; null if there is none of the name.</summary>
@@ -317,7 +315,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             _consumers.Remove(tag, out consumer);
         }
 
-        Connection.ConsumersChanged();
+        Connection.Channels.ConsumersChanged();
         return consumer;
     }
 
@@ -346,7 +344,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             }
         }
 
-        Connection.ConsumersChanged();
+        Connection.Channels.ConsumersChanged();
         Connection.FlushSoon();
     }
 
@@ -434,7 +432,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         RequeueAll();
         Connection.Settlements.Flush();
         _content?.Reset();
-        Connection.ConsumersChanged();
+        Connection.Channels.ConsumersChanged();
     }
 
     public override string ToString() => $"{Connection.Client.Name} ({Number})";
@@ -465,9 +463,10 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         }
     }
 
-    private void Track(ulong tag, object source, MessageId id)
+    private void Track(ulong tag, object source, MessageQueue queue, MessageId id)
     {
         _unacknowledged.Add(tag, source, id, Connection.Server.Tick);
+        _mayTimeOut |= queue.Settings.ConsumerTimeoutMs > 0 || Connection.Server.Broker.Options.ConsumerTimeoutMs > 0;
         Volatile.Write(ref _unacknowledgedCount, _unacknowledgedCount + 1);
     }
 

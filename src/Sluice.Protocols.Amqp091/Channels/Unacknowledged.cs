@@ -161,6 +161,12 @@ internal sealed class Unacknowledged
             _head = (_head + 1) & (_ring.Length - 1);
             _length--;
         }
+
+        if (_length == 0 && _ring.Length > Amqp091Limits.UnacknowledgedKept)
+        {
+            _ring = [];
+            _head = 0;
+        }
     }
 
     private void MakeRoom()

@@ -29,9 +29,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
     private readonly FrameDispatcher _frames;
     private readonly Heartbeats _heartbeats;
     private readonly PublisherBlock _block;
-    private readonly Lock _consumersLock = new();
-    private Amqp091Channel?[] _channels = [];
-    private AmqpConsumer[]? _consumers;
     private BasicHeaders? _headers;
     private TableBuilder? _headerCopy;
     private volatile string? _closeRequest;
@@ -47,6 +44,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
         Client = client;
         FrameMax = Amqp091Limits.HandshakeFrameMax;
         ConnectedAt = server.Clock.GetUtcNow();
+        Channels = new ChannelTable(this);
         Confirms = new ConfirmTracker(this);
         ContentBudget = new ContentBudget(server.Broker.Options.MessageBytesMax);
         _frames = new FrameDispatcher(this);
@@ -64,6 +62,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
     public User? User { get; set; }
 
     public ClientCapabilities Capabilities { get; set; }
+
+    public ChannelTable Channels { get; }
 
     /// <summary>Set by connection.open.</summary>
     public VirtualHost VirtualHost { get; private set; } = null!;
@@ -108,7 +108,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
     public int HeartbeatSeconds { get; private set; }
 
-    public int ChannelCount { get; private set; }
+    public int ChannelCount => Channels.Count;
 
     public long Id => Client.Id;
 
@@ -128,9 +128,9 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
     public Arguments ClientProperties { get; set; } = Arguments.Empty;
 
-    public int ConsumerCount => ListConsumers().Length;
+    public int ConsumerCount => Channels.ListConsumers().Length;
 
-    public IReadOnlyList<IChannelInfo> ListChannels() => [.. Volatile.Read(ref _channels).OfType<Amqp091Channel>()];
+    public IReadOnlyList<IChannelInfo> ListChannels() => [.. Channels.List()];
 
     public override string ToString() => Name;
 
@@ -146,9 +146,16 @@ internal sealed class Amqp091Connection : IConnectionInfo
                 await ReceiveAsync().ConfigureAwait(false);
             }
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException or InvalidOperationException)
+        catch (Exception error) when (error is IOException or OperationCanceledException)
         {
             _endReason = Client.AbortReason ?? $"the connection broke: {error.Message}";
+        }
+#pragma warning disable CA1031 // Whatever is wrong with one connection must not touch the others.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            _endReason = $"an error of the broker: {error.Message}";
+            Server.Logger.LogError(error, "Connection {Connection}, user '{User}', virtual host '{VirtualHost}' ends by an error of the broker: please report it", Name, UserName, VirtualHostName);
         }
         finally
         {
@@ -266,42 +273,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    public Amqp091Channel? FindChannel(ushort number) => number < _channels.Length ? _channels[number] : null;
-
-    /// <summary>channel.open.</summary>
-    public Amqp091Channel OpenChannel(ushort number)
-    {
-        if (number > ChannelMax)
-        {
-            throw new AmqpException(ReplyCode.NotAllowed, $"channel {number} is above the negotiated channel_max ({ChannelMax})");
-        }
-
-        if (Server.Limits.TryAddChannel(UserName) is { } reason)
-        {
-            throw new AmqpException(ReplyCode.NotAllowed, reason);
-        }
-
-        if (number >= _channels.Length)
-        {
-            Amqp091Channel?[] channels = _channels;
-            Array.Resize(ref channels, Math.Min(ChannelMax + 1, Math.Max(number + 1, channels.Length * 2)));
-            Volatile.Write(ref _channels, channels);
-        }
-
-        var channel = new Amqp091Channel(this, number);
-        _channels[number] = channel;
-        ChannelCount++;
-        return channel;
-    }
-
-    /// <summary>The channel's number is free again.</summary>
-    public void ForgetChannel(Amqp091Channel channel)
-    {
-        _channels[channel.Number] = null;
-        ChannelCount--;
-        Server.Limits.RemoveChannels(UserName, 1);
-    }
-
     /// <summary>A protocol error or a refused operation: ends the channel if that is enough, the connection otherwise.</summary>
     public void Fail(AmqpException error, uint methodId, Amqp091Channel? channel)
     {
@@ -337,27 +308,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
             waitForAnswer: true);
     }
 
-    /// <summary>All channels end: consumers leave, unacknowledged deliveries go back.</summary>
-    public void ReleaseChannels()
-    {
-        Amqp091Channel?[] channels = _channels;
-        int count = ChannelCount;
-        _channels = [];
-        ChannelCount = 0;
-        foreach (Amqp091Channel? channel in channels)
-        {
-            if (channel is { IsClosing: false })
-            {
-                channel.Release();
-            }
-        }
-
-        if (count > 0)
-        {
-            Server.Limits.RemoveChannels(UserName, count);
-        }
-    }
-
     /// <summary>Hands staged publishes and settlements to the queues. No lock is held by the caller.</summary>
     public void FlushTurn()
     {
@@ -388,7 +338,12 @@ internal sealed class Amqp091Connection : IConnectionInfo
             return;
         }
 
-        foreach (Amqp091Channel? channel in Volatile.Read(ref _channels))
+        if (now % Amqp091Limits.TimeOutTicks != 0)
+        {
+            return;
+        }
+
+        foreach (Amqp091Channel? channel in Channels.All)
         {
             if (channel is not null && channel.HasTimedOut(now))
             {
@@ -413,15 +368,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    /// <summary>The set of consumers changed; whoever needs it gathers it anew.</summary>
-    public void ConsumersChanged()
-    {
-        lock (_consumersLock)
-        {
-            _consumers = null;
-        }
-    }
-
     private async Task ReceiveAsync()
     {
         PipeReader input = Client.Input;
@@ -436,20 +382,14 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
             while (HandleFrames(ref buffer, out PendingMethod pending))
             {
-                try
-                {
-                    await pending.Task.ConfigureAwait(false);
-                }
-                catch (AmqpException error)
-                {
-                    Fail(error, pending.MethodId, pending.Channel);
-                }
+                // What came before is not held up by what takes long.
+                FlushOutputs();
+                await CompleteAsync(pending).ConfigureAwait(false);
             }
 
             HandleRequests();
             input.AdvanceTo(buffer.Start, buffer.End);
-            _flushes.Flush();
-            Client.Output.Flush();
+            FlushOutputs();
             if (result.IsCompleted && !IsFinished)
             {
                 Finish(Client.AbortReason ?? (State == ConnectionState.Connected ? "closed before the protocol header" : "the client closed the connection without connection.close"));
@@ -457,6 +397,29 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
             await WaitForRoomAsync().ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask CompleteAsync(PendingMethod pending)
+    {
+        try
+        {
+            await pending.Task.ConfigureAwait(false);
+        }
+        catch (AmqpException error)
+        {
+            Fail(error, pending.MethodId, pending.Channel);
+        }
+        catch (IOException error)
+        {
+            Server.Logger.LogError(error, "Connection {Connection}: method {Class}.{Method} failed, since storage did", Name, pending.MethodId >> 16, pending.MethodId & 0xFFFF);
+            Fail(new AmqpException(ReplyCode.InternalError, $"storage failed: {error.Message}"), pending.MethodId, pending.Channel);
+        }
+    }
+
+    private void FlushOutputs()
+    {
+        _flushes.Flush();
+        Client.Output.Flush();
     }
 
     /// <summary>Handles whole frames; true when a method must be awaited before the rest, false when the turn is over.</summary>
@@ -525,7 +488,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
     /// <summary>Sends connection.close and waits for the answer; everything else from the client is dropped.</summary>
     public void CloseWith(AmqpException error, uint methodId)
     {
-        ReleaseChannels();
+        Channels.ReleaseAll();
         State = ConnectionState.Closing;
         HasLostFraming |= error.LostFraming;
         _endReason = error.Message;
@@ -539,18 +502,10 @@ internal sealed class Amqp091Connection : IConnectionInfo
         });
     }
 
-    private AmqpConsumer[] ListConsumers()
-    {
-        lock (_consumersLock)
-        {
-            return _consumers ??= [.. Volatile.Read(ref _channels).Where(static channel => channel is not null).SelectMany(static channel => channel!.ListConsumers())];
-        }
-    }
-
     /// <summary>The output has room again: consumers that were refused messages go on.</summary>
     private void OnDrained()
     {
-        foreach (AmqpConsumer consumer in ListConsumers())
+        foreach (AmqpConsumer consumer in Channels.ListConsumers())
         {
             if (consumer.TakeStarved())
             {
@@ -567,7 +522,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
             FlushTurn();
         }
 
-        ReleaseChannels();
+        Channels.ReleaseAll();
         State = ConnectionState.Closed;
         _frames.Dispose();
         if (_isCounted)

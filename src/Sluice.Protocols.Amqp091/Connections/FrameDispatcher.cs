@@ -150,7 +150,7 @@ internal sealed class FrameDispatcher : IDisposable
                 : throw new AmqpException(ReplyCode.ChannelError, $"a frame on channel {frame.Channel} came before connection.open");
         }
 
-        Amqp091Channel? channel = _connection.FindChannel(frame.Channel);
+        Amqp091Channel? channel = _connection.Channels.Find(frame.Channel);
         if (channel is null || channel.IsClosing)
         {
             HandleNotOpen(frame, channel);
@@ -200,7 +200,7 @@ internal sealed class FrameDispatcher : IDisposable
         {
             if (method == MethodIds.ChannelCloseOk)
             {
-                _connection.ForgetChannel(closing);
+                _connection.Channels.Forget(closing);
             }
             else if (method == MethodIds.ChannelClose)
             {
@@ -214,7 +214,7 @@ internal sealed class FrameDispatcher : IDisposable
         {
             ChannelOpen.Read(frame.Payload[4..]);
             _connection.FlushTurn();
-            _connection.OpenChannel(frame.Channel);
+            _connection.Channels.Open(frame.Channel);
             _connection.Send(frame.Channel, new ChannelOpenOk());
             return;
         }

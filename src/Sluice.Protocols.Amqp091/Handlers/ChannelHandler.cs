@@ -21,6 +21,6 @@ internal static class ChannelHandler
     {
         _ = method;
         channel.Close(new ChannelCloseOk(), waitForAnswer: false);
-        channel.Connection.ForgetChannel(channel);
+        channel.Connection.Channels.Forget(channel);
     }
 }

@@ -192,7 +192,7 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
 
     private async ValueTask CloseAsync(ushort code, string text)
     {
-        connection.ReleaseChannels();
+        connection.Channels.ReleaseAll();
         await connection.ReleaseOwnedAsync().ConfigureAwait(false);
         connection.Send(0, new ConnectionCloseOk());
         connection.Finish(code == (ushort)ReplyCode.Success ? "closed by the client" : $"closed by the client: {code} {text}");
