@@ -109,6 +109,24 @@ public sealed class ClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Deaths_are_counted_on_when_a_client_publishes_a_dead_message_again()
+    {
+        await _channel.QueueDeclareAsync("dead", durable: true, exclusive: false, autoDelete: false);
+        await _channel.QueueDeclareAsync("work", durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-dead-letter-exchange"] = "", ["x-dead-letter-routing-key"] = "dead" });
+        var properties = new BasicProperties();
+        for (int round = 1; round <= 3; round++)
+        {
+            await _channel.BasicPublishAsync("", "work", mandatory: false, properties, Bytes("job"));
+            await _channel.BasicRejectAsync((await GetAsync("work")).DeliveryTag, requeue: false);
+            BasicGetResult dead = await GetAsync("dead");
+            await _channel.BasicAckAsync(dead.DeliveryTag, multiple: false);
+            var line = Assert.IsType<Dictionary<string, object?>>(Assert.Single(Assert.IsType<List<object>>(dead.BasicProperties.Headers!["x-death"])));
+            Assert.Equal((long)round, line["count"]);
+            properties = new BasicProperties { Headers = dead.BasicProperties.Headers };
+        }
+    }
+
+    [Fact]
     public async Task Confirms_come_for_routed_and_unroutable_messages_and_returns_come_first()
     {
         await using IChannel channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));

@@ -12,6 +12,9 @@ internal sealed class RawClient : IDisposable
     private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly List<byte> _received = [];
 
+    /// <summary>For tests that measure and must not allocate.</summary>
+    public Socket Socket => _socket;
+
     private RawClient()
     {
     }

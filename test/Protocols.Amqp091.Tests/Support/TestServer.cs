@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using RabbitMQ.Client;
+using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
 using Sluice.Protocols.Amqp091.Messages;
@@ -18,9 +19,9 @@ internal sealed class TestServer : IAsyncDisposable
 {
     private readonly TransportServer _transport;
 
-    private TestServer(Amqp091Options options, BrokerOptions brokerOptions, TimeProvider clock)
+    private TestServer(Amqp091Options options, BrokerOptions brokerOptions, TimeProvider clock, IDisk disk)
     {
-        Store = LogStore.Open(new LogStoreOptions(), Disk, new SystemScheduler(), clock, Log);
+        Store = LogStore.Open(new LogStoreOptions(), disk, new SystemScheduler(), clock, Log);
         Broker = MessageBroker.Open(Store, brokerOptions, [new Amqp091PropertiesReader()], new SystemScheduler(), clock, new Random(1), Log);
         AccessControl = new AccessControl(new MemorySecurityStore(), Log.CreateLogger<AccessControl>());
         Limits = new UsageLimits(AccessControl);
@@ -28,8 +29,6 @@ internal sealed class TestServer : IAsyncDisposable
         Amqp = new Amqp091Server(options, Broker, AccessControl, authenticator, Limits, clock, Log.CreateLogger<Amqp091Server>());
         _transport = new TransportServer(new TransportOptions(), clock, Log);
     }
-
-    public FaultDisk Disk { get; } = new(1);
 
     public LogStore Store { get; }
 
@@ -49,9 +48,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public IPEndPoint EndPoint { get; private set; } = null!;
 
-    public static async Task<TestServer> StartAsync(Amqp091Options? options = null, BrokerOptions? broker = null, TimeProvider? clock = null)
+    public static async Task<TestServer> StartAsync(Amqp091Options? options = null, BrokerOptions? broker = null, TimeProvider? clock = null, IDisk? disk = null)
     {
-        var server = new TestServer(options ?? new Amqp091Options(), broker ?? new BrokerOptions(), clock ?? TimeProvider.System);
+        var server = new TestServer(options ?? new Amqp091Options(), broker ?? new BrokerOptions(), clock ?? TimeProvider.System, disk ?? new FaultDisk(1));
         await server.AccessControl.CreateFirstUserAsync("guest", "guest", "/");
         server.EndPoint = server._transport.Listen(new ListenerOptions { Name = "amqp", EndPoint = new IPEndPoint(IPAddress.Loopback, 0) }, server.Amqp);
         return server;
