@@ -102,10 +102,16 @@ public sealed class PublishTurn : IDisposable
 
     /// <summary>
     /// Transaction: appends all that is staged and settles the given deliveries as one group that is kept together or not at all.
+    /// If a queue refuses a message (<see cref="TurnResult.Rejected"/>) or storage fails (<see cref="TurnResult.Failure"/>), nothing of it happens.
     /// </summary>
     public TurnResult Commit(IReadOnlyList<TransactionSettlement> settlements)
     {
         TurnResult result = CommitGroup(settlements);
+        if (result.Rejected is not null || result.Failure is not null)
+        {
+            return result;
+        }
+
         foreach (TransactionSettlement settlement in settlements)
         {
             switch (settlement.Kind)
@@ -214,7 +220,7 @@ public sealed class PublishTurn : IDisposable
             }
 
             failure = _locked.Select(static queue => queue.Failure).FirstOrDefault(static error => error is not null) ?? _host.Store.Failure;
-            if (failure is null)
+            if (failure is null && !IsRefused())
             {
                 position = AppendGroup(settlements, delayedBatch);
             }
@@ -242,6 +248,21 @@ public sealed class PublishTurn : IDisposable
         _locked.Clear();
         Clear();
         return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
+    }
+
+    /// <summary>Whether a queue has no room for its part of the transaction; notes the tickets. The gates are held.</summary>
+    private bool IsRefused()
+    {
+        for (int i = 0; IsTransaction && i < _stageCount; i++)
+        {
+            int admitted = _stages[i].Queue!.Admits(_stages[i]);
+            for (int entry = admitted; entry < _stages[i].Builder.Count; entry++)
+            {
+                _rejected.Add(_stages[i].Entries[entry].Ticket);
+            }
+        }
+
+        return _rejected.Count > 0;
     }
 
     private JournalPosition AppendGroup(IReadOnlyList<TransactionSettlement> settlements, DelayedBatch? delayedBatch)

@@ -154,6 +154,10 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
+    public override int Admits(Stage stage) => NeedsEntries
+        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries)
+        : stage.Builder.Count;
+
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
     {
         if (Closed)
@@ -162,7 +166,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         int count = stage.Builder.Count;
-        int admitted = NeedsEntries ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries) : count;
+        int admitted = Admits(stage);
         if (admitted < count)
         {
             for (int i = admitted; i < count; i++)
@@ -525,7 +529,7 @@ internal sealed class CompetingQueue : StoredQueue
         Kill(id, reason);
     }
 
-    /// <summary>Drops from the head while over a length limit (drop-head); the lowest priority goes first. Gate held.</summary>
+    /// <summary>Drops from the head while over a length limit (drop-head). The head is the message that would be delivered next, so the highest priority goes first, as in RabbitMQ. Gate held.</summary>
     private void EnforceLength()
     {
         if ((CurrentSettings.MaxLength < 0 && CurrentSettings.MaxLengthBytes < 0) || CurrentSettings.Overflow != OverflowMode.DropHead)
@@ -533,7 +537,7 @@ internal sealed class CompetingQueue : StoredQueue
             return;
         }
 
-        for (int level = 0; level < _lanes.Count && LengthLimit.IsOver(CurrentSettings, _lanes.Ready, BytesReady());)
+        for (int level = _lanes.Count - 1; level >= 0 && LengthLimit.IsOver(CurrentSettings, _lanes.Ready, BytesReady());)
         {
             Lane lane = _lanes[level];
             switch (_lanes.Peek(lane, out RecordView record, out _))
@@ -544,7 +548,7 @@ internal sealed class CompetingQueue : StoredQueue
                 case PeekResult.NeedsLoad:
                     return;
                 default:
-                    level++;
+                    level--;
                     break;
             }
         }

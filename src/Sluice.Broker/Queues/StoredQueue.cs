@@ -53,6 +53,9 @@ internal abstract class StoredQueue : MessageQueue
     /// <summary>Lane for a message's priority.</summary>
     public abstract int LaneFor(byte priority);
 
+    /// <summary>How many of a stage's messages, from its beginning, the queue has room for. Gate held.</summary>
+    public virtual int Admits(Stage stage) => stage.Builder.Count;
+
     /// <summary>
     /// Appends a stage. Gate held. Tickets of refused messages are added to <paramref name="rejected"/>.
     /// Throws <see cref="LogFailedException"/> when the promise cannot be given.

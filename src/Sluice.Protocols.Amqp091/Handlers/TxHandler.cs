@@ -46,7 +46,13 @@ internal static class TxHandler
             throw new AmqpException(ReplyCode.InternalError, $"the transaction could not be kept: {result.Failure.Message}");
         }
 
-        bool isPartial = result.Rejected is not null;
+        if (result.Rejected is not null)
+        {
+            transaction.Returns.ResetWrittenCount();
+            channel.RestoreUnacknowledged(transaction.TakeSettled());
+            throw new AmqpException(ReplyCode.PreconditionFailed, "the transaction was refused because a queue is full; nothing of it took effect");
+        }
+
         foreach (UnacknowledgedDelivery delivery in transaction.TakeSettled())
         {
             channel.ReleaseCredit(delivery);
@@ -64,11 +70,6 @@ internal static class TxHandler
             {
                 throw new AmqpException(ReplyCode.InternalError, $"the transaction could not be kept: {error.Message}");
             }
-        }
-
-        if (isPartial)
-        {
-            throw new AmqpException(ReplyCode.PreconditionFailed, "partial tx completion");
         }
 
         channel.Send(new TxCommitOk());
