@@ -1,3 +1,4 @@
+using Sluice.BlackBox;
 using Sluice.Conformance.Amqp091;
 
 [assembly: AssemblyFixture(typeof(BrokerFixture))]

@@ -1,4 +1,4 @@
-namespace Sluice.Conformance;
+namespace Sluice.BlackBox;
 
 /// <summary>Finds files of the checkout that the tests run from.</summary>
 public static class Repository

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Sluice.Conformance;
+namespace Sluice.BlackBox;
 
 /// <summary>
 /// A Sluice server in a child process, with its own data directory and a free port. Used by every test that treats the
