@@ -6,8 +6,9 @@ public static class Repository
     /// <summary>The checkout's root: the nearest folder above the test's binaries that holds the solution.</summary>
     public static string Root { get; } = FindRoot();
 
-    /// <summary>The server's executable as the Release build leaves it.</summary>
-    public static string ServerExecutable => Path.Combine(Root, "src/Sluice.Server/bin/Release/net10.0/sluice");
+    /// <summary>The server's executable as the Release build leaves it, or the one that <c>SLUICE_EXECUTABLE</c> names.</summary>
+    public static string ServerExecutable =>
+        Environment.GetEnvironmentVariable("SLUICE_EXECUTABLE") ?? Path.Combine(Root, "src/Sluice.Server/bin/Release/net10.0/sluice");
 
     private static string FindRoot()
     {
