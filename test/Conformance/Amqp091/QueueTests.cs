@@ -116,10 +116,11 @@ public sealed class QueueTests(BrokerFixture broker) : ConformanceTest(broker)
     }
 
     [Fact]
-    public async Task Queue_declare_client_arguments_without_meaning_are_kept()
+    public async Task Queue_declare_argument_that_would_have_no_effect_is_refused_406()
     {
-        string queue = await DurableQueueAsync(Arguments(("my-note", "hello")));
-        await Channel.QueueDeclareAsync(queue, true, false, false, Arguments(("my-note", "hello")));
+        SkipOnRabbitMq("RabbitMQ takes arguments that it does not know and ignores them");
+        ShutdownEventArgs reason = await ClosesChannelAsync(406, () => Channel.QueueDeclareAsync(Name(), false, true, false, Arguments(("x-mesage-ttl", 5))));
+        Assert.Contains("x-mesage-ttl", reason.ReplyText);
     }
 
     [Fact]

@@ -14,7 +14,8 @@ os.environ["INTEROP_QUEUE"] = "celery." + uuid.uuid4().hex
 os.environ["INTEROP_EFFECTS"] = os.path.join(folder, "effects")
 os.environ.pop("NO_COLOR", None)  # Celery's command line takes it for an option and wants a boolean
 
-from celery_app import app, flaky, later, plain  # noqa: E402 (the environment comes first)
+from celery.result import ResultSet  # noqa: E402 (the environment comes first)
+from celery_app import app, flaky, later, plain  # noqa: E402
 
 PLAIN, FLAKY, COUNTDOWN, ETA = 700, 150, 100, 50
 worker_log = open(os.path.join(folder, "worker.log"), "wb")
@@ -38,11 +39,10 @@ def main():
         due = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
         delayed.append(later.apply_async((number, due.timestamp()), eta=due))
 
-    for result, expected in results:
-        value = result.get(timeout=60)
+    values = ResultSet([result for result, _ in results] + delayed).join_native(timeout=90)
+    for value, (_, expected) in zip(values, results):
         assert value == expected, f"result {value}, expected {expected}"
-    for result in delayed:
-        late = result.get(timeout=60)
+    for late in values[len(results):]:
         assert late >= -0.05, f"a delayed task ran {-late:.3f} s too early"
     took = time.time() - started
 
