@@ -18,6 +18,11 @@ internal sealed class AcknowledgingConsumer(Func<Task<IConnection>> connect, Mes
                 broken.TrySetResult();
                 return Task.CompletedTask;
             };
+            if (!connection.IsOpen)
+            {
+                return; // It broke before the event was listened for.
+            }
+
             IChannel channel = await connection.CreateChannelAsync();
             await channel.BasicQosAsync(0, 200, false);
             await channel.BasicConsumeAsync(ledger.Queue, autoAck: false, new Consumer(channel, ledger, acknowledgeEvery, order: null));

@@ -18,6 +18,11 @@ internal sealed class ConfirmedPublisher(Func<Task<IConnection>> connect, int nu
             await using IConnection connection = await connect();
             using var broken = new CancellationTokenSource();
             connection.ConnectionShutdownAsync += (_, _) => broken.CancelAsync();
+            if (!connection.IsOpen)
+            {
+                return; // It broke before the event was listened for.
+            }
+
             IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false));
             ulong confirmedBelow = 1;
             channel.BasicAcksAsync += (_, e) =>

@@ -15,7 +15,7 @@ public sealed class FramingErrorTests(BrokerFixture broker) : ConformanceTest(br
     public async Task Frame_4_2_3_larger_than_frame_max_is_501()
     {
         await using RawClient client = await RawClient.OpenWithChannelAsync(Broker.Address);
-        await client.SendFrameAsync(RawFrame.Method, 1, new byte[131_072]);
+        await client.SendFrameAsync(RawFrame.Method, 1, new byte[132_000]);
         await client.ExpectConnectionEndAsync(501);
     }
 
