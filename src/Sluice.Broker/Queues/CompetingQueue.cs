@@ -112,6 +112,11 @@ internal sealed class CompetingQueue : StoredQueue
             }
 
             _consumers ??= new ConsumerList { SingleActive = CurrentSettings.SingleActiveConsumer };
+            if (consumer.Exclusive && _consumers.SingleActive)
+            {
+                return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' has a single active consumer and takes no exclusive one");
+            }
+
             if (_consumers.HasExclusive || (consumer.Exclusive && _consumers.Count > 0))
             {
                 return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' in exclusive use");

@@ -200,20 +200,15 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
 
     private ValueTask CloseAsync(in ConnectionClose method) => CloseAsync(method.ReplyCode, Encoding.UTF8.GetString(method.ReplyText));
 
-    /// <summary>A password is checked again and must be right; what was granted stays granted.</summary>
-    private ValueTask UpdateSecret(in ConnectionUpdateSecret method) => UpdateSecretAsync(method.NewSecret.ToArray(), Encoding.UTF8.GetString(method.Reason));
-
-    private async ValueTask UpdateSecretAsync(byte[] secret, string reason)
+    /// <summary>
+    /// A user with a password or a certificate has no secret that runs out, so there is nothing to renew: what was granted stays granted, whatever
+    /// the new secret is (as RabbitMQ's own accounts do).
+    /// </summary>
+    private ValueTask UpdateSecret(in ConnectionUpdateSecret method)
     {
-        LoginResult login = await connection.Server.Authenticator
-            .LoginPasswordAsync(connection.UserName, secret, new LoginOrigin(connection.Remote, connection.Client.Tls?.ClientCertificate)).ConfigureAwait(false);
-        if (!login.Succeeded)
-        {
-            throw new AmqpException(ReplyCode.NotAllowed, "New secret was refused by one of the backends");
-        }
-
-        connection.User = login.User;
-        connection.Server.Logger.LogInformation("Connection {Connection}: user '{User}' updated its secret, reason: {Reason}", connection.Name, connection.UserName, reason);
+        connection.Server.Logger.LogInformation(
+            "Connection {Connection}: user '{User}' updated its secret, reason: {Reason}", connection.Name, connection.UserName, Encoding.UTF8.GetString(method.Reason));
         connection.Send(0, new ConnectionUpdateSecretOk());
+        return default;
     }
 }

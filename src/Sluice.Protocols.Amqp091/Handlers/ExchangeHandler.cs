@@ -73,6 +73,11 @@ internal static class ExchangeHandler
     private static async ValueTask DeclareAsync(Amqp091Channel channel, ExchangeDefinition definition, bool noWait)
     {
         BrokerResult result = await channel.Connection.VirtualHost.DeclareExchangeAsync(definition).ConfigureAwait(false);
+        if (result.Status == BrokerStatus.Unsupported)
+        {
+            throw new AmqpException(ReplyCode.CommandInvalid, result.Detail);
+        }
+
         Amqp091Errors.ThrowIfFailed(result);
         if (!noWait)
         {

@@ -443,11 +443,11 @@ public sealed class ClientTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_secret_is_updated_when_it_is_right()
+    public async Task A_secret_may_be_updated_though_a_password_never_runs_out()
     {
         await _connection.UpdateSecretAsync("guest", "routine");
-        var refused = await Assert.ThrowsAsync<OperationInterruptedException>(() => _connection.UpdateSecretAsync("wrong", "routine"));
-        Assert.Equal(530, refused.ShutdownReason!.ReplyCode);
+        await _connection.UpdateSecretAsync("whatever", "routine");
+        Assert.True(_connection.IsOpen);
     }
 
     private async Task<List<string>> ReadStreamAsync(object offset, int count)

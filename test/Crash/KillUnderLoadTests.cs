@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
+using Sluice.BlackBox;
+
+namespace Sluice.Crash;
+
+/// <summary>kill -9 of the broker at random moments under confirmed load.</summary>
+public sealed class KillUnderLoadTests
+{
+    private const string Classic = "crash.classic";
+    private const string Quorum = "crash.quorum";
+
+    [Fact]
+    public async Task Nothing_confirmed_is_lost_and_nothing_settled_comes_back_from_before_the_last_crash()
+    {
+        int seed = CrashSettings.Seed;
+        var random = new Random(seed);
+        MessageLedger[] ledgers = [new(Classic), new(Quorum)];
+        await using BrokerProcess broker = await BrokerProcess.StartAsync();
+        Func<Task<IConnection>> connect = Connector(broker);
+        await DeclareQueuesAsync(connect);
+        ConfirmedPublisher[] publishers = [new(connect, 1, ledgers, new Random(seed + 1)), new(connect, 2, ledgers, new Random(seed + 2))];
+        AcknowledgingConsumer[] consumers =
+        [
+            new(connect, ledgers[0], acknowledgeEvery: 1), new(connect, ledgers[0], acknowledgeEvery: 20),
+            new(connect, ledgers[1], acknowledgeEvery: 1), new(connect, ledgers[1], acknowledgeEvery: 20),
+        ];
+        var slowestStart = TimeSpan.Zero;
+        for (int round = 1; round <= CrashSettings.Rounds; round++)
+        {
+            await DeclareDurableNamesAsync(connect, round);
+            Task[] load = [.. publishers.Select(p => p.RunUntilBrokenAsync()), .. ConsumersOf(round, consumers).Select(c => c.RunUntilBrokenAsync())];
+            await Task.Delay(random.Next(50, 600));
+            await broker.KillAsync();
+            await Task.WhenAll(load).WaitAsync(TimeSpan.FromSeconds(60));
+
+            var clock = Stopwatch.StartNew();
+            await broker.RestartAsync();
+            slowestStart = clock.Elapsed > slowestStart ? clock.Elapsed : slowestStart;
+            foreach (MessageLedger ledger in ledgers)
+            {
+                ledger.NextEpoch();
+            }
+
+            await CheckDurableNamesAsync(connect, round);
+            if (round % 3 == 0 || round == CrashSettings.Rounds)
+            {
+                foreach (MessageLedger ledger in ledgers)
+                {
+                    await new AcknowledgingConsumer(connect, ledger, acknowledgeEvery: 50).DrainAsync();
+                }
+            }
+
+            string[] violations = [.. ledgers.SelectMany(l => l.Violations)];
+            Assert.True(violations.Length == 0, $"round {round}, seed {seed}: {violations.Length} violations:\n{string.Join('\n', violations.Take(20))}");
+            Assert.True(broker.ErrorLines.Count == 0, $"round {round}, seed {seed}: the broker logged errors:\n{string.Join('\n', broker.ErrorLines.Take(20))}");
+        }
+
+        long confirmed = ledgers.Sum(l => l.Confirmed);
+        TestContext.Current.SendDiagnosticMessage(
+            $"{CrashSettings.Rounds} kills, {confirmed} confirmed, {ledgers.Sum(l => l.Delivered)} delivered, {ledgers.Sum(l => l.DeliveredAgain)} of them again, slowest restart {slowestStart.TotalMilliseconds:F0} ms");
+        Assert.True(confirmed > CrashSettings.Rounds * 10, $"only {confirmed} messages were confirmed: that is no load");
+    }
+
+    /// <summary>Every third round has no consumers, so that a backlog meets the crash.</summary>
+    private static IEnumerable<AcknowledgingConsumer> ConsumersOf(int round, AcknowledgingConsumer[] consumers) => round % 3 == 1 ? [] : consumers;
+
+    private static Func<Task<IConnection>> Connector(BrokerProcess broker)
+    {
+        var factory = new ConnectionFactory { Uri = new Uri(broker.Address), AutomaticRecoveryEnabled = false, TopologyRecoveryEnabled = false };
+        return () => factory.CreateConnectionAsync();
+    }
+
+    private static async Task DeclareQueuesAsync(Func<Task<IConnection>> connect)
+    {
+        await using IConnection connection = await connect();
+        IChannel channel = await connection.CreateChannelAsync();
+        await channel.QueueDeclareAsync(Classic, durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueDeclareAsync(Quorum, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-queue-type"] = "quorum" });
+    }
+
+    /// <summary>A durable exchange, queue and binding of this round; those of the round before are deleted.</summary>
+    private static async Task DeclareDurableNamesAsync(Func<Task<IConnection>> connect, int round)
+    {
+        await using IConnection connection = await connect();
+        IChannel channel = await connection.CreateChannelAsync();
+        await channel.ExchangeDeclareAsync($"crash.x.{round}", "topic", durable: true);
+        await channel.QueueDeclareAsync($"crash.q.{round}", durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueBindAsync($"crash.q.{round}", $"crash.x.{round}", "a.#");
+        await channel.ExchangeDeleteAsync($"crash.x.{round - 1}");
+        await channel.QueueDeleteAsync($"crash.q.{round - 1}");
+    }
+
+    private static async Task CheckDurableNamesAsync(Func<Task<IConnection>> connect, int round)
+    {
+        await using IConnection connection = await connect();
+        IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
+        await channel.BasicPublishAsync($"crash.x.{round}", "a.b", mandatory: true, new BasicProperties(), MessageBody.Create(round, 100));
+        Assert.NotNull(await channel.BasicGetAsync($"crash.q.{round}", autoAck: true));
+        OperationInterruptedException gone = await Assert.ThrowsAsync<OperationInterruptedException>(() => channel.QueueDeclarePassiveAsync($"crash.q.{round - 1}"));
+        Assert.Equal(404, gone.ShutdownReason!.ReplyCode);
+    }
+}
