@@ -56,14 +56,13 @@ public sealed class PriorityTests(BrokerFixture broker) : ConformanceTest(broker
     }
 
     [Fact]
-    public async Task Priority_length_limit_drops_the_lowest_first()
+    public async Task Priority_length_limit_drops_from_the_head_the_highest_first()
     {
-        SkipOnRabbitMq("RabbitMQ drops from the head, which is the highest priority");
         string queue = await QueueAsync(Arguments(("x-max-priority", 5), ("x-max-length", 2)));
         await SendAsync(queue, "high", new BasicProperties { Priority = 5 });
         await SendAsync(queue, "low", new BasicProperties { Priority = 1 });
         await SendAsync(queue, "mid", new BasicProperties { Priority = 3 });
         await ReadyBecomesAsync(queue, 2);
-        Assert.Equal(["high", "mid"], await GetBodiesAsync(queue, 2));
+        Assert.Equal(["mid", "low"], await GetBodiesAsync(queue, 2));
     }
 }
