@@ -48,7 +48,7 @@ public sealed partial class TidinessTests
     public void Every_skipped_test_says_why()
     {
         SourceTree.AssertNone(
-            from file in SourceTree.CodeBelow("test")
+            from file in SourceTree.CodeBelow("tests")
             from line in SourceTree.ReadLines(file)
             where SkipWithoutReason().IsMatch(line)
             select $"{file}: {line.Trim()}",
