@@ -33,7 +33,7 @@ public sealed class LifecycleTests
         Assert.Equal(BrokerStatus.Locked, broker.Host.FindQueue("mine", stranger).Status);
         Assert.Equal(BrokerStatus.Locked, broker.Run(broker.Host.DeleteQueueAsync("mine", false, false, stranger)).Status);
         Assert.True(broker.Host.FindQueue("mine", owner).IsOk);
-        broker.Host.ReleaseOwnerAsync(owner).AsTask().Wait(TimeSpan.FromSeconds(10));
+        broker.Run(broker.Host.ReleaseOwnerAsync(owner));
         Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("mine", owner).Status);
     }
 

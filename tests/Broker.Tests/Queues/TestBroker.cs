@@ -95,6 +95,8 @@ internal sealed class TestBroker : IDisposable
         return result;
     }
 
+    public void Run(ValueTask operation) => Run(WithResult(operation));
+
     /// <summary>Runs work until the operation ends.</summary>
     public T Run<T>(ValueTask<T> operation)
     {
@@ -114,6 +116,12 @@ internal sealed class TestBroker : IDisposable
     {
         Clock.Advance(time);
         Scheduler.RunAll();
+    }
+
+    private static async ValueTask<bool> WithResult(ValueTask operation)
+    {
+        await operation;
+        return true;
     }
 
     private void Open()
