@@ -9,7 +9,7 @@ if (args.Contains("--help"))
         """);
     foreach (Row row in Row.All)
     {
-        Console.WriteLine($"  {row.Name,-12} {row.Title}");
+        Console.WriteLine($"  {row.Name,-18} {row.Title}");
     }
 
     Console.WriteLine("""

@@ -68,7 +68,7 @@ public sealed record AmqpLoadOptions
     /// <summary>Give up waiting for outstanding messages after this long without any, in seconds.</summary>
     public double IdleSeconds { get; init; } = 20;
 
-    /// <summary>Largest single send, in octets.</summary>
+    /// <summary>Largest single send, in octets; at least one message is sent at a time. Many client libraries send each message by itself, which 1 imitates.</summary>
     public int SendBytes { get; init; } = 64 * 1024;
 
     /// <summary>Process whose tree's CPU time and memory are measured as the broker's; 0: not measured.</summary>
@@ -91,7 +91,7 @@ public sealed record AmqpLoadOptions
         Require(Rate >= 0 && MessageCount >= 0, "rate and count are not negative");
         Require(MessageCount > 0 || Seconds > 0, "a run needs a duration or a message count");
         Require(MessageCount == 0 || WarmUpSeconds == 0, "a run by message count has no warm-up");
-        Require(SendBytes is >= 1024 and <= 16 << 20, "a send is 1024 to 16777216 bytes");
+        Require(SendBytes is >= 1 and <= 16 << 20, "a send is 1 to 16777216 bytes");
     }
 
     private static void Require(bool condition, string otherwise)

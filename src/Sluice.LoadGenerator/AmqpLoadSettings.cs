@@ -40,7 +40,7 @@ public static class AmqpLoadSettings
         new("warm-up", "s", "Time before it that does not count (0).", (o, v) => o with { WarmUpSeconds = Double(v) }),
         new("count", "n", "Run until this many messages have passed, instead of by time.", (o, v) => o with { MessageCount = Long(v) }),
         new("idle", "s", "Give up on outstanding messages after this long without any (20).", (o, v) => o with { IdleSeconds = Double(v) }),
-        new("send-bytes", "bytes", "Largest single send (65536).", (o, v) => o with { SendBytes = Int(v) }),
+        new("send-bytes", "bytes", "Largest single send (65536); 1 sends each message by itself.", (o, v) => o with { SendBytes = Int(v) }),
         new("broker-pid", "pid", "Measure CPU and memory of this process and its children.", (o, v) => o with { BrokerProcessId = Int(v) }),
     ];
 

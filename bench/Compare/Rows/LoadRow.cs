@@ -38,6 +38,20 @@ internal sealed class LoadRow(string name, string title, string asked, bool dura
         durable: true,
         PersistentLoad with { Rate = 10_000 });
 
+    public static LoadRow TransientSingly { get; } = new(
+        "transient-singly",
+        "The transient load with each message sent by itself",
+        "As most client libraries send: one write to the socket for each message, so that the broker finds fewer of them in one read. The load generator's own cost of sending is large here; broker CPU per message decides.",
+        durable: false,
+        new AmqpLoadOptions { BodyBytes = 16, AutoAcknowledge = true, SendBytes = 1 });
+
+    public static LoadRow PersistentSingly { get; } = new(
+        "persistent-singly",
+        "The persistent load with each message sent by itself",
+        "As above.",
+        durable: true,
+        PersistentLoad with { SendBytes = 1 });
+
     public override string Run(Contest contest)
     {
         IReadOnlyList<BrokerProcess> brokers = contest.Running(withOs: durable);

@@ -8,6 +8,8 @@ internal abstract class Row(string name, string title)
         LoadRow.Transient,
         LoadRow.Persistent,
         LoadRow.Latency,
+        LoadRow.TransientSingly,
+        LoadRow.PersistentSingly,
         new PerfTestRow(),
         new BacklogRow(),
         new QueuesRow(),
