@@ -3,27 +3,21 @@ using RabbitMQ.Client;
 
 namespace Sluice.Crash;
 
-/// <summary>Publishes persistent messages with confirms, as fast as the window allows, until its connection breaks.</summary>
+/// <summary>Publishes persistent messages with confirms, as fast as the window allows, until the broker is killed.</summary>
 internal sealed class ConfirmedPublisher(Func<Task<IConnection>> connect, int number, MessageLedger[] ledgers, Random random)
 {
     private const int Window = 400;
     private long _sequence;
 
-    public async Task RunUntilBrokenAsync()
+    public async Task RunAsync(CancellationToken killed)
     {
-        using var window = new SemaphoreSlim(Window);
+        var window = new SemaphoreSlim(Window);
         var outstanding = new ConcurrentDictionary<ulong, (long Id, MessageLedger Ledger)>();
+        IConnection? connection = null;
         try
         {
-            await using IConnection connection = await connect();
-            using var broken = new CancellationTokenSource();
-            connection.ConnectionShutdownAsync += (_, _) => broken.CancelAsync();
-            if (!connection.IsOpen)
-            {
-                return; // It broke before the event was listened for.
-            }
-
-            IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false));
+            connection = await connect();
+            IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), killed);
             ulong confirmedBelow = 1;
             channel.BasicAcksAsync += (_, e) =>
             {
@@ -46,17 +40,21 @@ internal sealed class ConfirmedPublisher(Func<Task<IConnection>> connect, int nu
             var properties = new BasicProperties { Persistent = true };
             for (ulong tag = 1; ; tag++)
             {
-                await window.WaitAsync(broken.Token);
+                await window.WaitAsync(killed);
                 long id = ((long)number << 40) + ++_sequence;
                 MessageLedger ledger = ledgers[_sequence % ledgers.Length];
                 ledger.Publishing(id);
                 outstanding[tag] = (id, ledger);
-                await channel.BasicPublishAsync("", ledger.Queue, mandatory: true, properties, MessageBody.Create(id, Size()), broken.Token);
+                await channel.BasicPublishAsync("", ledger.Queue, mandatory: true, properties, MessageBody.Create(id, Size()), killed);
             }
         }
         catch (Exception e) when (Breakage.IsBroken(e))
         {
             // What was not confirmed may be there after the restart or not; both are right.
+        }
+        finally
+        {
+            await (connection is null ? Task.CompletedTask : Breakage.DropAsync(connection));
         }
     }
 

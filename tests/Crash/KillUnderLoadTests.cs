@@ -30,10 +30,15 @@ public sealed class KillUnderLoadTests
         for (int round = 1; round <= CrashSettings.Rounds; round++)
         {
             await DeclareDurableNamesAsync(connect, round);
-            Task[] load = [.. publishers.Select(p => p.RunUntilBrokenAsync()), .. ConsumersOf(round, consumers).Select(c => c.RunUntilBrokenAsync())];
+            using var killed = new CancellationTokenSource();
+            Task[] load = [.. publishers.Select(p => p.RunAsync(killed.Token)), .. ConsumersOf(round, consumers).Select(c => c.RunAsync(killed.Token))];
             await Task.Delay(random.Next(50, 600));
             await broker.KillAsync();
-            await Task.WhenAll(load).WaitAsync(TimeSpan.FromSeconds(60));
+            await killed.CancelAsync();
+            await Task.WhenAny(Task.WhenAll(load), Task.Delay(TimeSpan.FromSeconds(60)));
+            string stuck = string.Join(", ", load.Index().Where(t => !t.Item.IsCompleted).Select(t => t.Index < publishers.Length ? $"publisher {t.Index}" : $"consumer {t.Index - publishers.Length}"));
+            Assert.True(stuck.Length == 0, $"round {round}, seed {seed}: clients that did not end with the broker: {stuck}");
+            await Task.WhenAll(load);
 
             var clock = Stopwatch.StartNew();
             await broker.RestartAsync();

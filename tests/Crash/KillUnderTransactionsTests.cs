@@ -69,9 +69,10 @@ public sealed class KillUnderTransactionsTests
 
     private static async Task MoveUntilBrokenAsync(ConnectionFactory factory, string from, string left, string right, ConcurrentBag<long> committed)
     {
+        IConnection? connection = null;
         try
         {
-            await using IConnection connection = await factory.CreateConnectionAsync();
+            connection = await factory.CreateConnectionAsync();
             IChannel channel = await connection.CreateChannelAsync();
             await channel.TxSelectAsync();
             while (await channel.BasicGetAsync(from, autoAck: false) is { } message)
@@ -87,6 +88,10 @@ public sealed class KillUnderTransactionsTests
         catch (Exception e) when (Breakage.IsBroken(e))
         {
             // A transaction whose commit-ok did not come is there as a whole, or not at all.
+        }
+        finally
+        {
+            await (connection is null ? Task.CompletedTask : Breakage.DropAsync(connection));
         }
     }
 

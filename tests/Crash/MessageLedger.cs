@@ -43,6 +43,15 @@ internal sealed class MessageLedger(string queue)
         }
     }
 
+    /// <summary>Notes something that must not happen.</summary>
+    public void Violate(string what)
+    {
+        lock (_lock)
+        {
+            _violations.Add(what);
+        }
+    }
+
     public void Publishing(long id)
     {
         lock (_lock)
