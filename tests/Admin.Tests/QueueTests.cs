@@ -29,6 +29,7 @@ public sealed class QueueTests
     [InlineData("""{"arguments":[]}""", "'arguments' must be an object")]
     [InlineData("""{"arguments":{"x-message-ttl":"soon"}}""", "x-message-ttl")]
     [InlineData("""{"arguments":{"x-unheard-of":1}}""", "x-unheard-of")]
+    [InlineData("""{"queue":"other"}""", "'queue' is 'other' in the body and 'q' in the path")]
     [InlineData("[]", "an object is expected")]
     [InlineData("{", "not valid JSON")]
     public async Task A_declaration_that_cannot_be_honoured_is_refused(string body, string reason)

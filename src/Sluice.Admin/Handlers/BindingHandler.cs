@@ -65,14 +65,14 @@ internal static class BindingHandler
     private static async Task Post(AdminRequest request)
     {
         VirtualHost host = request.VirtualHost();
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("source", "vhost", "destination", "destination_type", "routing_key", "arguments", "properties_key");
+        JsonBody body = await request.ReadBodyAsync("source", "destination", "destination_type", "routing_key", "arguments", "properties_key").ConfigureAwait(false);
         (string source, DestinationKind kind, string destination) = Ends(request, host);
         string key = body.OptionalText("routing_key") ?? "";
         Arguments arguments = body.Arguments("arguments");
         RequireToBind(request, host, source, kind, destination, key);
         AdminException.ThrowIfFailed(await host.BindAsync(source, kind, destination, key, arguments, owner: null).ConfigureAwait(false));
         request.Http.Response.StatusCode = 201;
-        request.Http.Response.Headers.Location = Uri.EscapeDataString(PropertiesKey(key, arguments));
+        request.Http.Response.Headers.Location = PropertiesKey(key, arguments);
     }
 
     private static async Task Delete(AdminRequest request)
@@ -116,19 +116,19 @@ internal static class BindingHandler
     }
 
     private static BindingModel Find(AdminRequest request, VirtualHost host) =>
-        Between(request, host).FirstOrDefault(binding => binding.PropertiesKey == request["key"]) ?? throw AdminException.NotFound($"there is no binding '{request["key"]}' there");
+        Between(request, host).FirstOrDefault(binding => binding.PropertiesKey == request["key"] || Uri.UnescapeDataString(binding.PropertiesKey) == request["key"]) ?? throw AdminException.NotFound($"there is no binding '{request["key"]}' there");
 
     private static BindingModel Model(string source, VirtualHost host, DestinationKind kind, string destination, string routingKey, Arguments arguments) =>
         new(source, host.Name, destination, Word(kind), routingKey, arguments, PropertiesKey(routingKey, arguments));
 
     private static string Word(DestinationKind kind) => kind == DestinationKind.Queue ? "queue" : "exchange";
 
-    /// <summary>What names one of several bindings between the same two: the routing key, and a digest of the arguments if there are any; "~" for neither.</summary>
+    /// <summary>What names one of several bindings between the same two: the routing key, escaped, and a digest of the arguments if there are any; "~" for neither.</summary>
     private static string PropertiesKey(string routingKey, Arguments arguments)
     {
         if (arguments.Count == 0)
         {
-            return routingKey.Length == 0 ? "~" : routingKey;
+            return routingKey.Length == 0 ? "~" : Uri.EscapeDataString(routingKey);
         }
 
         using MemoryStream json = new();
@@ -137,6 +137,6 @@ internal static class BindingHandler
             ArgumentsJson.Write(writer, new Arguments(new SortedDictionary<string, object?>(arguments.Items.ToDictionary(item => item.Key, item => item.Value), StringComparer.Ordinal)));
         }
 
-        return $"{routingKey}~{Convert.ToHexStringLower(SHA256.HashData(json.ToArray()).AsSpan(0, 12))}";
+        return $"{Uri.EscapeDataString(routingKey)}~{Convert.ToHexStringLower(SHA256.HashData(json.ToArray()).AsSpan(0, 12))}";
     }
 }

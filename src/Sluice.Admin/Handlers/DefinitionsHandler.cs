@@ -97,9 +97,7 @@ internal static class DefinitionsHandler
     /// </summary>
     private static async Task ImportAsync(AdminRequest request, VirtualHost? into)
     {
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly(
-            "rabbit_version", "rabbitmq_version", "product_name", "product_version", "users", "vhosts", "permissions", "topic_permissions",
-            "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings");
+        JsonBody body = await request.ReadBodyAsync("rabbit_version", "rabbitmq_version", "product_name", "product_version", "users", "vhosts", "permissions", "topic_permissions", "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings").ConfigureAwait(false);
         if (into is null)
         {
             await ImportHostsAndUsersAsync(request, body).ConfigureAwait(false);

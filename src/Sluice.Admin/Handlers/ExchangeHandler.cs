@@ -43,7 +43,7 @@ internal static class ExchangeHandler
     {
         VirtualHost host = request.VirtualHost();
         string name = NameIn(request);
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("name", "vhost", "type", "durable", "auto_delete", "internal", "arguments");
+        JsonBody body = await request.ReadBodyAsync("type", "durable", "auto_delete", "internal", "arguments").ConfigureAwait(false);
         ExchangeDefinition definition = new(name, body.Text("type"), body.Flag("durable"), body.Flag("auto_delete"), body.Flag("internal"), body.Arguments("arguments"));
         bool isNew = !host.FindExchange(name).IsOk;
         request.Require(Access.Configure, "exchange", host.Name, name);

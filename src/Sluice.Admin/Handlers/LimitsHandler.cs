@@ -64,7 +64,7 @@ internal static class LimitsHandler
 
     private static async Task PutVirtualHost(AdminRequest request)
     {
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("value");
+        JsonBody body = await request.ReadBodyAsync("value").ConfigureAwait(false);
         await SetVirtualHostAsync(request, body.Number("value")).ConfigureAwait(false);
     }
 
@@ -85,7 +85,7 @@ internal static class LimitsHandler
 
     private static async Task PutUser(AdminRequest request)
     {
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("value");
+        JsonBody body = await request.ReadBodyAsync("value").ConfigureAwait(false);
         await SetUserAsync(request, body.Number("value")).ConfigureAwait(false);
     }
 

@@ -32,7 +32,7 @@ internal static class MessageHandler
     {
         VirtualHost host = request.VirtualHost();
         string exchange = ExchangeHandler.NameIn(request);
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("vhost", "name", "properties", "routing_key", "payload", "payload_encoding");
+        JsonBody body = await request.ReadBodyAsync("properties", "routing_key", "payload", "payload_encoding").ConfigureAwait(false);
         string routingKey = body.Text("routing_key");
         request.Require(Access.Write, "exchange", host.Name, exchange);
         ExchangeDefinition found = AdminException.ValueOf(host.FindExchange(exchange));
@@ -96,7 +96,7 @@ internal static class MessageHandler
     private static async Task Get(AdminRequest request)
     {
         VirtualHost host = request.VirtualHost();
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("vhost", "name", "count", "ackmode", "encoding", "truncate");
+        JsonBody body = await request.ReadBodyAsync("count", "ackmode", "encoding", "truncate").ConfigureAwait(false);
         int count = body.Number("count");
         string mode = body.Text("ackmode");
         string encoding = body.OptionalText("encoding") ?? "auto";

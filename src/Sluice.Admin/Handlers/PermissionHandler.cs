@@ -33,7 +33,7 @@ internal static class PermissionHandler
         }
         catch (ArgumentException error)
         {
-            throw AdminException.BadRequest(error.Message);
+            throw AdminException.BadRequest(WithoutParameter(error));
         }
     }
 
@@ -46,16 +46,20 @@ internal static class PermissionHandler
         }
         catch (ArgumentException error)
         {
-            throw AdminException.BadRequest(error.Message);
+            throw AdminException.BadRequest(WithoutParameter(error));
         }
     }
+
+    /// <summary>The message without the name of a parameter of ours behind it.</summary>
+    private static string WithoutParameter(ArgumentException error) =>
+        error.ParamName is { } name ? error.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal) : error.Message;
 
     private static Task One(AdminRequest request) => request.ReplyAsync(
         Model(request.Context.AccessControl.FindPermission(request["user"], request["vhost"]) ?? throw None(request)), AdminJson.Default.PermissionModel);
 
     private static async Task Put(AdminRequest request)
     {
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("user", "vhost", "configure", "write", "read");
+        JsonBody body = await request.ReadBodyAsync("configure", "write", "read").ConfigureAwait(false);
         bool isNew = request.Context.AccessControl.FindPermission(request["user"], request["vhost"]) is null;
         await SetAsync(request, new Permission(request["user"], request["vhost"], body.Text("configure"), body.Text("write"), body.Text("read"))).ConfigureAwait(false);
         await request.Put(isNew).ConfigureAwait(false);
@@ -79,7 +83,7 @@ internal static class PermissionHandler
 
     private static async Task PutTopic(AdminRequest request)
     {
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("user", "vhost", "exchange", "write", "read");
+        JsonBody body = await request.ReadBodyAsync("exchange", "write", "read").ConfigureAwait(false);
         string exchange = body.Text("exchange");
         bool isNew = !OfPath(request).Any(permission => permission.Exchange == exchange);
         await SetAsync(request, new TopicPermission(request["user"], request["vhost"], exchange, body.Text("write"), body.Text("read"))).ConfigureAwait(false);

@@ -89,7 +89,7 @@ internal static class PolicyHandler
     private static async Task PutAsync(AdminRequest request, bool isOperator)
     {
         VirtualHost host = Host(request);
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("name", "vhost", "pattern", "definition", "priority", "apply-to");
+        JsonBody body = await request.ReadBodyAsync("pattern", "definition", "priority", "apply-to").ConfigureAwait(false);
         bool isNew = Find(request, host, isOperator) is null;
         AdminException.ThrowIfFailed(await host.SetPolicyAsync(Read(request["name"], body, isOperator)).ConfigureAwait(false));
         await request.Put(isNew).ConfigureAwait(false);

@@ -51,7 +51,7 @@ internal static class QueueHandler
     {
         VirtualHost host = request.VirtualHost();
         string name = request["queue"];
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("name", "vhost", "node", "durable", "auto_delete", "arguments");
+        JsonBody body = await request.ReadBodyAsync("node", "durable", "auto_delete", "arguments").ConfigureAwait(false);
         QueueDefinition definition = new(name, body.Flag("durable"), Exclusive: false, body.Flag("auto_delete"), body.Arguments("arguments"));
         bool isNew = host.FindQueue(name, owner: null).Status == BrokerStatus.NotFound;
         request.Require(Access.Configure, "queue", host.Name, name);

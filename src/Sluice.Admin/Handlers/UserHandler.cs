@@ -77,7 +77,7 @@ internal static class UserHandler
     private static async Task Put(AdminRequest request)
     {
         string name = request["user"];
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits");
+        JsonBody body = await request.ReadBodyAsync("password", "password_hash", "hashing_algorithm", "tags", "limits").ConfigureAwait(false);
         if (!body.Has("tags"))
         {
             throw AdminException.BadRequest("'tags' is missing: give an empty string for a user without management rights");

@@ -57,7 +57,7 @@ internal static class VirtualHostHandler
     private static async Task Put(AdminRequest request)
     {
         string name = request["vhost"];
-        JsonBody body = (await request.ReadBodyAsync().ConfigureAwait(false)).AllowOnly("name", "tracing", "description", "tags");
+        JsonBody body = await request.ReadBodyAsync("tracing", "description", "tags").ConfigureAwait(false);
         if (body.Flag("tracing"))
         {
             throw AdminException.BadRequest("tracing is not supported");

@@ -12,6 +12,9 @@ internal sealed class AdminRequest(AdminContext context, HttpContext http, User 
 {
     private static readonly JsonDocumentOptions BodyOptions = new() { MaxDepth = 64 };
 
+    /// <summary>What RabbitMQ's tools put into every body, whether it means anything there or not.</summary>
+    private static readonly string[] Repeatable = ["vhost", "name"];
+
     public AdminContext Context => context;
 
     public HttpContext Http => http;
@@ -58,20 +61,23 @@ internal sealed class AdminRequest(AdminContext context, HttpContext http, User 
     /// <summary>A switch in the query (if-unused=true).</summary>
     public bool HasSwitch(string name) => http.Request.Query[name].ToString() is "true" or "1";
 
-    /// <summary>The body as a JSON object; an empty body is an empty object.</summary>
-    public async Task<JsonBody> ReadBodyAsync()
+    /// <summary>
+    /// The body as a JSON object; an empty body is an empty object. Besides the members known it may repeat names that the path has, as RabbitMQ's tools do,
+    /// but not say anything else than the path.
+    /// </summary>
+    public async Task<JsonBody> ReadBodyAsync(params string[] known)
     {
-        try
+        JsonBody body = await ParseBodyAsync().ConfigureAwait(false);
+        body.AllowOnly([.. known, .. values.Keys, .. Repeatable]);
+        foreach ((string name, string value) in values.Where(part => !known.Contains(part.Key) && !Repeatable.Contains(part.Key)))
         {
-            using MemoryStream bytes = new();
-            await http.Request.Body.CopyToAsync(bytes, http.RequestAborted).ConfigureAwait(false);
-            using JsonDocument document = JsonDocument.Parse(bytes.Length == 0 ? "{}"u8.ToArray() : bytes.ToArray(), BodyOptions);
-            return new JsonBody(document.RootElement.Clone());
+            if (body.OptionalText(name) is { } repeated && repeated != value)
+            {
+                throw AdminException.BadRequest($"'{name}' is '{repeated}' in the body and '{value}' in the path");
+            }
         }
-        catch (JsonException error)
-        {
-            throw AdminException.BadRequest($"the body is not valid JSON: {error.Message}");
-        }
+
+        return body;
     }
 
     public Task ReplyAsync<T>(T value, JsonTypeInfo<T> type)
@@ -108,5 +114,20 @@ internal sealed class AdminRequest(AdminContext context, HttpContext http, User 
     {
         http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         return ReplyAsync(new StatusModel("failed", reason), AdminJson.Default.StatusModel);
+    }
+
+    private async Task<JsonBody> ParseBodyAsync()
+    {
+        try
+        {
+            using MemoryStream bytes = new();
+            await http.Request.Body.CopyToAsync(bytes, http.RequestAborted).ConfigureAwait(false);
+            using JsonDocument document = JsonDocument.Parse(bytes.Length == 0 ? "{}"u8.ToArray() : bytes.ToArray(), BodyOptions);
+            return new JsonBody(document.RootElement.Clone());
+        }
+        catch (JsonException error)
+        {
+            throw AdminException.BadRequest($"the body is not valid JSON: {error.Message}");
+        }
     }
 }

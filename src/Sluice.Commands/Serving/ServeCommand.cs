@@ -76,6 +76,7 @@ public static class ServeCommand
 
     private static ILoggerFactory CreateLoggers(LogSettings settings) => LoggerFactory.Create(builder => builder
         .SetMinimumLevel(settings.Level)
+        .AddFilter("Microsoft", settings.Level < LogLevel.Warning ? LogLevel.Warning : settings.Level)
         .AddSimpleConsole(console =>
         {
             console.SingleLine = true;

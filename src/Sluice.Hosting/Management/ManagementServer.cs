@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sluice.Admin;
 using Sluice.Transport;
@@ -36,6 +37,7 @@ internal sealed class ManagementServer : IAsyncDisposable
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton<IHostLifetime, BrokersLifetime>();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -77,5 +79,13 @@ internal sealed class ManagementServer : IAsyncDisposable
 
         http.Response.StatusCode = StatusCodes.Status404NotFound;
         return http.Response.WriteAsync("This is a Sluice broker's HTTP listener: the management API is below /api, metrics are at /metrics.\n");
+    }
+
+    /// <summary>The broker says when to stop: the web host takes no signals of its own.</summary>
+    private sealed class BrokersLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }
