@@ -28,6 +28,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     private int _unacknowledgedCount;
     private ushort _globalPrefetch;
     private bool _open = true;
+    private List<byte[]>? _cancelledByOwnDelete;
     private bool _flowing = true;
     private bool _mayTimeOut;
     private bool _getAutoSettle;
@@ -328,6 +329,32 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         }
     }
 
+    /// <summary>From now until <see cref="EndQueueDelete"/> cancellations wait: a client that deletes its own consumer's queue gets delete-ok first, as from RabbitMQ.</summary>
+    public void BeginQueueDelete()
+    {
+        lock (Gate)
+        {
+            _cancelledByOwnDelete = [];
+        }
+    }
+
+    /// <summary>Tells the client of the consumers that were cancelled meanwhile.</summary>
+    public void EndQueueDelete()
+    {
+        lock (Gate)
+        {
+            List<byte[]> cancelled = _cancelledByOwnDelete ?? [];
+            _cancelledByOwnDelete = null;
+            foreach (byte[] tag in cancelled)
+            {
+                if (_open)
+                {
+                    Connection.Send(Number, new BasicCancel { ConsumerTag = tag, NoWait = true });
+                }
+            }
+        }
+    }
+
     /// <summary>The queue of the consumer is gone: the client is told, if it wants to know. Any thread.</summary>
     public void ConsumerCancelled(AmqpConsumer consumer)
     {
@@ -338,7 +365,15 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
                 return;
             }
 
-            if (Connection.Capabilities.ConsumerCancelNotify)
+            if (!Connection.Capabilities.ConsumerCancelNotify)
+            {
+                // Nothing to tell.
+            }
+            else if (_cancelledByOwnDelete is { } later)
+            {
+                later.Add(consumer.TagBytes);
+            }
+            else
             {
                 Connection.Send(Number, new BasicCancel { ConsumerTag = consumer.TagBytes, NoWait = true });
             }

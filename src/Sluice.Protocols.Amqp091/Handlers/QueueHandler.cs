@@ -134,11 +134,19 @@ internal static class QueueHandler
     private static async ValueTask DeleteAsync(Amqp091Channel channel, string name, bool ifUnused, bool ifEmpty, bool noWait)
     {
         Amqp091Connection connection = channel.Connection;
-        BrokerResult<long> result = await connection.VirtualHost.DeleteQueueAsync(name, ifUnused, ifEmpty, connection).ConfigureAwait(false);
-        long count = result.Status == BrokerStatus.NotFound ? 0 : Amqp091Errors.ValueOf(result);
-        if (!noWait)
+        channel.BeginQueueDelete();
+        try
         {
-            channel.Send(new QueueDeleteOk { MessageCount = Count(count) });
+            BrokerResult<long> result = await connection.VirtualHost.DeleteQueueAsync(name, ifUnused, ifEmpty, connection).ConfigureAwait(false);
+            long count = result.Status == BrokerStatus.NotFound ? 0 : Amqp091Errors.ValueOf(result);
+            if (!noWait)
+            {
+                channel.Send(new QueueDeleteOk { MessageCount = Count(count) });
+            }
+        }
+        finally
+        {
+            channel.EndQueueDelete();
         }
     }
 
