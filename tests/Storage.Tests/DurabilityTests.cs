@@ -132,6 +132,35 @@ public sealed class DurabilityTests
     }
 
     [Fact]
+    public void A_missing_segment_is_named_and_the_log_goes_on_behind_it()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogId id;
+        using (LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider()))
+        {
+            Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+            id = log.Id;
+            log.Append(StoreFixture.Batch(new string('x', 100_000)), Durability.Disk);
+        }
+        scheduler.Clear();
+        string path = $"logs/{id.Value:x16}/{0:d20}.log";
+        disk.DeleteFile(path);
+        for (int start = 0; start < 2; start++)
+        {
+            using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+            Log log = store.FindLog(id)!;
+            Assert.Contains(path, Assert.Throws<LogFailedException>(() => log.LoadWindow(0)).Message, StringComparison.Ordinal);
+            long offset = log.Append(StoreFixture.Batch($"after {start} {new string('y', 100_000)}"), Durability.Disk).BaseOffset;
+            store.Checkpoint();
+            Assert.Null(log.Failure);
+            Assert.StartsWith($"after {start}", Assert.Single(StoreFixture.ReadAll(log, offset)).Value, StringComparison.Ordinal);
+            store.Dispose();
+            scheduler.Clear();
+        }
+    }
+
+    [Fact]
     public void Damage_in_a_segment_isolates_its_range_and_verify_names_it()
     {
         FaultDisk disk = new(5);

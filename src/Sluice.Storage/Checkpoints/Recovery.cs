@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Disk;
 using Sluice.Storage.Journaling;
@@ -12,10 +13,13 @@ namespace Sluice.Storage.Checkpoints;
 /// Rebuilds all logs from the newest snapshot and the journal after it. Replay is idempotent, because a snapshot is taken log by log
 /// while appends go on: a batch below the log's end is skipped, settlements are unions, a gap before a batch was a record promised
 /// to memory only and counts as settled. Segments are not read; their bytes beyond those the snapshot knows are replaced from the journal.
+/// A file that the snapshot names may be gone because retention dropped it afterwards: it is left out while tails are flushed to relieve memory,
+/// and by the end the journal has either moved the log's start past it or the file is missing in earnest.
 /// </summary>
 internal sealed class Recovery(StoreContext store, TailFlusher flusher)
 {
     private readonly Dictionary<long, Log> _logs = [];
+    private readonly Dictionary<long, List<Segment>> _absent = [];
 
     public IReadOnlyDictionary<long, Log> Logs => _logs;
 
@@ -75,6 +79,11 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         for (ReadOnlySpan<byte> rest = state.Segments; rest.Length > 0; rest = rest[SnapshotFormat.SegmentBytes..])
         {
             Segment segment = SnapshotReader.ParseSegment(state.Id, rest);
+            if (!store.Disk.FileExists(store.PathOf(segment.Path)))
+            {
+                (CollectionsMarshal.GetValueRefOrAddDefault(_absent, state.Id, out _) ??= []).Add(segment);
+                continue;
+            }
             (log.Segments ??= []).Add(segment);
             log.AddBytes(segment.WrittenBytes);
         }
@@ -146,6 +155,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
                 }
                 break;
             case JournalEntryType.DeleteLog:
+                Forget(log.Segments);
                 lock (log.Sync)
                 {
                     log.MarkDeleted();
@@ -190,7 +200,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         }
     }
 
-    private static void CutStart(Log log, long start)
+    private void CutStart(Log log, long start)
     {
         if (start <= log.PhysicalStart)
         {
@@ -199,14 +209,27 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         lock (log.Sync)
         {
             log.SetStart(start);
-            log.CutBelow(start);
+            Forget(log.CutBelow(start));
             log.Cursor?.Apply(0, start);
         }
     }
 
-    /// <summary>Settlements of records that never reached the journal move the end: their offsets must not be given again.</summary>
-    private static void Complete(Log log)
+    /// <summary>Closes the files that relieving memory opened; they are strays now.</summary>
+    private void Forget(List<Segment>? segments)
     {
+        foreach (Segment segment in segments ?? [])
+        {
+            store.Files.Forget(segment);
+        }
+    }
+
+    /// <summary>Settlements of records that never reached the journal move the end: their offsets must not be given again.</summary>
+    private void Complete(Log log)
+    {
+        if (_absent.TryGetValue(log.Id.Value, out List<Segment>? absent))
+        {
+            ReportMissing(log, absent);
+        }
         long end = Math.Max(log.NextOffset, log.PhysicalStart);
         if (log.Cursor is { } cursor)
         {
@@ -218,6 +241,23 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
             }
         }
         log.SetNext(end);
+    }
+
+    /// <summary>Files that should be there and are not: their offsets stay in the log, and reading them says what to do.</summary>
+    private void ReportMissing(Log log, List<Segment> absent)
+    {
+        foreach (Segment segment in absent.Where(s => s.EndOffset > log.PhysicalStart))
+        {
+            store.Logger.LogError(
+                "Segment {Path} of log {Log} is missing: its records, offsets {First} to {Last}, cannot be read. Restore the file from a backup while the broker is stopped.",
+                store.PathOf(segment.Path), log.Id.Value, segment.BaseOffset, segment.EndOffset - 1);
+            List<Segment> segments = log.Segments ??= [];
+            int at = segments.FindIndex(other => other.BaseOffset > segment.BaseOffset);
+            segments.Insert(at < 0 ? segments.Count : at, segment);
+            // Nothing may be appended behind a file that is not there.
+            segment.IsSealed = true;
+            log.AddBytes(segment.WrittenBytes);
+        }
     }
 
     private void RelieveMemory()
