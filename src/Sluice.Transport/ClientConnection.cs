@@ -24,6 +24,7 @@ public sealed class ClientConnection
     /// <param name="tls">Null for plaintext.</param>
     /// <param name="logger">For all that concerns this connection.</param>
     /// <param name="close">Cuts the transport at once; null: dispose the stream.</param>
+    /// <param name="post">Runs work where the input is handled; null: on the thread pool.</param>
     public ClientConnection(
         long id,
         Stream stream,
@@ -33,7 +34,8 @@ public sealed class ClientConnection
         IPEndPoint local,
         TlsConnectionInfo? tls,
         ILogger logger,
-        Action? close = null)
+        Action? close = null,
+        Action<IThreadPoolWorkItem>? post = null)
     {
         Id = id;
         RemoteEndPoint = remote;
@@ -42,7 +44,7 @@ public sealed class ClientConnection
         Logger = logger;
         _close = close ?? stream.Dispose;
         Input = PipeReader.Create(stream, new StreamPipeReaderOptions(pool, BlockPool.BlockBytes, minimumReadSize: 4 << 10, leaveOpen: true, useZeroByteReads: true));
-        Output = new ConnectionWriter(stream, pool, limits, Abort);
+        Output = new ConnectionWriter(stream, pool, limits, Abort, post);
     }
 
     /// <summary>Unique within the process.</summary>
@@ -89,7 +91,8 @@ public sealed class ClientConnection
 
         Output.Abort(reason);
         _close();
-        _closed.Cancel();
+        // Not inline: the caller may hold locks that those who wait for the end take.
+        _ = _closed.CancelAsync();
     }
 
     public override string ToString() => Name;

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using Microsoft.Extensions.Logging;
+using Sluice.Transport.Polling;
 
 namespace Sluice.Transport;
 
@@ -18,6 +19,7 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
     // connection and could take that last byte (an error message, usually) away from it.
     private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
 
+    private Stream _transport = Stream.Null;
     private Stream _stream = Stream.Null;
     private ClientConnection _connection = null!;
     private ILogger _logger = null!;
@@ -40,7 +42,9 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
             return null;
         }
 
-        _stream = new NetworkStream(socket, ownsSocket: false);
+        SocketLoop? loop = server.ChooseLoop();
+        _transport = loop is null ? new NetworkStream(socket, ownsSocket: true) : new PolledStream(socket, loop);
+        _stream = _transport;
         TlsConnectionInfo? tls = null;
         TimeSpan timeLeft = server.Options.HandshakeTimeout;
         if (listener.Tls is not null)
@@ -66,7 +70,7 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
             }
         }
 
-        _connection = new ClientConnection(id, _stream, server.Pool, server.Options.Output, remote, local, tls, logger, socket.Dispose);
+        _connection = new ClientConnection(id, _stream, server.Pool, server.Options.Output, remote, local, tls, logger, _transport.Dispose, loop is null ? null : loop.Post);
         _connection.StartHandshakeTimer(timeLeft, clock);
         return _connection;
     }
@@ -113,7 +117,7 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
             _logger.LogInformation("Connection {Connection} was cut: {Reason}", _connection.Name, _connection.AbortReason);
         }
 
-        socket.Dispose();
+        await _transport.DisposeAsync().ConfigureAwait(false);
         await _connection.Input.CompleteAsync().ConfigureAwait(false);
         await _stream.DisposeAsync().ConfigureAwait(false);
         _connection.MarkEnded();

@@ -25,6 +25,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     private readonly Stream _stream;
     private readonly BlockPool _pool;
     private readonly Action<string> _abort;
+    private readonly Action<IThreadPoolWorkItem>? _post;
 
     // Guarded by _lock.
     private Block? _head;
@@ -46,8 +47,10 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     /// <param name="pool">Where blocks come from.</param>
     /// <param name="limits">High-water, low-water and hard limit.</param>
     /// <param name="abort">Closes the connection at once so that a send in progress fails; told why. Called off the lock, any thread, possibly more than once.</param>
-    public ConnectionWriter(Stream stream, BlockPool pool, ConnectionWriterLimits limits, Action<string> abort)
+    /// <param name="post">Runs scheduled flushes where the connection's input is handled; null: on the thread pool.</param>
+    public ConnectionWriter(Stream stream, BlockPool pool, ConnectionWriterLimits limits, Action<string> abort, Action<IThreadPoolWorkItem>? post = null)
     {
+        _post = post;
         _stream = stream;
         _pool = pool;
         _abort = abort;
@@ -170,12 +173,12 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Like <see cref="Flush"/>, on the thread pool: what is appended until it runs goes with it.</summary>
+    /// <summary>Like <see cref="Flush"/>, soon and on another thread: what is appended until it runs goes with it.</summary>
     public void ScheduleFlush()
     {
         if (TryBeginFlush())
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+            QueueFlusher();
         }
     }
 
@@ -290,13 +293,25 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         }
     }
 
+    private void QueueFlusher()
+    {
+        if (_post is null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+        }
+        else
+        {
+            _post(this);
+        }
+    }
+
     private void RunFlusher()
     {
         for (int sends = 0; TakeBlock(); sends++)
         {
             if (sends == InlineSendsMax)
             {
-                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                QueueFlusher();
                 return;
             }
 

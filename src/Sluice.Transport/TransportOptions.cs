@@ -8,6 +8,9 @@ public sealed record TransportOptions
     /// <summary>Connections open at once, all listeners together.</summary>
     public int ConnectionsMax { get; init; } = 50_000;
 
+    /// <summary>Threads that receive, handle and send; each connection belongs to one of them. On Linux; elsewhere the thread pool does it.</summary>
+    public int IoThreads { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 64);
+
     /// <summary>Kernel send and receive buffer of a connection, in bytes. Small ones keep the data in the processor's cache.</summary>
     public int SocketBufferBytes { get; init; } = 256 << 10;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Sluice.Transport.Polling;
 
 namespace Sluice.Transport;
 
@@ -16,6 +17,7 @@ public sealed class TransportServer : IAsyncDisposable
     private readonly List<Listener> _listeners = [];
     private readonly ConcurrentDictionary<long, ClientConnection> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly SocketLoop[] _loops;
     private readonly Lock _lock = new();
     private readonly TaskCompletionSource _allEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -30,6 +32,12 @@ public sealed class TransportServer : IAsyncDisposable
         Pool = new BlockPool(options.FreeBlocksMax);
         _clock = clock;
         _logger = loggers.CreateLogger<TransportServer>();
+        // Elsewhere the runtime's own waiting serves, at more CPU per receive.
+        _loops = new SocketLoop[OperatingSystem.IsLinux() ? options.IoThreads : 0];
+        for (int i = 0; i < _loops.Length; i++)
+        {
+            _loops[i] = new SocketLoop(i, clock);
+        }
     }
 
     public TransportOptions Options { get; }
@@ -105,9 +113,17 @@ public sealed class TransportServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync(TimeSpan.Zero).ConfigureAwait(false);
+        foreach (SocketLoop loop in _loops)
+        {
+            loop.Dispose();
+        }
+
         Pool.Dispose();
         _stopping.Dispose();
     }
+
+    /// <summary>The loop with the fewest sockets; null where there are none.</summary>
+    internal SocketLoop? ChooseLoop() => _loops.MinBy(static loop => loop.StreamCount);
 
     private void OnAccepted(Listener listener, Socket socket)
     {

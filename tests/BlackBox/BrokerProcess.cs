@@ -96,6 +96,8 @@ public sealed class BrokerProcess : IAsyncDisposable
         {
             if (process.HasExited)
             {
+                // Also waits for the last of its output.
+                await process.WaitForExitAsync();
                 throw new InvalidOperationException($"The broker ended with code {process.ExitCode} instead of serving:\n{Log}");
             }
 

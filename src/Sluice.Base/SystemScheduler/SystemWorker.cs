@@ -11,9 +11,9 @@ internal sealed class SystemWorker : IWorker
     private readonly Action _step;
     private readonly Action<Exception> _onFault;
     private readonly Thread _thread;
-    private readonly SemaphoreSlim _sleep = new(0);
+    private readonly object _sleep = new();
     private int _wakes;
-    private int _asleep;
+    private bool _asleep;
     private volatile bool _stopping;
 
     public SystemWorker(string name, Action step, Action<Exception> onFault)
@@ -28,9 +28,17 @@ internal sealed class SystemWorker : IWorker
     {
         Volatile.Write(ref _wakes, 1);
         Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
+        if (!Volatile.Read(ref _asleep))
         {
-            _sleep.Release();
+            return;
+        }
+        lock (_sleep)
+        {
+            if (_asleep)
+            {
+                _asleep = false;
+                Monitor.Pulse(_sleep);
+            }
         }
     }
 
@@ -41,7 +49,6 @@ internal sealed class SystemWorker : IWorker
         if (Thread.CurrentThread != _thread)
         {
             _thread.Join();
-            _sleep.Dispose();
         }
     }
 
@@ -63,17 +70,7 @@ internal sealed class SystemWorker : IWorker
                     continue;
                 }
                 spinRounds = Math.Max(4, spinRounds / 2);
-                Volatile.Write(ref _asleep, 1);
-                Interlocked.MemoryBarrier();
-                if (Volatile.Read(ref _wakes) != 0)
-                {
-                    if (Interlocked.Exchange(ref _asleep, 0) == 0)
-                    {
-                        _sleep.Wait();
-                    }
-                    continue;
-                }
-                _sleep.Wait();
+                Sleep();
             }
         }
 #pragma warning disable CA1031 // Whatever a step throws ends this worker and is handed to its owner.
@@ -81,6 +78,24 @@ internal sealed class SystemWorker : IWorker
 #pragma warning restore CA1031
         {
             _onFault(e);
+        }
+    }
+
+    private void Sleep()
+    {
+        lock (_sleep)
+        {
+            _asleep = true;
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref _wakes) != 0)
+            {
+                _asleep = false;
+                return;
+            }
+            while (_asleep)
+            {
+                Monitor.Wait(_sleep);
+            }
         }
     }
 

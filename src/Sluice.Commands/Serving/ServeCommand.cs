@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using Sluice.Hosting;
@@ -83,5 +84,7 @@ public static class ServeCommand
             console.UseUtcTimestamp = true;
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             console.ColorBehavior = LoggerColorBehavior.Default;
-        }));
+        })
+        // A pipe that nobody reads must not stop the threads that log, which serve connections: lines are dropped instead, and counted.
+        .Services.Configure<ConsoleLoggerOptions>(console => console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite));
 }
