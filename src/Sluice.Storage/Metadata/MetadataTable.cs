@@ -36,14 +36,22 @@ internal sealed class MetadataTable
             _blocks.Add([]);
         }
         List<MetadataSlot> target = _blocks[block];
+        if (target.Count == BlockMax)
+        {
+            // At the end nothing is moved, so that keys that come in order fill their blocks.
+            int keep = index == BlockMax ? BlockMax : BlockMax / 2;
+            List<MetadataSlot> right = target.GetRange(keep, BlockMax - keep);
+            target.RemoveRange(keep, BlockMax - keep);
+            target.TrimExcess();
+            _blocks.Insert(block + 1, right);
+            if (index >= keep)
+            {
+                target = right;
+                index -= keep;
+            }
+        }
         target.Insert(index, slot);
         Count++;
-        if (target.Count > BlockMax)
-        {
-            int half = target.Count / 2;
-            _blocks.Insert(block + 1, target.GetRange(half, target.Count - half));
-            target.RemoveRange(half, target.Count - half);
-        }
     }
 
     public bool Remove(string key)
