@@ -24,7 +24,7 @@ public sealed class MetadataTableTests
                 continue;
             }
             model[key] = i;
-            table.Set(new MetadataEntry(key, default, 1, i), i);
+            table.Set(new MetadataSlot(key, [], 1, i, i));
         }
         Assert.Equal(model.Count, table.Count);
         foreach (string prefix in (string[])["", "a/", "b/", "b/0001", "c/29", "d"])

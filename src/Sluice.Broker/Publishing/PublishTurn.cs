@@ -216,7 +216,7 @@ public sealed class PublishTurn : IDisposable
         {
             for (; entered < _locked.Count; entered++)
             {
-                _locked[entered].Gate.Enter();
+                Monitor.Enter(_locked[entered].Gate);
             }
 
             failure = _locked.Select(static queue => queue.Failure).FirstOrDefault(static error => error is not null) ?? _host.Store.Failure;
@@ -233,7 +233,7 @@ public sealed class PublishTurn : IDisposable
         {
             while (entered > 0)
             {
-                _locked[--entered].Gate.Exit();
+                Monitor.Exit(_locked[--entered].Gate);
             }
         }
 
