@@ -542,9 +542,14 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    /// <summary>Deletes the connection's exclusive queues.</summary>
+    /// <summary>Deletes the connection's exclusive queues. Before connection.open there is nothing that it could own.</summary>
     public async Task ReleaseOwnedAsync()
     {
+        if (!_isCounted)
+        {
+            return;
+        }
+
         try
         {
             await VirtualHost.ReleaseOwnerAsync(this).ConfigureAwait(false);
