@@ -33,6 +33,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
     private TableBuilder? _headerCopy;
     private volatile string? _closeRequest;
     private volatile Amqp091Channel? _timedOut;
+    private volatile bool _isListening;
     private int _closeDeadlineTick = int.MaxValue;
     private int _turnPublishes;
     private bool _isCounted;
@@ -332,7 +333,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
             return;
         }
 
-        if (_heartbeats.Tick(_block.IsWaiting) is { } silence)
+        if (_heartbeats.Tick(isPaused: !_isListening) is { } silence)
         {
             Client.Abort(silence);
             return;
@@ -373,7 +374,9 @@ internal sealed class Amqp091Connection : IConnectionInfo
         PipeReader input = Client.Input;
         while (!IsFinished)
         {
+            _isListening = true;
             ReadResult result = await input.ReadAsync().ConfigureAwait(false);
+            _isListening = false;
             ReadOnlySequence<byte> buffer = result.Buffer;
             if (!result.IsCanceled)
             {
@@ -481,6 +484,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
         if (Client.Output.PendingBytes > Amqp091Limits.OutputBytesMax)
         {
+            // The peer can end this, so its silence counts.
+            _isListening = true;
             await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
         }
     }
