@@ -101,8 +101,10 @@ internal sealed class WatermarkMonitor : IDisposable
 
     private bool IsMemoryShort()
     {
+        // While publishers wait, memory below the mark but above the release is asked back too: few allocate then, so nothing else would have it collected.
+        double limit = _memoryShort ? _memoryMax * (1 - ReleaseMargin) : _memoryMax;
         long used = _sources.UsedMemory();
-        if (used > _memoryMax && (!_hasReclaimed || _clock.GetElapsedTime(_lastReclaim) >= ReclaimPeriod))
+        if (used > limit && (!_hasReclaimed || _clock.GetElapsedTime(_lastReclaim) >= ReclaimPeriod))
         {
             _sources.ReclaimMemory();
             _hasReclaimed = true;
@@ -110,7 +112,7 @@ internal sealed class WatermarkMonitor : IDisposable
             used = _sources.UsedMemory();
         }
 
-        bool isShort = used > (_memoryShort ? _memoryMax * (1 - ReleaseMargin) : _memoryMax);
+        bool isShort = used > limit;
         if (isShort && !_memoryShort)
         {
             _logger.LogWarning(

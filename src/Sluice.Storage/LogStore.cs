@@ -32,7 +32,7 @@ public sealed class LogStore : IDisposable
         Context = context;
         _logger = context.Logger;
         _directoryLock = directoryLock;
-        _maintenance = new Maintenance(context, SnapshotLogs, () => Volatile.Read(ref _nextLogId));
+        _maintenance = new Maintenance(context, SnapshotLogs, () => Volatile.Read(ref _nextLogId), scheduler.Yield);
         context.Disk.CreateDirectory(context.PathOf("journal"));
         context.Disk.CreateDirectory(context.PathOf("logs"));
         context.Disk.SyncDirectory(context.Options.Directory);
@@ -356,6 +356,9 @@ public sealed record LogStoreOptions
 
     /// <summary>Largest record batch a log takes, in bytes.</summary>
     public int BatchBytesMax { get; init; } = 256 << 20;
+
+    /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
+    internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;
 }
 
 /// <summary>The data directory cannot be used as it is; the message says why and what to do.</summary>

@@ -27,17 +27,19 @@ internal sealed class Maintenance : IDisposable
     private readonly StoreContext _store;
     private readonly Func<IReadOnlyCollection<Log>> _logs;
     private readonly Func<long> _nextLogId;
+    private readonly Action _yield;
     private readonly SegmentWriter _writer;
     private readonly SegmentCleaner _cleaner;
     private ITimer? _ageTimer;
     private long _replacedBytes;
     private bool _disposed;
 
-    public Maintenance(StoreContext store, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId)
+    public Maintenance(StoreContext store, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId, Action yield)
     {
         _store = store;
         _logs = logs;
         _nextLogId = nextLogId;
+        _yield = yield;
         _writer = new SegmentWriter(store);
         _cleaner = new SegmentCleaner(store, _writer);
         Flusher = new TailFlusher(store, _writer);
@@ -202,7 +204,7 @@ internal sealed class Maintenance : IDisposable
         }
         using (IDiskFile file = _store.Disk.Open(temporary, DiskOpenMode.CreateNew))
         {
-            SnapshotWriter writer = new(file);
+            SnapshotWriter writer = new(file, _store.Options.SnapshotGatherBytesMax);
             writer.Begin(from, _nextLogId());
             List<Log> busy = durable;
             for (int attempt = 0; busy.Count > 0; attempt++)
@@ -214,7 +216,7 @@ internal sealed class Maintenance : IDisposable
                     {
                         throw new IOException($"A journal group holds log {busy[0].Id.Value} open; no checkpoint can be taken.");
                     }
-                    Thread.Yield();
+                    _yield();
                 }
             }
             writer.End();

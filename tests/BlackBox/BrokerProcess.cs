@@ -18,13 +18,15 @@ public sealed class BrokerProcess : IAsyncDisposable
     private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly bool _ownsDirectory;
     private Process? _process;
+    private volatile bool _isUp;
 
-    private BrokerProcess(string dataDirectory, bool ownsDirectory, int port, int adminPort, IReadOnlyDictionary<string, string> settings)
+    private BrokerProcess(string dataDirectory, bool ownsDirectory, IReadOnlyDictionary<string, string> settings)
     {
         DataDirectory = dataDirectory;
         _ownsDirectory = ownsDirectory;
-        Port = port;
-        AdminPort = adminPort;
+        Port = FreePort();
+        TlsPort = FreePort();
+        AdminPort = FreePort();
         _settings = settings;
         _arguments = ["serve"];
     }
@@ -35,6 +37,9 @@ public sealed class BrokerProcess : IAsyncDisposable
     /// <summary>The port of the AMQP listener on 127.0.0.1.</summary>
     public int Port { get; }
 
+    /// <summary>The port of the AMQP listener with TLS on 127.0.0.1, which is there when the settings name a certificate.</summary>
+    public int TlsPort { get; }
+
     /// <summary>The port of the HTTP API on 127.0.0.1.</summary>
     public int AdminPort { get; }
 
@@ -44,13 +49,12 @@ public sealed class BrokerProcess : IAsyncDisposable
     /// <summary>The process id of the running server.</summary>
     public int ProcessId => _process?.Id ?? throw new InvalidOperationException("the broker is not running");
 
-    /// <summary>Starts a broker on an empty data directory and waits until its AMQP port accepts connections.</summary>
+    /// <summary>Starts a broker on an empty data directory and waits until all its listeners are up.</summary>
     /// <param name="settings">Further settings as environment variables, e.g. <c>Sluice__Amqp__FrameMax</c>.</param>
     public static async Task<BrokerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null)
     {
         string directory = Directory.CreateTempSubdirectory("sluice-test-").FullName;
-        (int port, int adminPort) = (FreePort(), FreePort());
-        var broker = new BrokerProcess(directory, ownsDirectory: true, port, adminPort, settings ?? new Dictionary<string, string>());
+        var broker = new BrokerProcess(directory, ownsDirectory: true, settings ?? new Dictionary<string, string>());
         await broker.RestartAsync();
         return broker;
     }
@@ -78,12 +82,15 @@ public sealed class BrokerProcess : IAsyncDisposable
         start.Environment["Sluice__DataDirectory"] = Path.Combine(DataDirectory, "data");
         start.Environment["Sluice__Amqp__Address"] = "127.0.0.1";
         start.Environment["Sluice__Amqp__Port"] = Port.ToString();
+        start.Environment["Sluice__Amqp__Tls__Address"] = "127.0.0.1";
+        start.Environment["Sluice__Amqp__Tls__Port"] = TlsPort.ToString();
         start.Environment["Sluice__Admin__Port"] = AdminPort.ToString();
         foreach ((string key, string value) in _settings)
         {
             start.Environment[key] = value;
         }
 
+        _isUp = false;
         Process process = Process.Start(start)!;
         process.OutputDataReceived += Capture;
         process.ErrorDataReceived += Capture;
@@ -92,7 +99,7 @@ public sealed class BrokerProcess : IAsyncDisposable
         _process = process;
 
         long deadline = Environment.TickCount64 + (long)StartTimeout.TotalMilliseconds;
-        while (!await AcceptsAsync())
+        while (!_isUp)
         {
             if (process.HasExited)
             {
@@ -103,7 +110,7 @@ public sealed class BrokerProcess : IAsyncDisposable
 
             if (Environment.TickCount64 > deadline)
             {
-                throw new TimeoutException($"The broker did not accept a connection on port {Port} within {StartTimeout}:\n{Log}");
+                throw new TimeoutException($"The broker was not up within {StartTimeout}:\n{Log}");
             }
 
             await Task.Delay(20);
@@ -186,20 +193,6 @@ public sealed class BrokerProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private async Task<bool> AcceptsAsync()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            await socket.ConnectAsync(IPAddress.Loopback, Port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
     private void Capture(object sender, DataReceivedEventArgs line)
     {
         if (line.Data is null)
@@ -210,6 +203,11 @@ public sealed class BrokerProcess : IAsyncDisposable
         lock (_output)
         {
             _output.Append(line.Data).Append('\n');
+        }
+
+        if (line.Data.Contains(" is up, data in ", StringComparison.Ordinal))
+        {
+            _isUp = true;
         }
     }
 }

@@ -1,9 +1,14 @@
 namespace Sluice.Hosting.Tests;
 
-/// <summary>A clock that stands still, and whose timers never fire.</summary>
+/// <summary>A clock that moves only when told, and whose timers never fire.</summary>
 internal sealed class StillClock : TimeProvider
 {
-    public override long GetTimestamp() => 0;
+    /// <summary>Time since the clock was made.</summary>
+    public TimeSpan Elapsed { get; set; }
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => Elapsed.Ticks;
 
     public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch;
 

@@ -5,6 +5,7 @@ namespace Sluice.Hosting.Tests;
 public sealed class WatermarkMonitorTests
 {
     private readonly List<string?> _reasons = [];
+    private readonly StillClock _clock = new();
     private long _used = 50;
     private long _free = 5000;
     private long _afterReclaim = -1;
@@ -23,7 +24,7 @@ public sealed class WatermarkMonitorTests
         memoryMax: 100,
         freeDiskMin: 1000,
         _reasons.Add,
-        new StillClock(),
+        _clock,
         NullLogger.Instance);
 
     [Fact]
@@ -67,6 +68,22 @@ public sealed class WatermarkMonitorTests
         monitor.Sample();
         Assert.Equal(1, _reclaims);
         Assert.Equal(["low on memory"], _reasons);
+    }
+
+    [Fact]
+    public void Memory_just_below_the_mark_is_asked_back_while_publishers_wait()
+    {
+        using WatermarkMonitor monitor = Start();
+        _used = 101;
+        monitor.Sample();
+        _used = 98;
+        _afterReclaim = 60;
+        monitor.Sample();
+        Assert.Equal(1, _reclaims);
+        _clock.Elapsed = TimeSpan.FromSeconds(31);
+        monitor.Sample();
+        Assert.Equal(2, _reclaims);
+        Assert.Equal(["low on memory", null], _reasons);
     }
 
     [Fact]

@@ -18,6 +18,7 @@ internal sealed class CrashHistory
         JournalBytesMax = 24 << 10,
         TailBytesPerLogMax = 4 << 10,
         TailBytesMax = 12 << 10,
+        SnapshotGatherBytesMax = 1,
     };
 
     private readonly Random _random;
@@ -29,6 +30,7 @@ internal sealed class CrashHistory
     private readonly byte[] _padding = new byte[600];
     private LogStore _store;
     private long _serial;
+    private GroupModel? _open;
     private int _operations;
     private bool _interfering;
 
@@ -37,6 +39,13 @@ internal sealed class CrashHistory
         _random = new Random(seed);
         _disk = new FaultDisk(seed);
         _scheduler = new StepScheduler(seed);
+        _scheduler.Yielding = () =>
+        {
+            if (_random.Next(2) == 0)
+            {
+                CommitOpenGroup();
+            }
+        };
         _store = StoreFixture.Open(_disk, _scheduler, _clock, Options);
     }
 
@@ -82,7 +91,10 @@ internal sealed class CrashHistory
         };
     }
 
-    /// <summary>Does what publishers and consumers do while a checkpoint or a flush is at the disk.</summary>
+    /// <summary>
+    /// Does what publishers and consumers do while a checkpoint or a flush is at the disk. A checkpoint is there after each log it has captured, so what is done to several logs
+    /// falls between its captures; and a group begun at one such point may be committed at a later one, or after the checkpoint.
+    /// </summary>
     private void Interfere(string line)
     {
         if (_interfering || _random.Next(3) != 0 || line.StartsWith("write journal", StringComparison.Ordinal) || line.StartsWith("open", StringComparison.Ordinal))
@@ -92,13 +104,19 @@ internal sealed class CrashHistory
         _interfering = true;
         try
         {
-            switch (_random.Next(4))
+            switch (_random.Next(5))
             {
                 case 0:
                     AppendGroup();
                     break;
                 case 1:
                     Settle();
+                    break;
+                case 2 when _open is null:
+                    OpenGroup();
+                    break;
+                case 2:
+                    CommitOpenGroup();
                     break;
                 default:
                     Append();
@@ -154,11 +172,12 @@ internal sealed class CrashHistory
         {
             // The power is going: the store may refuse, but must not lie.
         }
+        CommitOpenGroup();
     }
 
     private LogModel? Pick()
     {
-        List<LogModel> alive = _logs.FindAll(static l => !l.IsDeleted);
+        List<LogModel> alive = _logs.FindAll(l => !l.IsDeleted && l != _open?.First && l != _open?.Second);
         return alive.Count == 0 ? null : alive[_random.Next(alive.Count)];
     }
 
@@ -196,25 +215,66 @@ internal sealed class CrashHistory
         {
             return;
         }
-        GroupModel model = new();
-        Durability promise = _random.Next(2) == 0 ? Durability.Disk : Durability.OperatingSystem;
-        using JournalGroup group = _store.BeginGroup();
+        GroupModel model = NewGroup(first, second);
         try
         {
-            foreach (LogModel target in (LogModel[])[first, second])
-            {
-                (byte[] batch, List<RecordModel> records) = NewBatch(promise);
-                AppendResult result = target.Log.Append(batch, promise, group);
-                target.Place(records, result.BaseOffset);
-                model.Records.AddRange(records.Select(r => (target, r)));
-            }
+            Append(model, first);
+            Append(model, second);
         }
         finally
         {
-            JournalPosition position = group.Commit();
-            _groups.Add(model);
-            _store.NotifyWhenKept(position, promise, new Acknowledge(model.Records.ConvertAll(static r => r.Record), promise));
+            Commit(model);
         }
+    }
+
+    /// <summary>Begins a group that has one of its logs changed and the other not; both are its own until it is committed.</summary>
+    private void OpenGroup()
+    {
+        if (Pick() is not { } first || Pick() is not { } second || first == second || _store.Failure is not null)
+        {
+            return;
+        }
+        _open = NewGroup(first, second);
+        Append(_open, first);
+    }
+
+    private void CommitOpenGroup()
+    {
+        if (_open is not { } model)
+        {
+            return;
+        }
+        _open = null;
+        try
+        {
+            Append(model, model.Second);
+        }
+        catch (LogFailedException)
+        {
+            // Refused, as it may be.
+        }
+        finally
+        {
+            Commit(model);
+        }
+    }
+
+    private GroupModel NewGroup(LogModel first, LogModel second) => new(first, second, _store.BeginGroup(), _random.Next(2) == 0 ? Durability.Disk : Durability.OperatingSystem);
+
+    private void Append(GroupModel model, LogModel target)
+    {
+        (byte[] batch, List<RecordModel> records) = NewBatch(model.Promise);
+        AppendResult result = target.Log.Append(batch, model.Promise, model.Group);
+        target.Place(records, result.BaseOffset);
+        model.Records.AddRange(records.Select(r => (target, r)));
+    }
+
+    private void Commit(GroupModel model)
+    {
+        JournalPosition position = model.Group.Commit();
+        model.Group.Dispose();
+        _groups.Add(model);
+        _store.NotifyWhenKept(position, model.Promise, new Acknowledge(model.Records.ConvertAll(static r => r.Record), model.Promise));
     }
 
     private void Settle()
@@ -396,8 +456,16 @@ internal sealed class CrashHistory
         public bool IsPresent { get; set; } = true;
     }
 
-    private sealed class GroupModel
+    private sealed class GroupModel(LogModel first, LogModel second, JournalGroup group, Durability promise)
     {
+        public LogModel First => first;
+
+        public LogModel Second => second;
+
+        public JournalGroup Group => group;
+
+        public Durability Promise => promise;
+
         public List<(LogModel Log, RecordModel Record)> Records { get; } = [];
     }
 

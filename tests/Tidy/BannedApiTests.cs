@@ -20,7 +20,7 @@ public sealed class BannedApiTests
         (@"\bThread\.Sleep\b", "TimeProvider.CreateTimer"),
         (@"\bPeriodicTimer\b|\bnew (System\.Threading\.)?Timer\(", "TimeProvider.CreateTimer"),
         (@"\bTask\.Run\b|\bTask\.Factory\b", "the IScheduler given"),
-        (@"\bnew Thread\b|\bThreadPool\.", "the IScheduler given"),
+        (@"\bnew Thread\b|\bThreadPool\.|\bThread\.Yield\b", "the IScheduler given"),
         (@"\bParallel\.(For|ForEach|Invoke)", "the IScheduler given"),
         (@"\bRandom\.Shared\b|\bnew Random\(\)|\bGuid\.(NewGuid|CreateVersion7)\b|\bRandomNumberGenerator\b", "the Random given"),
         (@"(?<![\w.])File\.\w|\bnew FileStream\b|\bnew FileInfo\b|\bRandomAccess\.", "the IDisk given"),

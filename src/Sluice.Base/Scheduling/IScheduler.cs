@@ -15,6 +15,9 @@ public interface IScheduler
     /// worker: it is reported through <paramref name="onFault"/> and the worker stops.
     /// </summary>
     IWorker StartWorker(string name, Action step, Action<Exception> onFault);
+
+    /// <summary>Lets others run while the caller waits, for moments, for what one of them is about to do.</summary>
+    void Yield();
 }
 
 /// <summary>A sequential worker; see <see cref="IScheduler.StartWorker"/>. Dispose waits for a step in progress to end.</summary>

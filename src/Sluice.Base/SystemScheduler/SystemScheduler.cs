@@ -6,4 +6,6 @@ public sealed class SystemScheduler : IScheduler
     public void Post(IThreadPoolWorkItem item) => ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
 
     public IWorker StartWorker(string name, Action step, Action<Exception> onFault) => new SystemWorker(name, step, onFault);
+
+    public void Yield() => Thread.Yield();
 }

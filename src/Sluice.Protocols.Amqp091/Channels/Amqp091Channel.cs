@@ -537,6 +537,15 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         }
     }
 
+    /// <summary>Returns when every delivery begun before the channel ceased to take any has been written: a queue that is at one holds the lock that Resume takes.</summary>
+    public void AwaitDeliveries()
+    {
+        foreach (AmqpConsumer consumer in ListConsumers())
+        {
+            consumer.Queue.Resume(consumer);
+        }
+    }
+
     /// <summary>Has every consumer that was refused a message served again at the end of the turn.</summary>
     public void ResumeStarved()
     {

@@ -35,10 +35,10 @@ internal sealed class Amqp091Connection : IConnectionInfo
     private TableBuilder? _headerCopy;
     private volatile string? _closeRequest;
     private volatile Amqp091Channel? _timedOut;
+    private volatile bool _isListening;
     private int _closeDeadlineTick = int.MaxValue;
     private int _turnPublishes;
     private bool _isCounted;
-    private volatile bool _isReading;
     private string _endReason = "";
 
     public Amqp091Connection(Amqp091Server server, ClientConnection client)
@@ -337,7 +337,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
             return;
         }
 
-        if (_heartbeats.Tick(isPaused: !_isReading) is { } silence)
+        if (_heartbeats.Tick(isPaused: !_isListening) is { } silence)
         {
             Client.Abort(silence);
             return;
@@ -385,9 +385,9 @@ internal sealed class Amqp091Connection : IConnectionInfo
         PipeReader input = Client.Input;
         while (!IsFinished)
         {
-            _isReading = true;
+            _isListening = true;
             ReadResult result = await input.ReadAsync().ConfigureAwait(false);
-            _isReading = false;
+            _isListening = false;
             ReadOnlySequence<byte> buffer = result.Buffer;
             if (!result.IsCanceled)
             {
@@ -496,6 +496,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
         if (Client.Output.PendingBytes > Amqp091Limits.OutputBytesMax)
         {
+            // The peer can end this, so its silence counts.
+            _isListening = true;
             await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
         }
     }
@@ -572,9 +574,14 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    /// <summary>Deletes the connection's exclusive queues.</summary>
+    /// <summary>Deletes the connection's exclusive queues. Before connection.open there is nothing that it could own.</summary>
     public async Task ReleaseOwnedAsync()
     {
+        if (!_isCounted)
+        {
+            return;
+        }
+
         try
         {
             await VirtualHost.ReleaseOwnerAsync(this).ConfigureAwait(false);

@@ -27,7 +27,7 @@ internal sealed class Heartbeats(ClientConnection client)
     public void Heard() => Volatile.Write(ref _heard, true);
 
     /// <summary>Sends a heartbeat if one is due; returns why the peer must be given up, null if it need not.</summary>
-    /// <param name="isPaused">We do not read from the peer at the moment: its silence means nothing.</param>
+    /// <param name="isPaused">The broker itself keeps us from reading from the peer at the moment: its silence means nothing.</param>
     public string? Tick(bool isPaused)
     {
         if (Volatile.Read(ref _seconds) == 0)

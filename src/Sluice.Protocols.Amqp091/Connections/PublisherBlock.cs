@@ -10,8 +10,6 @@ internal sealed class PublisherBlock(Amqp091Connection connection)
 {
     private volatile TaskCompletionSource? _waiting;
 
-    public bool IsWaiting => _waiting is not null;
-
     /// <summary>Lets the receive loop look again whether it may go on.</summary>
     public void Release() => _waiting?.TrySetResult();
 

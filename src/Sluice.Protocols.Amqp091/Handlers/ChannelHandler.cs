@@ -10,6 +10,11 @@ internal static class ChannelHandler
     public static void Flow(Amqp091Channel channel, in ChannelFlow method)
     {
         channel.IsFlowing = method.Active;
+        if (!method.Active)
+        {
+            channel.AwaitDeliveries();
+        }
+
         channel.Send(new ChannelFlowOk { Active = method.Active });
         if (method.Active)
         {

@@ -9,7 +9,9 @@ using Sluice.Storage.Tails;
 namespace Sluice.Storage.Checkpoints;
 
 /// <summary>Writes one snapshot file, log by log; each log is captured under its own lock while all others go on.</summary>
-internal sealed class SnapshotWriter(IDiskFile file)
+/// <param name="file">Empty.</param>
+/// <param name="gatherBytesMax">Bytes at which what was captured is written, after the log under way.</param>
+internal sealed class SnapshotWriter(IDiskFile file, int gatherBytesMax)
 {
     private const int WriteBytesMax = 256 << 10;
 
@@ -47,7 +49,7 @@ internal sealed class SnapshotWriter(IDiskFile file)
         BinaryPrimitives.WriteInt32LittleEndian(section, section.Length - SnapshotFormat.SectionHeaderBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(section[4..], Crc32C.Compute(section[SnapshotFormat.SectionHeaderBytes..]));
         _count++;
-        if (_buffer.WrittenCount >= WriteBytesMax)
+        if (_buffer.WrittenCount >= gatherBytesMax)
         {
             Drain();
         }

@@ -72,17 +72,26 @@ public sealed class HandshakeTests(BrokerFixture broker) : ConformanceTest(broke
     [Fact]
     public async Task Connection_start_ok_AMQPLAIN_logs_in()
     {
-        await using RawClient client = await RawClient.ConnectAsync(Broker.Address);
-        await client.SendAsync(RawClient.ProtocolHeader);
-        await client.ReadStartAsync();
-        var credentials = new RawWriter().Entry("LOGIN", "guest").Entry("PASSWORD", "guest");
-        await client.SendMethodAsync(0, Methods.ConnectionStartOk, w =>
-        {
-            w.Table().ShortString("AMQPLAIN");
-            byte[] response = credentials.ToArray();
-            w.Long((uint)response.Length).Raw(response).ShortString("en_US");
-        });
+        await using RawClient client = await StartAmqPlainAsync(new RawWriter().Entry("LOGIN", "guest").Entry("PASSWORD", "guest"));
         await client.ReadTuneAsync();
+        await client.SendTuneOkAsync(client.Tune!.ChannelMax, client.Tune.FrameMax, 0);
+        await client.SendOpenAsync("/");
+        await client.ExpectAsync(0, Methods.ConnectionOpenOk);
+    }
+
+    [Fact]
+    public async Task Connection_start_ok_AMQPLAIN_with_wrong_password_is_refused_403()
+    {
+        await using RawClient client = await StartAmqPlainAsync(new RawWriter().Entry("LOGIN", "guest").Entry("PASSWORD", "wrong"));
+        RawClose close = await client.ExpectConnectionCloseAsync(403);
+        Assert.Contains("AMQPLAIN", close.Text);
+    }
+
+    [Fact]
+    public async Task Connection_start_ok_AMQPLAIN_without_a_password_ends_the_connection()
+    {
+        await using RawClient client = await StartAmqPlainAsync(new RawWriter().Entry("LOGIN", "guest"));
+        await client.ExpectConnectionEndAsync(502);
     }
 
     [Fact]
@@ -259,5 +268,18 @@ public sealed class HandshakeTests(BrokerFixture broker) : ConformanceTest(broke
         await client.SendMethodAsync(1, Methods.ChannelFlow, w => w.Octet(1));
         Assert.Equal(1, (await client.ExpectAsync(1, Methods.ChannelFlowOk)).Arguments.Octet());
         await client.ExpectAsync(1, Methods.BasicDeliver);
+    }
+
+    /// <summary>AMQPLAIN's response is a table without its length.</summary>
+    private async Task<RawClient> StartAmqPlainAsync(RawWriter credentials)
+    {
+        RawClient client = await RawClient.ConnectAsync(Broker.Address);
+        await client.SendAsync(RawClient.ProtocolHeader);
+        await client.ReadStartAsync();
+        byte[] response = credentials.ToArray();
+        await client.SendMethodAsync(0, Methods.ConnectionStartOk, w => w
+            .Table(t => t.Entry("capabilities", c => c.Entry("authentication_failure_close", true)))
+            .ShortString("AMQPLAIN").Long((uint)response.Length).Raw(response).ShortString("en_US"));
+        return client;
     }
 }

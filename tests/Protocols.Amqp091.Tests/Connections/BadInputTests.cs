@@ -202,6 +202,22 @@ public sealed class BadInputTests : IAsyncLifetime
         await client.ExpectConnectionCloseAsync(ReplyCode.ChannelError);
     }
 
+    [Fact]
+    public async Task A_client_may_close_before_it_has_logged_in_or_opened_a_virtual_host()
+    {
+        using RawClient unknown = await RawClient.ConnectAsync(_server);
+        await unknown.SendBytesAsync(ProtocolHeader.Bytes.ToArray());
+        await unknown.ExpectAsync(MethodIds.ConnectionStart);
+        using RawClient known = await RawClient.LoginAsync(_server);
+        await known.ExpectAsync(MethodIds.ConnectionTune);
+        foreach (RawClient client in (RawClient[])[unknown, known])
+        {
+            await client.SendAsync(0, new ConnectionClose { ReplyCode = 200 });
+            await client.ExpectAsync(MethodIds.ConnectionCloseOk);
+            Assert.Null(await client.ReadFrameAsync());
+        }
+    }
+
     [Theory]
     [InlineData(1, 131072, "channel_max")]
     [InlineData(0, 131072, "channel_max")]

@@ -1,5 +1,7 @@
+using System.Net;
 using Sluice.Protocols.Amqp091.Wire;
 using Sluice.Protocols.Amqp091.Wire.Methods;
+using Sluice.TestKit.Disk;
 using Sluice.TestKit.Time;
 
 namespace Sluice.Protocols.Amqp091.Tests.Connections;
@@ -24,17 +26,61 @@ public sealed class TimeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task AMQP_4_2_7_a_peer_silent_for_two_intervals_is_given_up_and_the_log_says_so()
+    public async Task AMQP_4_2_7_a_peer_silent_for_two_intervals_is_given_up_and_the_log_names_it()
     {
         using RawClient silent = await RawClient.OpenAsync(_server, heartbeat: 10);
         using RawClient without = await RawClient.OpenAsync(_server);
-        _clock.Advance(TimeSpan.FromSeconds(30));
-        while (await silent.ReadFrameAsync(skipHeartbeats: false) is not null)
+        await silent.DeclareAsync("q");
+        await silent.SendAsync(1, new BasicConsume { Queue = "q"u8, ConsumerTag = "c"u8 });
+        await silent.ExpectAsync(MethodIds.BasicConsumeOk, 1);
+
+        // Half-open: the peer reads nothing either, and what it was given must go to somebody else.
+        byte[] publish = RawClient.Publish(1, "", "q", new byte[100_000]);
+        for (int i = 0; i < 50; i++)
         {
+            await without.SendBytesAsync(publish);
         }
 
-        await Eventually.TrueAsync(() => _server.Log.Lines.Any(line => line.Contains("missed heartbeats from client, timeout: 10s", StringComparison.Ordinal)), "log line");
         await without.AssertWorksAsync();
+        Assert.True(_server.Host.FindQueue("q", null).Value!.UnsettledCount > 0);
+        _clock.Advance(TimeSpan.FromSeconds(30));
+        await Eventually.TrueAsync(() => _server.Amqp.Connections.Count == 1, "the silent one is gone");
+        string name = $"Connection 127.0.0.1:{((IPEndPoint)silent.Socket.LocalEndPoint!).Port} -> ";
+        await Eventually.TrueAsync(
+            () => _server.Log.Lines.Any(line => line.StartsWith(name, StringComparison.Ordinal)
+                && line.EndsWith("user 'guest', virtual host '/' closed: missed heartbeats from client, timeout: 10s", StringComparison.Ordinal)),
+            "log line");
+        Assert.Equal(50, _server.Host.FindQueue("q", null).Value!.ReadyCount);
+        await without.AssertWorksAsync();
+        await Eventually.TrueAsync(() => _server.Pool.RentedBlocks == 0, "all blocks returned");
+    }
+
+    [Fact]
+    public async Task A_peer_is_not_silent_while_the_broker_itself_does_not_listen()
+    {
+        var disk = new FaultDisk(1);
+        await using TestServer server = await TestServer.StartAsync(clock: _clock, disk: disk);
+        using RawClient client = await RawClient.OpenAsync(server, heartbeat: 10);
+        var stalled = new ManualResetEventSlim();
+        var goOn = new ManualResetEventSlim();
+        disk.Fault = line =>
+        {
+            if (line.StartsWith("sync", StringComparison.Ordinal))
+            {
+                stalled.Set();
+                goOn.Wait();
+            }
+
+            return null;
+        };
+        await client.SendAsync(1, new QueueDeclare { Queue = "q"u8, Durable = true });
+        Assert.True(stalled.Wait(Eventually.Limit, TestContext.Current.CancellationToken));
+        await client.SendBytesAsync(FrameWriter.Heartbeat.ToArray());
+        _clock.Advance(TimeSpan.FromSeconds(60));
+        disk.Fault = null;
+        goOn.Set();
+        await client.ExpectAsync(MethodIds.QueueDeclareOk, 1);
+        await client.AssertWorksAsync();
     }
 
     [Fact]

@@ -10,7 +10,9 @@ namespace Sluice.Protocols.Amqp091.Tests;
 internal sealed class RawClient : IDisposable
 {
     private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-    private readonly List<byte> _received = [];
+    private byte[] _received = new byte[64 << 10];
+    private int _start;
+    private int _end;
 
     /// <summary>For tests that measure and must not allocate.</summary>
     public Socket Socket => _socket;
@@ -100,23 +102,14 @@ internal sealed class RawClient : IDisposable
     {
         while (true)
         {
-            if (_received.Count >= Amqp091.Wire.Frame.HeaderSize)
+            if (TakeFrame() is { } frame)
             {
-                byte[] head = [.. _received.Take(Amqp091.Wire.Frame.HeaderSize)];
-                int size = (int)BinaryPrimitives.ReadUInt32BigEndian(head.AsSpan(3));
-                if (_received.Count >= size + Amqp091.Wire.Frame.Overhead)
+                if (frame.Type != FrameType.Heartbeat || !skipHeartbeats)
                 {
-                    byte[] payload = [.. _received.Skip(Amqp091.Wire.Frame.HeaderSize).Take(size)];
-                    Assert.Equal(Amqp091.Wire.Frame.End, _received[Amqp091.Wire.Frame.HeaderSize + size]);
-                    _received.RemoveRange(0, size + Amqp091.Wire.Frame.Overhead);
-                    var frame = new RawFrame((FrameType)head[0], BinaryPrimitives.ReadUInt16BigEndian(head.AsSpan(1)), payload);
-                    if (frame.Type != FrameType.Heartbeat || !skipHeartbeats)
-                    {
-                        return frame;
-                    }
-
-                    continue;
+                    return frame;
                 }
+
+                continue;
             }
 
             if (!await ReceiveAsync())
@@ -133,7 +126,7 @@ internal sealed class RawClient : IDisposable
         {
         }
 
-        return [.. _received];
+        return _received[_start.._end];
     }
 
     /// <summary>The next frame, which must be this method; its arguments.</summary>
@@ -184,23 +177,50 @@ internal sealed class RawClient : IDisposable
         return (close.ReplyCode, Encoding.UTF8.GetString(close.ReplyText));
     }
 
+    private RawFrame? TakeFrame()
+    {
+        Span<byte> received = _received.AsSpan(_start.._end);
+        if (received.Length < Amqp091.Wire.Frame.HeaderSize)
+        {
+            return null;
+        }
+
+        int size = (int)BinaryPrimitives.ReadUInt32BigEndian(received[3..]);
+        if (received.Length < size + Amqp091.Wire.Frame.Overhead)
+        {
+            return null;
+        }
+
+        Assert.Equal(Amqp091.Wire.Frame.End, received[Amqp091.Wire.Frame.HeaderSize + size]);
+        _start += size + Amqp091.Wire.Frame.Overhead;
+        return new RawFrame((FrameType)received[0], BinaryPrimitives.ReadUInt16BigEndian(received[1..]), received.Slice(Amqp091.Wire.Frame.HeaderSize, size).ToArray());
+    }
+
     private async Task<bool> ReceiveAsync()
     {
-        byte[] buffer = new byte[64 << 10];
+        MakeRoom();
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         timeout.CancelAfter(Eventually.Limit);
-        int count;
         try
         {
-            count = await _socket.ReceiveAsync(buffer, SocketFlags.None, timeout.Token);
+            int count = await _socket.ReceiveAsync(_received.AsMemory(_end), SocketFlags.None, timeout.Token);
+            _end += count;
+            return count > 0;
         }
         catch (SocketException)
         {
             return false;
         }
+    }
 
-        _received.AddRange(buffer.AsSpan(0, count));
-        return count > 0;
+    /// <summary>What is not taken yet moves to the front, in a larger array when it fills this one.</summary>
+    private void MakeRoom()
+    {
+        byte[] target = _end - _start > _received.Length / 2 ? new byte[_received.Length * 2] : _received;
+        _received.AsSpan(_start.._end).CopyTo(target);
+        _end -= _start;
+        _start = 0;
+        _received = target;
     }
 }
 

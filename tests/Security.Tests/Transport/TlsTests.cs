@@ -8,6 +8,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Security;
 using Sluice.Security.Tests;
+using Sluice.TestKit.Tls;
 
 namespace Sluice.Transport.Tests;
 

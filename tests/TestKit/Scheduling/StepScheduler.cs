@@ -9,6 +9,9 @@ public sealed class StepScheduler(int seed) : IScheduler
     private readonly List<Action> _ready = [];
     private readonly Lock _sync = new();
 
+    /// <summary>What others do while somebody waits for them; see <see cref="IScheduler.Yield"/>.</summary>
+    public Action? Yielding { get; set; }
+
     /// <summary>Drops all that waits, as the end of the process does.</summary>
     public void Clear()
     {
@@ -21,6 +24,8 @@ public sealed class StepScheduler(int seed) : IScheduler
     public void Post(IThreadPoolWorkItem item) => Add(item.Execute);
 
     public IWorker StartWorker(string name, Action step, Action<Exception> onFault) => new Worker(this, step, onFault);
+
+    public void Yield() => Yielding?.Invoke();
 
     /// <summary>Runs one ready item; false if there is none.</summary>
     public bool RunOne()

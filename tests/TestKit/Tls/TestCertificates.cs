@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Sluice.Transport.Tests;
+namespace Sluice.TestKit.Tls;
 
 /// <summary>An authority and certificates made for one test, in files as an operator would have them.</summary>
-internal sealed class TestCertificates : IDisposable
+public sealed class TestCertificates : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("sluice-tls-");
     private readonly X509Certificate2 _authority;
