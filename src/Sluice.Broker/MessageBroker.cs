@@ -142,6 +142,10 @@ public sealed class MessageBroker
         }
 
         Store.DeleteOrphans(wanted.Contains);
+        foreach (VirtualHost host in _hosts.Values)
+        {
+            host.Start();
+        }
     }
 }
 

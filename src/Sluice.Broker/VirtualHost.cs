@@ -103,6 +103,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             queue = CreateQueue(definition, SettingsFor(definition), definition.Exclusive ? owner : null, existingLogs: null);
             _queues[definition.Name] = queue;
             RoutingChanged();
+            queue.Start();
         }
 
         if (queue.IsDurable)
@@ -379,7 +380,9 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
     }
 
-    /// <summary>Restores what the metadata store holds. Ids of the logs in use are added to <paramref name="wanted"/>.</summary>
+    /// <summary>
+    /// Restores what the metadata store holds; nothing moves before <see cref="Start"/>. Ids of the logs in use are added to <paramref name="wanted"/>.
+    /// </summary>
     internal void Load(HashSet<LogId> wanted)
     {
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
@@ -414,8 +417,18 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         {
             wanted.UnionWith(delays.LogIds);
             _delays = delays;
-            delays.Start(this);
         }
+    }
+
+    /// <summary>Sets queues and delayed messages going. Once, after <see cref="Load"/>.</summary>
+    internal void Start()
+    {
+        foreach (StoredQueue queue in _queues.Values)
+        {
+            queue.Start();
+        }
+
+        _delays?.Start(this);
     }
 
     /// <summary>A message's delay is over: it is routed on from the exchange that held it, and leaves the delay store in the same journal entry.</summary>

@@ -36,14 +36,6 @@ internal sealed class CompetingQueue : StoredQueue
         _mayHoldOwnTtl = _lanes.Ready > 0;
         _readyBytes = StartReadyBytes();
         _timers = new QueueTimers(this);
-        if (settings.ExpiresMs >= 0 || settings.MessageTimeToLiveMs >= 0 || _mayHoldOwnTtl)
-        {
-            lock (Gate)
-            {
-                _timers.Touch();
-                DropExpired();
-            }
-        }
     }
 
     public override IReadOnlyList<LogId> LogIds => _lanes.LogIds;
@@ -90,6 +82,18 @@ internal sealed class CompetingQueue : StoredQueue
     public Lane LaneAt(int level) => _lanes[level];
 
     public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Count - 1);
+
+    public override void Start()
+    {
+        lock (Gate)
+        {
+            if (!Closed)
+            {
+                _timers.Touch();
+                DropExpired();
+            }
+        }
+    }
 
     public override void Touch()
     {

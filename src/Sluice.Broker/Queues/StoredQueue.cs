@@ -80,6 +80,14 @@ internal abstract class StoredQueue : MessageQueue
         }
     }
 
+    /// <summary>
+    /// Begins what the queue does of itself: timers, dropping what has expired. Once, when the virtual host can route: a message that dies
+    /// before its dead-letter exchange's bindings are there would go nowhere.
+    /// </summary>
+    public virtual void Start()
+    {
+    }
+
     /// <summary>Marks it used now, which postpones its expiry (x-expires).</summary>
     public abstract void Touch();
 

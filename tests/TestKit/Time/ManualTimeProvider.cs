@@ -54,6 +54,15 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>Drops all timers, as the end of the process does.</summary>
+    public void Clear()
+    {
+        lock (_sync)
+        {
+            _timers.Clear();
+        }
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         Timer timer = new(this, callback, state);
