@@ -34,7 +34,6 @@ internal sealed class CompetingQueue : StoredQueue
 
         _lanes = new LaneSet(this, lanes);
         _mayHoldOwnTtl = _lanes.Ready > 0;
-        _readyBytes = StartReadyBytes();
         _timers = new QueueTimers(this);
     }
 
@@ -90,6 +89,7 @@ internal sealed class CompetingQueue : StoredQueue
             if (!Closed)
             {
                 _timers.Touch();
+                CountBytes();
                 DropExpired();
             }
         }
@@ -347,7 +347,12 @@ internal sealed class CompetingQueue : StoredQueue
         base.ApplySettings(settings);
         lock (Gate)
         {
-            _readyBytes = StartReadyBytes();
+            if (Closed)
+            {
+                return;
+            }
+
+            CountBytes();
             _timers.Touch();
             EnforceLength();
             DropExpired();
@@ -383,6 +388,41 @@ internal sealed class CompetingQueue : StoredQueue
         Dispatch();
         EnforceLength();
         DropExpired();
+    }
+
+    /// <summary>A part of a lane cannot be read and is left out. Gate held.</summary>
+    public void ReadyMessagesLost()
+    {
+        if (_readyBytes is { } count)
+        {
+            bool isScanned = count.IsExact;
+            count.Restart(_lanes);
+            if (isScanned)
+            {
+                ScanBytes();
+            }
+        }
+    }
+
+    /// <summary>Whether this count is in use and a scan of it is to go on. Gate held.</summary>
+    public bool IsCounting(ReadyBytes count) => !Closed && ReferenceEquals(count, _readyBytes) && !count.IsExact;
+
+    /// <summary>Takes over a piece that the scan has read; true if the scan is to go on. Gate held.</summary>
+    public bool Count(ReadyBytes count, Lane lane, ReadOnlySpan<(long Offset, int Bytes)> records, long from, long end)
+    {
+        if (!IsCounting(count))
+        {
+            return false;
+        }
+
+        // Unless the count was begun anew meanwhile.
+        if (count.PartOf(lane.Level).From == from)
+        {
+            count.Count(lane, records, end);
+            EnforceLength();
+        }
+
+        return IsCounting(count);
     }
 
     /// <summary>The head may have expired.</summary>
@@ -605,10 +645,36 @@ internal sealed class CompetingQueue : StoredQueue
         return at != long.MaxValue && at <= Host.NowMs;
     }
 
-    private long BytesReady() => _readyBytes?.Total ?? 0;
+    /// <summary>Never more than the ready messages' bodies have.</summary>
+    private long BytesReady()
+    {
+        if (_readyBytes is { Total: not 0 } count && _lanes.Ready == 0)
+        {
+            count.Clear();
+        }
 
-    /// <summary>Begins to count body bytes if there is a byte limit. What is there already is estimated from the log's size.</summary>
-    private ReadyBytes? StartReadyBytes() => CurrentSettings.MaxLengthBytes < 0
-        ? null
-        : new ReadyBytes(_lanes.EstimateBytes());
+        return _readyBytes?.Total ?? 0;
+    }
+
+    /// <summary>Counts body bytes while there is a byte limit. Gate held.</summary>
+    private void CountBytes()
+    {
+        if (CurrentSettings.MaxLengthBytes < 0)
+        {
+            _readyBytes = null;
+        }
+        else if (_readyBytes is null)
+        {
+            _readyBytes = new ReadyBytes(_lanes);
+            ScanBytes();
+        }
+    }
+
+    private void ScanBytes()
+    {
+        if (IsCounting(_readyBytes!))
+        {
+            Host.Scheduler.Post(new ReadyBytesScan(this, _readyBytes!));
+        }
+    }
 }

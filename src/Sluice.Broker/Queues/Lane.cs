@@ -35,6 +35,12 @@ internal sealed class Lane : IDisposable
 
     public long ReadyCount => Cursor.UnsettledCount - OutCount;
 
+    /// <summary>All unsettled messages from here on are ready.</summary>
+    public long ReadOffset => _reader?.NextOffset ?? Cursor.Floor;
+
+    /// <summary>Offsets of the messages that came back and are ready, in no order.</summary>
+    public IEnumerable<long> ReturnedOffsets => _returned?.Offsets ?? [];
+
     /// <summary>A load from the disk is under way; see <see cref="LaneLoad"/>.</summary>
     public LaneLoad? Load { get; set; }
 

@@ -49,9 +49,6 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         }
     }
 
-    /// <summary>Bytes in the logs that are not settled: an estimate.</summary>
-    public long EstimateBytes() => lanes.Sum(static lane => lane.ReadyCount == 0 ? 0 : lane.Log.EstimateBytes(lane.Cursor.Floor, lane.Log.NextOffset));
-
     /// <summary>
     /// The lane and record of the next ready message, highest priority first; null if there is none, or if it is being loaded (<paramref name="loading"/>):
     /// then <see cref="CompetingQueue.LoadEnded"/> follows.
@@ -124,6 +121,7 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         {
             queue.Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}': messages up to offset {Offset} cannot be read and are left out until the file is repaired and the broker restarted. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, resume);
             lane.SkipTo(resume);
+            queue.ReadyMessagesLost();
             return;
         }
 
