@@ -135,19 +135,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         }
 
         var queue = (StoredQueue)found.Value!;
-        if (ifUnused && queue.ConsumerCount > 0)
-        {
-            return new BrokerResult(BrokerStatus.InUse, $"queue '{name}' in vhost '{Name}' in use");
-        }
-
-        long ready = queue.ReadyCount;
-        if (ifEmpty && ready > 0)
-        {
-            return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{name}' in vhost '{Name}' is not empty");
-        }
-
-        await DeleteAsync(queue).ConfigureAwait(false);
-        return ready;
+        CloseConditions conditions = (ifUnused ? CloseConditions.Unused : CloseConditions.None) | (ifEmpty ? CloseConditions.Empty : CloseConditions.None);
+        return await DeleteAsync(queue, conditions).ConfigureAwait(false);
     }
 
     public async ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition)
@@ -346,7 +335,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
         foreach (StoredQueue queue in queues ?? [])
         {
-            await DeleteAsync(queue).ConfigureAwait(false);
+            await DeleteAsync(queue, CloseConditions.None).ConfigureAwait(false);
         }
     }
 
@@ -358,11 +347,11 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     internal StoredQueue? FindStoredQueue(ReadOnlySpan<byte> name) => _queuesByBytes.TryGetValue(name, out StoredQueue? queue) ? queue : null;
 
-    /// <summary>Deletes a queue for a reason of the broker's own; the reason is logged.</summary>
-    internal void DeleteInBackground(StoredQueue queue, string reason)
+    /// <summary>Deletes a queue for a reason of the broker's own, unless that holds no more when its turn comes; the reason is logged.</summary>
+    internal void DeleteInBackground(StoredQueue queue, CloseConditions conditions, string reason)
     {
-        Logger.LogDebug("Queue '{Queue}' in virtual host '{Host}' is deleted: {Reason}", queue.Name, Name, reason);
-        Scheduler.Post(new BackgroundDelete(this, queue));
+        Logger.LogDebug("Queue '{Queue}' in virtual host '{Host}' is to be deleted: {Reason}", queue.Name, Name, reason);
+        Scheduler.Post(new BackgroundDelete(this, queue, conditions));
     }
 
     /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
@@ -373,7 +362,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     {
         foreach (StoredQueue queue in _queues.Values)
         {
-            await DeleteAsync(queue).ConfigureAwait(false);
+            await DeleteAsync(queue, CloseConditions.None).ConfigureAwait(false);
         }
 
         _delays?.Delete();
@@ -535,17 +524,28 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         return existing;
     }
 
-    private async ValueTask DeleteAsync(StoredQueue queue)
+    /// <summary>Deletes the queue if the conditions hold; the value is the number of messages that went with it.</summary>
+    private async ValueTask<BrokerResult<long>> DeleteAsync(StoredQueue queue, CloseConditions conditions)
     {
         var operations = new List<MetadataOperation>();
         IReadOnlyList<Consumer> consumers;
+        long ready;
         lock (_control)
         {
-            if (!_queues.TryRemove(new KeyValuePair<string, StoredQueue>(queue.Name, queue)))
+            if (!_queues.TryGetValue(queue.Name, out StoredQueue? current) || !ReferenceEquals(current, queue))
             {
-                return;
+                return 0;
             }
 
+            switch (queue.Close(conditions, out consumers, out ready))
+            {
+                case BrokerStatus.InUse:
+                    return new BrokerResult(BrokerStatus.InUse, $"queue '{queue.Name}' in vhost '{Name}' in use");
+                case BrokerStatus.NotEmpty:
+                    return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{queue.Name}' in vhost '{Name}' is not empty");
+            }
+
+            _queues.TryRemove(queue.Name, out _);
             if (queue.IsDurable)
             {
                 operations.Add(new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), null));
@@ -558,7 +558,6 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
             RemoveAsDestination(queue, operations);
             RoutingChanged();
-            consumers = queue.Close();
             foreach (LogId log in queue.LogIds)
             {
                 Store.DeleteLog(log);
@@ -571,6 +570,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         }
 
         await CommitAsync(operations).ConfigureAwait(false);
+        return ready;
     }
 
     private void AddExchange(ExchangeDefinition definition)
@@ -744,7 +744,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private BrokerResult LockedQueue(MessageQueue queue) =>
         new(BrokerStatus.Locked, Equivalence.LockedText(queue.Name, Name));
 
-    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue) : IThreadPoolWorkItem
+    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue, CloseConditions conditions) : IThreadPoolWorkItem
     {
         public void Execute() => _ = RunAsync();
 
@@ -752,7 +752,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         {
             try
             {
-                await host.DeleteAsync(queue).ConfigureAwait(false);
+                await host.DeleteAsync(queue, conditions).ConfigureAwait(false);
             }
             catch (IOException e)
             {

@@ -136,7 +136,7 @@ internal sealed class CompetingQueue : StoredQueue
 
     public override void RemoveConsumer(Consumer consumer)
     {
-        bool delete;
+        bool isLastGone;
         lock (Gate)
         {
             if (_consumers is null || !_consumers.Remove(consumer))
@@ -144,14 +144,14 @@ internal sealed class CompetingQueue : StoredQueue
                 return;
             }
 
-            delete = Definition.AutoDelete && _hadConsumer && _consumers.Count == 0 && !Closed;
+            isLastGone = IsLastConsumerGone;
             _timers.Touch();
             Dispatch();
         }
 
-        if (delete)
+        if (isLastGone)
         {
-            Host.DeleteInBackground(this, "its last consumer has gone (auto-delete)");
+            Host.DeleteInBackground(this, CloseConditions.LastConsumerGone, "its last consumer has gone (auto-delete)");
         }
     }
 
@@ -359,19 +359,6 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override IReadOnlyList<Consumer> Close()
-    {
-        lock (Gate)
-        {
-            Closed = true;
-            _timers.Dispose();
-            _lanes.Dispose();
-            IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
-            _consumers = null;
-            return consumers;
-        }
-    }
-
     /// <summary>A load from the disk ended. Gate held.</summary>
     public void LoadEnded(Lane lane, IOException? error)
     {
@@ -443,13 +430,26 @@ internal sealed class CompetingQueue : StoredQueue
     {
         lock (Gate)
         {
-            if (Closed || !_timers.IsUnused(_consumers is { Count: > 0 }))
+            if (Closed || !IsUnusedForItsTime())
             {
                 return;
             }
         }
 
-        Host.DeleteInBackground(this, "it was not used for its time (expires)");
+        Host.DeleteInBackground(this, CloseConditions.Expired, "it was not used for its time (expires)");
+    }
+
+    protected override bool IsLastConsumerGone => Definition.AutoDelete && _hadConsumer && _consumers is { Count: 0 } && !Closed;
+
+    protected override bool IsUnusedForItsTime() => _timers.IsUnused(_consumers is { Count: > 0 });
+
+    protected override IReadOnlyList<Consumer> End()
+    {
+        _timers.Dispose();
+        _lanes.Dispose();
+        IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
+        _consumers = null;
+        return consumers;
     }
 
     private void SettleLocked(ReadOnlySpan<MessageId> messages, JournalGroup? group)
