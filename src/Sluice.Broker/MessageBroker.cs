@@ -12,6 +12,7 @@ namespace Sluice.Broker;
 public sealed class MessageBroker
 {
     private const string DefaultHost = "/";
+    private readonly Lock _hostsChange = new();
     private readonly ConcurrentDictionary<string, VirtualHost> _hosts = new(StringComparer.Ordinal);
     private readonly IPropertiesReader?[] _formats = new IPropertiesReader?[256];
     private readonly ILogger _logger;
@@ -69,26 +70,44 @@ public sealed class MessageBroker
             return new BrokerResult(BrokerStatus.InvalidArgument, "a virtual host's name has 1 to 255 characters");
         }
 
-        var created = new VirtualHost(this, name);
-        VirtualHost host = _hosts.GetOrAdd(name, created);
-        if (ReferenceEquals(host, created))
+        VirtualHost? host;
+        ValueTask<MetadataResult> kept;
+        lock (_hostsChange)
         {
-            await Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty)).ConfigureAwait(false);
-            _logger.LogInformation("Virtual host '{Host}' created", name);
+            if (_hosts.TryGetValue(name, out host))
+            {
+                return host;
+            }
+
+            // In the journal before anything can be declared in it.
+            host = new VirtualHost(this, name);
+            kept = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty));
+            _hosts[name] = host;
         }
 
+        await kept.ConfigureAwait(false);
+        _logger.LogInformation("Virtual host '{Host}' created", name);
         return host;
     }
 
     public async ValueTask<BrokerResult> DeleteVirtualHostAsync(string name)
     {
-        if (!_hosts.TryRemove(name, out VirtualHost? host))
+        VirtualHost? host;
+        ValueTask kept;
+        List<Queues.Consumer> consumers;
+        lock (_hostsChange)
         {
-            return new BrokerResult(BrokerStatus.NotFound, $"no vhost '{name}'");
+            if (!_hosts.TryRemove(name, out host))
+            {
+                return new BrokerResult(BrokerStatus.NotFound, $"no vhost '{name}'");
+            }
+
+            (kept, consumers) = host.Delete();
         }
 
-        await host.DeleteAllAsync().ConfigureAwait(false);
-        await Store.Metadata.CommitAsync(MetadataTransaction.Delete(MetadataKeys.VirtualHost(name))).ConfigureAwait(false);
+        host.Release(consumers);
+
+        await kept.ConfigureAwait(false);
         _logger.LogInformation("Virtual host '{Host}' deleted", name);
         return BrokerResult.Ok;
     }

@@ -33,6 +33,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private readonly SemaphoreSlim _delaysCreation = new(1);
     private volatile DelayStore? _delays;
     private long _routingVersion;
+    private bool _isDeleted;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
@@ -82,8 +83,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         }
 
         StoredQueue queue;
+        ValueTask kept = default;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
             if (_queues.TryGetValue(definition.Name, out StoredQueue? existing))
             {
                 return CheckExisting(existing, definition, owner);
@@ -101,16 +108,22 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             queue = CreateQueue(definition, SettingsFor(definition), definition.Exclusive ? owner : null, existingLogs: null);
+            if (queue.IsDurable)
+            {
+                kept = Commit([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]);
+            }
+
             _queues[definition.Name] = queue;
+            if (queue.Owner is not null)
+            {
+                NoteOwner(queue, queue.Owner);
+            }
+
             RoutingChanged();
             queue.Start();
         }
 
-        if (queue.IsDurable)
-        {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return queue;
     }
 
@@ -146,8 +159,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             await CreateDelaysAsync().ConfigureAwait(false);
         }
 
+        ValueTask kept = default;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
             if (_exchanges.TryGetValue(definition.Name, out Exchange? existing))
             {
                 return Equivalence.Check(existing.Definition, definition, Name);
@@ -164,14 +183,15 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return valid;
             }
 
+            if (definition.Durable)
+            {
+                kept = Commit([new MetadataOperation(MetadataKeys.Exchange(Name, definition.Name), DefinitionCodec.Encode(definition))]);
+            }
+
             AddExchange(definition);
         }
 
-        if (definition.Durable)
-        {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Exchange(Name, definition.Name), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -181,6 +201,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     public async ValueTask<BrokerResult> DeleteExchangeAsync(string name, bool ifUnused)
     {
         var operations = new List<MetadataOperation>();
+        ValueTask kept;
         lock (_control)
         {
             if (!_exchanges.TryGetValue(name, out Exchange? exchange))
@@ -199,16 +220,17 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             RemoveExchange(exchange, operations);
+            kept = Commit(operations);
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
     /// <summary>Binds a queue or exchange to an exchange; binding twice is no error.</summary>
     public async ValueTask<BrokerResult> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
     {
-        bool keep;
+        ValueTask kept = default;
         lock (_control)
         {
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
@@ -232,15 +254,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
             NoteSource(to, from);
             RoutingChanged();
-            keep = from.Definition.Durable && IsKept(to);
+            if (from.Definition.Durable && IsKept(to))
+            {
+                var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
+                kept = Commit([new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), DefinitionCodec.Encode(definition))]);
+            }
         }
 
-        if (keep)
-        {
-            var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
-            await CommitAsync([new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -248,6 +269,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     public async ValueTask<BrokerResult> UnbindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
     {
         var operations = new List<MetadataOperation>();
+        ValueTask kept;
         lock (_control)
         {
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
@@ -265,9 +287,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
             DeleteIfUnused(from, operations);
             RoutingChanged();
+            kept = Commit(operations);
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -290,18 +313,26 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             return valid;
         }
 
+        ValueTask kept;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
+            kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);
             _policies = _policies.With(policy);
             ApplyPolicies();
         }
 
-        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
     public async ValueTask<BrokerResult> DeletePolicyAsync(string name, bool isOperator)
     {
+        ValueTask kept;
         lock (_control)
         {
             PolicySet without = _policies.Without(name, isOperator);
@@ -310,11 +341,12 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return new BrokerResult(BrokerStatus.NotFound, $"no policy '{name}' in vhost '{Name}'");
             }
 
+            kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]);
             _policies = without;
             ApplyPolicies();
         }
 
-        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -358,15 +390,47 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     internal void DeadLetterRefused(CompetingQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
         Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
 
-    internal async ValueTask DeleteAllAsync()
+    /// <summary>
+    /// Ends the host and all it holds, its own record included, in one transaction: nothing can be declared in it any more. The task ends when that is kept.
+    /// <see cref="Release"/> is to follow, off the caller's lock, with the consumers.
+    /// </summary>
+    internal (ValueTask Kept, List<Consumer> Consumers) Delete()
     {
-        foreach (StoredQueue queue in _queues.Values)
+        lock (_control)
         {
-            await DeleteAsync(queue, CloseConditions.None).ConfigureAwait(false);
-        }
+            var consumers = new List<Consumer>();
+            _isDeleted = true;
+            ValueTask kept = Commit([
+                .. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null)),
+                new MetadataOperation(MetadataKeys.VirtualHost(Name), null),
+            ]);
+            foreach (StoredQueue queue in _queues.Values)
+            {
+                queue.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
+                consumers.AddRange(cancelled);
+                foreach (LogId log in queue.LogIds)
+                {
+                    Store.DeleteLog(log);
+                }
+            }
 
+            _queues.Clear();
+            _exchanges.Clear();
+            _sources.Clear();
+            _owned.Clear();
+            RoutingChanged();
+            return (kept, consumers);
+        }
+    }
+
+    /// <summary>Ends what must be waited for or told off the locks, after <see cref="Delete"/>.</summary>
+    internal void Release(List<Consumer> consumers)
+    {
         _delays?.Delete();
-        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
+        foreach (Consumer consumer in consumers)
+        {
+            consumer.Cancelled();
+        }
     }
 
     /// <summary>
@@ -449,8 +513,22 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             if (_delays is null)
             {
                 DelayStore delays = await DelayStore.CreateAsync(Store, Name, DelayOptions, Scheduler, Clock, Logger).ConfigureAwait(false);
-                _delays = delays;
-                delays.Start(this);
+                bool isLate;
+                lock (_control)
+                {
+                    isLate = _isDeleted;
+                    _delays = isLate ? null : delays;
+                }
+
+                if (isLate)
+                {
+                    delays.Delete();
+                    await Commit([new MetadataOperation(MetadataKeys.DelayLogs(Name), null)]).ConfigureAwait(false);
+                }
+                else
+                {
+                    delays.Start(this);
+                }
             }
         }
         finally
@@ -473,20 +551,19 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             logs[i] = (id is { } known ? Store.FindLog(known) : null) ?? Store.CreateLog(kind, retention);
         }
 
-        StoredQueue queue = isStream
+        return isStream
             ? new StreamQueue(this, definition, settings, owner, logs[0])
             : new CompetingQueue(this, definition, settings, owner, logs);
-        if (owner is not null)
-        {
-            if (!_owned.TryGetValue(owner, out List<StoredQueue>? owned))
-            {
-                _owned[owner] = owned = [];
-            }
+    }
 
-            owned.Add(queue);
+    private void NoteOwner(StoredQueue queue, object owner)
+    {
+        if (!_owned.TryGetValue(owner, out List<StoredQueue>? owned))
+        {
+            _owned[owner] = owned = [];
         }
 
-        return queue;
+        owned.Add(queue);
     }
 
     /// <summary>Settings in force for a queue. Equal ones are one object: a hundred thousand queues mostly have the same.</summary>
@@ -530,6 +607,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         var operations = new List<MetadataOperation>();
         IReadOnlyList<Consumer> consumers;
         long ready;
+        ValueTask kept;
         lock (_control)
         {
             if (!_queues.TryGetValue(queue.Name, out StoredQueue? current) || !ReferenceEquals(current, queue))
@@ -558,6 +636,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
             RemoveAsDestination(queue, operations);
             RoutingChanged();
+            kept = Commit(operations);
             foreach (LogId log in queue.LogIds)
             {
                 Store.DeleteLog(log);
@@ -569,7 +648,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             consumer.Cancelled();
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return ready;
     }
 
@@ -718,7 +797,11 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     private void RoutingChanged() => Interlocked.Increment(ref _routingVersion);
 
-    private async ValueTask CommitAsync(IReadOnlyList<MetadataOperation> operations)
+    /// <summary>
+    /// Writes changes into the journal, in the order of the calls; the returned task ends when they are kept, and is awaited off the lock. Under the control lock,
+    /// and before a new name can be found: else a message could be confirmed in a queue whose definition a crash loses.
+    /// </summary>
+    private async ValueTask Commit(IReadOnlyList<MetadataOperation> operations)
     {
         if (operations.Count > 0)
         {
@@ -738,6 +821,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     }
 
     private BrokerResult NoQueue(string name) => new(BrokerStatus.NotFound, $"no queue '{name}' in vhost '{Name}'");
+
+    private BrokerResult NoHost() => new(BrokerStatus.NotFound, $"no vhost '{Name}'");
 
     private BrokerResult NoExchange(string name) => new(BrokerStatus.NotFound, $"no exchange '{name}' in vhost '{Name}'");
 
