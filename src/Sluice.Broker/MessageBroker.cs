@@ -17,6 +17,7 @@ public sealed class MessageBroker
     private readonly IPropertiesReader?[] _formats = new IPropertiesReader?[256];
     private readonly ILogger _logger;
     private volatile string? _blockedReason;
+    private bool _isStopped;
 
     private MessageBroker(LogStore store, BrokerOptions options, IReadOnlyList<IPropertiesReader> formats, IScheduler scheduler, TimeProvider clock, Random random, ILoggerFactory loggers)
     {
@@ -83,6 +84,10 @@ public sealed class MessageBroker
             host = new VirtualHost(this, name);
             kept = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty));
             _hosts[name] = host;
+            if (_isStopped)
+            {
+                host.Stop();
+            }
         }
 
         await kept.ConfigureAwait(false);
@@ -110,6 +115,22 @@ public sealed class MessageBroker
         await kept.ConfigureAwait(false);
         _logger.LogInformation("Virtual host '{Host}' deleted", name);
         return BrokerResult.Ok;
+    }
+
+    /// <summary>
+    /// Ends what works of itself: the timers of queues and the delivery of delayed messages. Call it when the protocols have stopped and before the store is closed.
+    /// </summary>
+    public void Stop()
+    {
+        lock (_hostsChange)
+        {
+            _isStopped = true;
+        }
+
+        foreach (VirtualHost host in _hosts.Values)
+        {
+            host.Stop();
+        }
     }
 
     /// <summary>Sets or lifts (null) the block; raises <see cref="BlockedChanged"/>. Called by the watermark monitor.</summary>

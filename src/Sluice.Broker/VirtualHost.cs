@@ -34,6 +34,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private volatile DelayStore? _delays;
     private long _routingVersion;
     private bool _isDeleted;
+    private bool _isStopped;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
@@ -120,7 +121,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             RoutingChanged();
-            queue.Start();
+            if (!_isStopped)
+            {
+                queue.Start();
+            }
         }
 
         await kept.ConfigureAwait(false);
@@ -484,6 +488,23 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         _delays?.Start(this);
     }
 
+    /// <summary>Ends what works of itself: timers and delayed delivery. Waits for a delivery under way.</summary>
+    internal void Stop()
+    {
+        DelayStore? delays;
+        lock (_control)
+        {
+            _isStopped = true;
+            delays = _delays;
+            foreach (StoredQueue queue in _queues.Values)
+            {
+                queue.Stop();
+            }
+        }
+
+        delays?.Dispose();
+    }
+
     /// <summary>A message's delay is over: it is routed on from the exchange that held it, and leaves the delay store in the same journal entry.</summary>
     void IDelayedTarget.Deliver(DelayedBatch batch)
     {
@@ -513,9 +534,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             if (_delays is null)
             {
                 DelayStore delays = await DelayStore.CreateAsync(Store, Name, DelayOptions, Scheduler, Clock, Logger).ConfigureAwait(false);
-                bool isLate;
+                bool isLate, isStopped;
                 lock (_control)
                 {
+                    isStopped = _isStopped;
                     isLate = _isDeleted;
                     _delays = isLate ? null : delays;
                 }
@@ -525,7 +547,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                     delays.Delete();
                     await Commit([new MetadataOperation(MetadataKeys.DelayLogs(Name), null)]).ConfigureAwait(false);
                 }
-                else
+                else if (!isStopped)
                 {
                     delays.Start(this);
                 }

@@ -104,6 +104,7 @@ public sealed class SluiceBroker : IAsyncDisposable
 
         await Transport.StopAsync(TimeSpan.FromSeconds(Settings.StopTimeoutSeconds)).ConfigureAwait(false);
         _amqp?.Dispose();
+        Broker?.Stop();
         _store?.Dispose();
         await Transport.DisposeAsync().ConfigureAwait(false);
     }

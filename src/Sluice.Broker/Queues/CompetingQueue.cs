@@ -95,6 +95,14 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
+    public override void Stop()
+    {
+        lock (Gate)
+        {
+            _timers.Dispose();
+        }
+    }
+
     public override void Touch()
     {
         lock (Gate)

@@ -33,6 +33,10 @@ internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWor
         {
             error = e;
         }
+        catch (ObjectDisposedException)
+        {
+            // The store has been closed under a load that came too late: there is nothing left to deliver.
+        }
 
         TaskCompletionSource? waiter;
         lock (queue.Gate)

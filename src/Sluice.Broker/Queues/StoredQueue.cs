@@ -88,6 +88,11 @@ internal abstract class StoredQueue : MessageQueue
     {
     }
 
+    /// <summary>Ends what <see cref="Start"/> began, because the broker stops. What is under way in it may still be finished, until the store is closed.</summary>
+    public virtual void Stop()
+    {
+    }
+
     /// <summary>Marks it used now, which postpones its expiry (x-expires).</summary>
     public abstract void Touch();
 

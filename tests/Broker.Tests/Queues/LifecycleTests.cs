@@ -129,6 +129,25 @@ public sealed class LifecycleTests
     }
 
     [Fact]
+    public void A_stopped_broker_sets_no_timers_and_does_no_work()
+    {
+        using var broker = new TestBroker();
+        int before = broker.Clock.TimerCount;
+        broker.Declare("q", ("x-expires", 1000L), ("x-message-ttl", 500L));
+        Assert.True(broker.Run(broker.Host.DeclareExchangeAsync(new ExchangeDefinition("d", "x-delayed-message", true, false, false, TestBroker.ToArguments(("x-delayed-type", "direct"))))).IsOk);
+        broker.Publish("q", "a");
+        Assert.True(broker.Clock.TimerCount > before);
+        broker.Broker.Stop();
+        broker.Publish("q", "b");
+        broker.Declare("r", ("x-expires", 1000L));
+        Assert.Equal(before, broker.Clock.TimerCount);
+        broker.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(2, broker.Host.FindQueue("q", null).Value!.ReadyCount);
+        broker.Restart();
+        Assert.True(broker.Host.FindQueue("q", null).IsOk);
+    }
+
+    [Fact]
     public void A_single_active_consumer_hands_over_when_it_goes()
     {
         using var broker = new TestBroker();

@@ -60,6 +60,7 @@ internal sealed class TestBroker : IDisposable
     {
         _turn?.Dispose();
         _turn = null;
+        Broker.Stop();
         Store.Dispose();
         Open();
     }
