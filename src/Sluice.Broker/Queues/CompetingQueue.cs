@@ -21,7 +21,6 @@ internal sealed class CompetingQueue : StoredQueue
     private ReadyBytes? _readyBytes;
     private bool _hadConsumer;
     private bool _mayHoldOwnTtl;
-    private long _freshTimestampMs = long.MaxValue;
 
     public CompetingQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<Log> logs)
         : base(host, definition, settings, owner)
@@ -205,17 +204,13 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         _mayHoldOwnTtl |= stage.HasTimeToLive;
-        AppendResult appended = _lanes[stage.Lane].Log.Append(stage.Builder.Seal(), stage.Promise, group);
-        _readyBytes?.Added(stage.BodyBytes);
-        return appended.Position;
+        return AppendToLane(stage, stage.Builder, stage.BodyBytes, group);
     }
 
     public override void AfterAppend()
     {
-        // What has just come may go to a waiting consumer even with a TTL of 0: nothing appended from now on counts as expired in this dispatch.
-        _freshTimestampMs = Host.NowMs - 1;
         Dispatch();
-        _freshTimestampMs = long.MaxValue;
+        _lanes.EndFresh();
         EnforceLength();
         DropExpired();
     }
@@ -460,6 +455,15 @@ internal sealed class CompetingQueue : StoredQueue
         return consumers;
     }
 
+    private JournalPosition AppendToLane(Stage stage, RecordBatchBuilder batch, long bodyBytes, JournalGroup? group)
+    {
+        Lane lane = _lanes[stage.Lane];
+        AppendResult appended = lane.Log.Append(batch.Seal(), stage.Promise, group);
+        lane.NoteFresh(appended.BaseOffset);
+        _readyBytes?.Added(bodyBytes);
+        return appended.Position;
+    }
+
     private void SettleLocked(ReadOnlySpan<MessageId> messages, JournalGroup? group)
     {
         if (_readyBytes is not null)
@@ -504,7 +508,7 @@ internal sealed class CompetingQueue : StoredQueue
 
             var delivery = new Delivery { Id = new MessageId(lane.Level, record.Offset), Redelivered = redelivered };
             MessageRecord.Read(record, out delivery.Message);
-            if (IsExpired(delivery.Message) && delivery.Message.TimestampMs < _freshTimestampMs)
+            if (IsExpired(delivery.Message) && record.Offset < lane.FreshFrom)
             {
                 TakeToKill(lane, record, DeathReason.Expired);
                 continue;

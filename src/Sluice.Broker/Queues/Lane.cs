@@ -35,6 +35,17 @@ internal sealed class Lane : IDisposable
 
     public long ReadyCount => Cursor.UnsettledCount - OutCount;
 
+    /// <summary>
+    /// First of the messages that came in the publisher's turn under way. They go to a consumer that waits, however short their TTL (0: to such a consumer or
+    /// not at all) and however long the turn takes.
+    /// </summary>
+    public long FreshFrom { get; private set; } = long.MaxValue;
+
+    public void NoteFresh(long offset) => FreshFrom = Math.Min(FreshFrom, offset);
+
+    /// <summary>Waiting consumers have been served.</summary>
+    public void EndFresh() => FreshFrom = long.MaxValue;
+
     /// <summary>All unsettled messages from here on are ready.</summary>
     public long ReadOffset => _reader?.NextOffset ?? Cursor.Floor;
 

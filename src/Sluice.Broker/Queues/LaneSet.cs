@@ -129,6 +129,14 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         queue.Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}' stopped delivering: its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name);
     }
 
+    public void EndFresh()
+    {
+        foreach (Lane lane in lanes)
+        {
+            lane.EndFresh();
+        }
+    }
+
     public long Purge()
     {
         long purged = 0;

@@ -1,4 +1,5 @@
 using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
 using Sluice.TestKit.Disk;
 
@@ -122,6 +123,27 @@ public sealed class DeliveryTests
         broker.Advance(TimeSpan.FromMilliseconds(150));
         Assert.Equal(1, queue.ReadyCount);
         broker.Advance(TimeSpan.FromMilliseconds(900));
+        Assert.Equal(0, queue.ReadyCount);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_message_with_a_time_to_live_of_zero_goes_to_a_consumer_that_waits_however_long_the_turn_took(bool ofQueue)
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = ofQueue ? broker.Declare("q", ("x-message-ttl", 0L)) : broker.Declare("q");
+        RecordingConsumer consumer = RecordingConsumer.Create(credit: 1);
+        queue.AddConsumer(consumer);
+        using PublishTurn turn = broker.Host.CreatePublishTurn();
+        foreach (byte body in "ab"u8)
+        {
+            turn.Publish(new MessageToPublish { RoutingKey = "q"u8, Body = [body], TimeToLiveMs = ofQueue ? -1 : 0 }, 0);
+        }
+
+        broker.Clock.Advance(TimeSpan.FromMilliseconds(5));
+        turn.Flush();
+        Assert.Equal(["a"], consumer.Bodies);
         Assert.Equal(0, queue.ReadyCount);
     }
 
