@@ -170,9 +170,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override int Admits(Stage stage) => NeedsEntries
-        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries)
-        : stage.Builder.Count;
+    /// <summary>A turn begun before the queue got its limit has no entries, and is taken whole.</summary>
+    public override int Admits(Stage stage) => NeedsEntries && stage.Entries.Count == stage.Builder.Count ? Admits(stage, 0) : stage.Builder.Count;
 
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
     {
@@ -181,20 +180,17 @@ internal sealed class CompetingQueue : StoredQueue
             return JournalPosition.None;
         }
 
-        int count = stage.Builder.Count;
+        _mayHoldOwnTtl |= stage.HasTimeToLive;
         int admitted = Admits(stage);
-        if (admitted < count)
+        if (admitted < stage.Builder.Count)
         {
-            for (int i = admitted; i < count; i++)
+            // What a group holds must not be delivered before its commit.
+            if (group is null && _consumers is not null && _consumers.AnyReady())
             {
-                rejected.Add(stage.Entries[i].Ticket);
+                return AppendInPieces(stage, admitted, rejected);
             }
 
-            if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
-            {
-                Host.DeadLetterRefused(this, stage.Builder.Seal(), admitted);
-            }
-
+            Refuse(stage, admitted, rejected);
             if (admitted == 0)
             {
                 return JournalPosition.None;
@@ -203,7 +199,6 @@ internal sealed class CompetingQueue : StoredQueue
             stage.Truncate(admitted);
         }
 
-        _mayHoldOwnTtl |= stage.HasTimeToLive;
         return AppendToLane(stage, stage.Builder, stage.BodyBytes, group);
     }
 
@@ -453,6 +448,55 @@ internal sealed class CompetingQueue : StoredQueue
         IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
         _consumers = null;
         return consumers;
+    }
+
+    private int Admits(Stage stage, int from) => LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries, from);
+
+    /// <summary>
+    /// Appends what the limit admits, serves waiting consumers, and so on: what they take makes room, as if the messages had come one by one. Each record is
+    /// copied once, however many pieces there are.
+    /// </summary>
+    private JournalPosition AppendInPieces(Stage stage, int admitted, List<ulong> rejected)
+    {
+        JournalPosition position = JournalPosition.None;
+        var records = new RecordBatchReader(stage.Builder.Seal());
+        int at = 0;
+        while (admitted > 0)
+        {
+            long bodyBytes = 0;
+            stage.Piece.Clear();
+            for (int i = 0; i < admitted && records.TryRead(out RecordView record); i++)
+            {
+                stage.Piece.Append(record.Timestamp, record.Value, record.Headers, record.HeaderCount);
+                bodyBytes += record.Value.Length;
+            }
+
+            position = JournalPosition.Max(position, AppendToLane(stage, stage.Piece, bodyBytes, group: null));
+            at += admitted;
+            if (at == stage.Builder.Count)
+            {
+                return position;
+            }
+
+            Dispatch();
+            admitted = Admits(stage, at);
+        }
+
+        Refuse(stage, at, rejected);
+        return position;
+    }
+
+    private void Refuse(Stage stage, int from, List<ulong> rejected)
+    {
+        for (int i = from; i < stage.Entries.Count; i++)
+        {
+            rejected.Add(stage.Entries[i].Ticket);
+        }
+
+        if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
+        {
+            Host.DeadLetterRefused(this, stage.Builder.Seal(), from);
+        }
     }
 
     private JournalPosition AppendToLane(Stage stage, RecordBatchBuilder batch, long bodyBytes, JournalGroup? group)

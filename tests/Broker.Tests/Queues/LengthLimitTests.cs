@@ -149,6 +149,38 @@ public sealed class LengthLimitTests
         }
     }
 
+    [Theory]
+    [InlineData(int.MaxValue, 1000, 0)]
+    [InlineData(25, 25, 10)]
+    [InlineData(0, 0, 10)]
+    public void What_waiting_consumers_take_of_a_turn_makes_room_for_the_rest_of_it(int credit, int delivered, int ready)
+    {
+        using var broker = new TestBroker();
+        broker.Declare("dead");
+        MessageQueue queue = broker.Declare("q", ("x-max-length", 10L), ("x-overflow", "reject-publish-dlx"), ("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", "dead"));
+        RecordingConsumer consumer = RecordingConsumer.Create(credit: credit);
+        queue.AddConsumer(consumer);
+        string[] bodies = [.. Enumerable.Range(0, 1000).Select(i => i.ToString())];
+        IReadOnlyList<ulong> rejected = broker.Publish("q", bodies).Rejected ?? [];
+        Assert.Equal(bodies.Take(delivered), consumer.Bodies);
+        Assert.Equal((ready, delivered), (queue.ReadyCount, queue.UnsettledCount));
+        Assert.Equal(Enumerable.Range(0, 1000).Skip(delivered + ready).Select(i => (ulong)i), rejected);
+        Assert.Equal(rejected.Count, broker.Host.FindQueue("dead", null).Value!.ReadyCount);
+    }
+
+    [Fact]
+    public void A_turn_that_was_begun_before_the_queue_got_its_limit_is_taken_whole()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q");
+        using PublishTurn turn = broker.Host.CreatePublishTurn();
+        turn.Publish(new MessageToPublish { RoutingKey = "q"u8, Body = "a"u8 }, 1);
+        Set(broker, ("max-length", 0L), ("overflow", "reject-publish"));
+        turn.Publish(new MessageToPublish { RoutingKey = "q"u8, Body = "b"u8 }, 2);
+        Assert.Null(turn.Flush().Rejected);
+        Assert.Equal(2, queue.ReadyCount);
+    }
+
     private static void Set(TestBroker broker, params (string, object?)[] values)
     {
         Assert.True(broker.Run(broker.Host.SetPolicyAsync(Policy(values))).IsOk);
