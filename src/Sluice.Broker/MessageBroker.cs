@@ -204,6 +204,9 @@ public sealed record BrokerOptions
     /// <summary>Most queues per virtual host.</summary>
     public int QueuesMax { get; init; } = 1_000_000;
 
+    /// <summary>Most queues of the virtual host of this name, as operators have set it; null for no such limit. Called under the virtual host's lock: must be quick and take no lock.</summary>
+    public Func<string, int?>? QueuesMaxOf { get; init; }
+
     /// <summary>Time a delivery may stay unacknowledged before its channel is closed (RabbitMQ's consumer_timeout), in ms; -1: never.</summary>
     public long ConsumerTimeoutMs { get; init; } = -1;
 }

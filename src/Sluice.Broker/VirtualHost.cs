@@ -51,6 +51,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     public string Name { get; }
 
+    public int QueueCount => _queues.Count;
+
     internal MessageBroker Broker { get; }
 
     internal BrokerOptions Options => Broker.Options;
@@ -97,9 +99,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return CheckExisting(existing, definition, owner);
             }
 
-            if (_queues.Count >= Options.QueuesMax)
+            int queuesMax = Math.Min(Options.QueuesMax, Options.QueuesMaxOf?.Invoke(Name) ?? int.MaxValue);
+            if (_queues.Count >= queuesMax)
             {
-                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({Options.QueuesMax}) is reached");
+                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({queuesMax}) is reached");
             }
 
             BrokerResult valid = QueueArguments.Check(definition, Name);
