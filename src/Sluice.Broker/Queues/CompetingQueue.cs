@@ -77,6 +77,8 @@ internal sealed class CompetingQueue : StoredQueue
 
     public override Exception? Failure => _lanes.Failure;
 
+    private bool DropsAtLimit => CurrentSettings.Overflow == OverflowMode.DropHead && (CurrentSettings.MaxLength >= 0 || CurrentSettings.MaxLengthBytes >= 0);
+
     public Lane LaneAt(int level) => _lanes[level];
 
     public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Count - 1);
@@ -154,6 +156,10 @@ internal sealed class CompetingQueue : StoredQueue
             isLastGone = IsLastConsumerGone;
             _timers.Touch();
             Dispatch();
+            if (_consumers.Count == 0)
+            {
+                _lanes.LetGo();
+            }
         }
 
         if (isLastGone)
@@ -223,7 +229,7 @@ internal sealed class CompetingQueue : StoredQueue
                 }
 
                 _timers.Touch();
-                DropExpired();
+                DropExpired(keepsHead: true);
                 Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out Lane? loading);
                 if (lane is not null)
                 {
@@ -357,8 +363,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    /// <summary>A load from the disk ended. Gate held.</summary>
-    public void LoadEnded(Lane lane, IOException? error)
+    /// <summary>A load from the disk ended; <paramref name="isAwaited"/>: a get is about to take from it. Gate held.</summary>
+    public void LoadEnded(Lane lane, IOException? error, bool isAwaited)
     {
         if (Closed)
         {
@@ -372,7 +378,11 @@ internal sealed class CompetingQueue : StoredQueue
 
         Dispatch();
         EnforceLength();
-        DropExpired();
+        DropExpired(keepsHead: isAwaited);
+        if (!isAwaited && ConsumerCount == 0 && !DropsAtLimit)
+        {
+            _lanes.LetGo();
+        }
     }
 
     /// <summary>A part of a lane cannot be read and is left out. Gate held.</summary>
@@ -637,7 +647,7 @@ internal sealed class CompetingQueue : StoredQueue
     /// <summary>Drops from the head while over a length limit (drop-head). The head is the message that would be delivered next, so the highest priority goes first, as in RabbitMQ. Gate held.</summary>
     private void EnforceLength()
     {
-        if ((CurrentSettings.MaxLength < 0 && CurrentSettings.MaxLengthBytes < 0) || CurrentSettings.Overflow != OverflowMode.DropHead)
+        if (!DropsAtLimit)
         {
             return;
         }
@@ -660,7 +670,8 @@ internal sealed class CompetingQueue : StoredQueue
     }
 
     /// <summary>Drops expired messages at the head and arms the timer for the next. Gate held.</summary>
-    private void DropExpired()
+    /// <param name="keepsHead">The head is about to be taken: what was read of it stays in memory.</param>
+    private void DropExpired(bool keepsHead = false)
     {
         if (CurrentSettings.MessageTimeToLiveMs < 0 && !_mayHoldOwnTtl)
         {
@@ -671,12 +682,25 @@ internal sealed class CompetingQueue : StoredQueue
         for (int level = 0; level < _lanes.Count; level++)
         {
             Lane lane = _lanes[level];
+            if (lane.IsHeadKnown(out long timestampMs, out long expiresAtMs) && ExpiresAt(timestampMs, expiresAtMs) is var at && at > Host.NowMs)
+            {
+                next = Math.Min(next, at);
+                continue;
+            }
+
             while (_lanes.Peek(lane, out RecordView record, out _) == PeekResult.Record)
             {
                 MessageRecord.Read(record, out MessageView message);
                 if (!IsExpired(message))
                 {
-                    next = Math.Min(next, ExpiresAt(message));
+                    next = Math.Min(next, ExpiresAt(message.TimestampMs, message.ExpiresAtMs));
+                    lane.NoteHead(message);
+                    if (ConsumerCount == 0 && !keepsHead)
+                    {
+                        // A great many queues may wait for nothing but their heads to expire.
+                        lane.LetGo();
+                    }
+
                     break;
                 }
 
@@ -688,16 +712,16 @@ internal sealed class CompetingQueue : StoredQueue
         _timers.ExpireAt(next);
     }
 
-    private long ExpiresAt(in MessageView message)
+    private long ExpiresAt(long timestampMs, long expiresAtMs)
     {
-        long byQueue = CurrentSettings.MessageTimeToLiveMs < 0 ? long.MaxValue : message.TimestampMs + CurrentSettings.MessageTimeToLiveMs;
-        long byMessage = message.ExpiresAtMs < 0 ? long.MaxValue : message.ExpiresAtMs;
+        long byQueue = CurrentSettings.MessageTimeToLiveMs < 0 ? long.MaxValue : timestampMs + CurrentSettings.MessageTimeToLiveMs;
+        long byMessage = expiresAtMs < 0 ? long.MaxValue : expiresAtMs;
         return Math.Min(byQueue, byMessage);
     }
 
     private bool IsExpired(in MessageView message)
     {
-        long at = ExpiresAt(message);
+        long at = ExpiresAt(message.TimestampMs, message.ExpiresAtMs);
         return at != long.MaxValue && at <= Host.NowMs;
     }
 

@@ -10,6 +10,11 @@ namespace Sluice.Broker.Queues;
 /// </summary>
 internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
 {
+    /// <summary>What is read of a file when nobody waits for messages: the head, to know when it expires.</summary>
+    private const int LookBytes = 16 << 10;
+
+    private const int WindowBytes = 256 << 10;
+
     private bool _stopped;
 
     public int Count => lanes.Length;
@@ -102,7 +107,7 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         return PeekResult.EndOfLog;
     }
 
-    /// <summary>Reads the next piece of a backlog ahead.</summary>
+    /// <summary>Reads the next piece of a backlog ahead; lets go of one that is at its end.</summary>
     public void Prefetch()
     {
         foreach (Lane lane in lanes)
@@ -111,6 +116,19 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
             {
                 Load(lane, offset);
             }
+            else if (lane.ReadyCount == 0 && lane.HoldsMemory)
+            {
+                lane.LetGo();
+            }
+        }
+    }
+
+    /// <summary>Gives back the memory held to read from.</summary>
+    public void LetGo()
+    {
+        foreach (Lane lane in lanes)
+        {
+            lane.LetGo();
         }
     }
 
@@ -161,7 +179,7 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         LaneLoad load = lane.Load ??= new LaneLoad(queue, lane);
         if (!load.IsRunning)
         {
-            load.Start(offset);
+            load.Start(offset, queue.ConsumerCount == 0 ? LookBytes : WindowBytes);
         }
     }
 }
