@@ -12,10 +12,12 @@ namespace Sluice.Broker;
 public sealed class MessageBroker
 {
     private const string DefaultHost = "/";
+    private readonly Lock _hostsChange = new();
     private readonly ConcurrentDictionary<string, VirtualHost> _hosts = new(StringComparer.Ordinal);
     private readonly IPropertiesReader?[] _formats = new IPropertiesReader?[256];
     private readonly ILogger _logger;
     private volatile string? _blockedReason;
+    private bool _isStopped;
 
     private MessageBroker(LogStore store, BrokerOptions options, IReadOnlyList<IPropertiesReader> formats, IScheduler scheduler, TimeProvider clock, Random random, ILoggerFactory loggers)
     {
@@ -69,28 +71,66 @@ public sealed class MessageBroker
             return new BrokerResult(BrokerStatus.InvalidArgument, "a virtual host's name has 1 to 255 characters");
         }
 
-        var created = new VirtualHost(this, name);
-        VirtualHost host = _hosts.GetOrAdd(name, created);
-        if (ReferenceEquals(host, created))
+        VirtualHost? host;
+        ValueTask<MetadataResult> kept;
+        lock (_hostsChange)
         {
-            await Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty)).ConfigureAwait(false);
-            _logger.LogInformation("Virtual host '{Host}' created", name);
+            if (_hosts.TryGetValue(name, out host))
+            {
+                return host;
+            }
+
+            // In the journal before anything can be declared in it.
+            host = new VirtualHost(this, name);
+            kept = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty));
+            _hosts[name] = host;
+            if (_isStopped)
+            {
+                host.Stop();
+            }
         }
 
+        await kept.ConfigureAwait(false);
+        _logger.LogInformation("Virtual host '{Host}' created", name);
         return host;
     }
 
     public async ValueTask<BrokerResult> DeleteVirtualHostAsync(string name)
     {
-        if (!_hosts.TryRemove(name, out VirtualHost? host))
+        VirtualHost? host;
+        ValueTask kept;
+        List<Queues.Consumer> consumers;
+        lock (_hostsChange)
         {
-            return new BrokerResult(BrokerStatus.NotFound, $"no vhost '{name}'");
+            if (!_hosts.TryRemove(name, out host))
+            {
+                return new BrokerResult(BrokerStatus.NotFound, $"no vhost '{name}'");
+            }
+
+            (kept, consumers) = host.Delete();
         }
 
-        await host.DeleteAllAsync().ConfigureAwait(false);
-        await Store.Metadata.CommitAsync(MetadataTransaction.Delete(MetadataKeys.VirtualHost(name))).ConfigureAwait(false);
+        host.Release(consumers);
+
+        await kept.ConfigureAwait(false);
         _logger.LogInformation("Virtual host '{Host}' deleted", name);
         return BrokerResult.Ok;
+    }
+
+    /// <summary>
+    /// Ends what works of itself: the timers of queues and the delivery of delayed messages. Call it when the protocols have stopped and before the store is closed.
+    /// </summary>
+    public void Stop()
+    {
+        lock (_hostsChange)
+        {
+            _isStopped = true;
+        }
+
+        foreach (VirtualHost host in _hosts.Values)
+        {
+            host.Stop();
+        }
     }
 
     /// <summary>Sets or lifts (null) the block; raises <see cref="BlockedChanged"/>. Called by the watermark monitor.</summary>
@@ -142,6 +182,10 @@ public sealed class MessageBroker
         }
 
         Store.DeleteOrphans(wanted.Contains);
+        foreach (VirtualHost host in _hosts.Values)
+        {
+            host.Start();
+        }
     }
 }
 
@@ -159,6 +203,9 @@ public sealed record BrokerOptions
 
     /// <summary>Most queues per virtual host.</summary>
     public int QueuesMax { get; init; } = 1_000_000;
+
+    /// <summary>Most queues of the virtual host of this name, as operators have set it; null for no such limit. Called under the virtual host's lock: must be quick and take no lock.</summary>
+    public Func<string, int?>? QueuesMaxOf { get; init; }
 
     /// <summary>Time a delivery may stay unacknowledged before its channel is closed (RabbitMQ's consumer_timeout), in ms; -1: never.</summary>
     public long ConsumerTimeoutMs { get; init; } = -1;

@@ -33,6 +33,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private readonly SemaphoreSlim _delaysCreation = new(1);
     private volatile DelayStore? _delays;
     private long _routingVersion;
+    private bool _isDeleted;
+    private bool _isStopped;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
@@ -48,6 +50,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     }
 
     public string Name { get; }
+
+    public int QueueCount => _queues.Count;
 
     internal MessageBroker Broker { get; }
 
@@ -82,16 +86,23 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         }
 
         StoredQueue queue;
+        ValueTask kept = default;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
             if (_queues.TryGetValue(definition.Name, out StoredQueue? existing))
             {
                 return CheckExisting(existing, definition, owner);
             }
 
-            if (_queues.Count >= Options.QueuesMax)
+            int queuesMax = Math.Min(Options.QueuesMax, Options.QueuesMaxOf?.Invoke(Name) ?? int.MaxValue);
+            if (_queues.Count >= queuesMax)
             {
-                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({Options.QueuesMax}) is reached");
+                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{Name}' ({queuesMax}) is reached");
             }
 
             BrokerResult valid = QueueArguments.Check(definition, Name);
@@ -101,15 +112,25 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             queue = CreateQueue(definition, SettingsFor(definition), definition.Exclusive ? owner : null, existingLogs: null);
+            if (queue.IsDurable)
+            {
+                kept = Commit([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]);
+            }
+
             _queues[definition.Name] = queue;
+            if (queue.Owner is not null)
+            {
+                NoteOwner(queue, queue.Owner);
+            }
+
             RoutingChanged();
+            if (!_isStopped)
+            {
+                queue.Start();
+            }
         }
 
-        if (queue.IsDurable)
-        {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return queue;
     }
 
@@ -134,19 +155,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         }
 
         var queue = (StoredQueue)found.Value!;
-        if (ifUnused && queue.ConsumerCount > 0)
-        {
-            return new BrokerResult(BrokerStatus.InUse, $"queue '{name}' in vhost '{Name}' in use");
-        }
-
-        long ready = queue.ReadyCount;
-        if (ifEmpty && ready > 0)
-        {
-            return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{name}' in vhost '{Name}' is not empty");
-        }
-
-        await DeleteAsync(queue).ConfigureAwait(false);
-        return ready;
+        CloseConditions conditions = (ifUnused ? CloseConditions.Unused : CloseConditions.None) | (ifEmpty ? CloseConditions.Empty : CloseConditions.None);
+        return await DeleteAsync(queue, conditions).ConfigureAwait(false);
     }
 
     public async ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition)
@@ -156,8 +166,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             await CreateDelaysAsync().ConfigureAwait(false);
         }
 
+        ValueTask kept = default;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
             if (_exchanges.TryGetValue(definition.Name, out Exchange? existing))
             {
                 return Equivalence.Check(existing.Definition, definition, Name);
@@ -174,14 +190,15 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return valid;
             }
 
+            if (definition.Durable)
+            {
+                kept = Commit([new MetadataOperation(MetadataKeys.Exchange(Name, definition.Name), DefinitionCodec.Encode(definition))]);
+            }
+
             AddExchange(definition);
         }
 
-        if (definition.Durable)
-        {
-            await CommitAsync([new MetadataOperation(MetadataKeys.Exchange(Name, definition.Name), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -191,6 +208,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     public async ValueTask<BrokerResult> DeleteExchangeAsync(string name, bool ifUnused)
     {
         var operations = new List<MetadataOperation>();
+        ValueTask kept;
         lock (_control)
         {
             if (!_exchanges.TryGetValue(name, out Exchange? exchange))
@@ -209,16 +227,17 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             RemoveExchange(exchange, operations);
+            kept = Commit(operations);
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
     /// <summary>Binds a queue or exchange to an exchange; binding twice is no error.</summary>
     public async ValueTask<BrokerResult> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
     {
-        bool keep;
+        ValueTask kept = default;
         lock (_control)
         {
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
@@ -242,15 +261,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
             NoteSource(to, from);
             RoutingChanged();
-            keep = from.Definition.Durable && IsKept(to);
+            if (from.Definition.Durable && IsKept(to))
+            {
+                var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
+                kept = Commit([new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), DefinitionCodec.Encode(definition))]);
+            }
         }
 
-        if (keep)
-        {
-            var definition = new BindingDefinition(source, kind, destination, routingKey, arguments);
-            await CommitAsync([new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), DefinitionCodec.Encode(definition))]).ConfigureAwait(false);
-        }
-
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -258,6 +276,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     public async ValueTask<BrokerResult> UnbindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner)
     {
         var operations = new List<MetadataOperation>();
+        ValueTask kept;
         lock (_control)
         {
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(source, kind, destination, owner);
@@ -275,9 +294,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             operations.Add(new MetadataOperation(MetadataKeys.Binding(Name, source, kind, destination, routingKey, arguments), null));
             DeleteIfUnused(from, operations);
             RoutingChanged();
+            kept = Commit(operations);
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -300,18 +320,26 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             return valid;
         }
 
+        ValueTask kept;
         lock (_control)
         {
+            if (_isDeleted)
+            {
+                return NoHost();
+            }
+
+            kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);
             _policies = _policies.With(policy);
             ApplyPolicies();
         }
 
-        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
     public async ValueTask<BrokerResult> DeletePolicyAsync(string name, bool isOperator)
     {
+        ValueTask kept;
         lock (_control)
         {
             PolicySet without = _policies.Without(name, isOperator);
@@ -320,11 +348,12 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return new BrokerResult(BrokerStatus.NotFound, $"no policy '{name}' in vhost '{Name}'");
             }
 
+            kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]);
             _policies = without;
             ApplyPolicies();
         }
 
-        await CommitAsync([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
         return BrokerResult.Ok;
     }
 
@@ -345,7 +374,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
         foreach (StoredQueue queue in queues ?? [])
         {
-            await DeleteAsync(queue).ConfigureAwait(false);
+            await DeleteAsync(queue, CloseConditions.None).ConfigureAwait(false);
         }
     }
 
@@ -357,29 +386,63 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     internal StoredQueue? FindStoredQueue(ReadOnlySpan<byte> name) => _queuesByBytes.TryGetValue(name, out StoredQueue? queue) ? queue : null;
 
-    /// <summary>Deletes a queue for a reason of the broker's own; the reason is logged.</summary>
-    internal void DeleteInBackground(StoredQueue queue, string reason)
+    /// <summary>Deletes a queue for a reason of the broker's own, unless that holds no more when its turn comes; the reason is logged.</summary>
+    internal void DeleteInBackground(StoredQueue queue, CloseConditions conditions, string reason)
     {
-        Logger.LogDebug("Queue '{Queue}' in virtual host '{Host}' is deleted: {Reason}", queue.Name, Name, reason);
-        Scheduler.Post(new BackgroundDelete(this, queue));
+        Logger.LogDebug("Queue '{Queue}' in virtual host '{Host}' is to be deleted: {Reason}", queue.Name, Name, reason);
+        Scheduler.Post(new BackgroundDelete(this, queue, conditions));
     }
 
     /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
     internal void DeadLetterRefused(CompetingQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
         Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
 
-    internal async ValueTask DeleteAllAsync()
+    /// <summary>
+    /// Ends the host and all it holds, its own record included, in one transaction: nothing can be declared in it any more. The task ends when that is kept.
+    /// <see cref="Release"/> is to follow, off the caller's lock, with the consumers.
+    /// </summary>
+    internal (ValueTask Kept, List<Consumer> Consumers) Delete()
     {
-        foreach (StoredQueue queue in _queues.Values)
+        lock (_control)
         {
-            await DeleteAsync(queue).ConfigureAwait(false);
-        }
+            var consumers = new List<Consumer>();
+            _isDeleted = true;
+            ValueTask kept = Commit([
+                .. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null)),
+                new MetadataOperation(MetadataKeys.VirtualHost(Name), null),
+            ]);
+            foreach (StoredQueue queue in _queues.Values)
+            {
+                queue.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
+                consumers.AddRange(cancelled);
+                foreach (LogId log in queue.LogIds)
+                {
+                    Store.DeleteLog(log);
+                }
+            }
 
-        _delays?.Delete();
-        await CommitAsync([.. Store.Metadata.Range(MetadataKeys.AllOf(Name)).Select(entry => new MetadataOperation(entry.Key, null))]).ConfigureAwait(false);
+            _queues.Clear();
+            _exchanges.Clear();
+            _sources.Clear();
+            _owned.Clear();
+            RoutingChanged();
+            return (kept, consumers);
+        }
     }
 
-    /// <summary>Restores what the metadata store holds. Ids of the logs in use are added to <paramref name="wanted"/>.</summary>
+    /// <summary>Ends what must be waited for or told off the locks, after <see cref="Delete"/>.</summary>
+    internal void Release(List<Consumer> consumers)
+    {
+        _delays?.Delete();
+        foreach (Consumer consumer in consumers)
+        {
+            consumer.Cancelled();
+        }
+    }
+
+    /// <summary>
+    /// Restores what the metadata store holds; nothing moves before <see cref="Start"/>. Ids of the logs in use are added to <paramref name="wanted"/>.
+    /// </summary>
     internal void Load(HashSet<LogId> wanted)
     {
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
@@ -414,8 +477,35 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         {
             wanted.UnionWith(delays.LogIds);
             _delays = delays;
-            delays.Start(this);
         }
+    }
+
+    /// <summary>Sets queues and delayed messages going. Once, after <see cref="Load"/>.</summary>
+    internal void Start()
+    {
+        foreach (StoredQueue queue in _queues.Values)
+        {
+            queue.Start();
+        }
+
+        _delays?.Start(this);
+    }
+
+    /// <summary>Ends what works of itself: timers and delayed delivery. Waits for a delivery under way.</summary>
+    internal void Stop()
+    {
+        DelayStore? delays;
+        lock (_control)
+        {
+            _isStopped = true;
+            delays = _delays;
+            foreach (StoredQueue queue in _queues.Values)
+            {
+                queue.Stop();
+            }
+        }
+
+        delays?.Dispose();
     }
 
     /// <summary>A message's delay is over: it is routed on from the exchange that held it, and leaves the delay store in the same journal entry.</summary>
@@ -447,8 +537,23 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             if (_delays is null)
             {
                 DelayStore delays = await DelayStore.CreateAsync(Store, Name, DelayOptions, Scheduler, Clock, Logger).ConfigureAwait(false);
-                _delays = delays;
-                delays.Start(this);
+                bool isLate, isStopped;
+                lock (_control)
+                {
+                    isStopped = _isStopped;
+                    isLate = _isDeleted;
+                    _delays = isLate ? null : delays;
+                }
+
+                if (isLate)
+                {
+                    delays.Delete();
+                    await Commit([new MetadataOperation(MetadataKeys.DelayLogs(Name), null)]).ConfigureAwait(false);
+                }
+                else if (!isStopped)
+                {
+                    delays.Start(this);
+                }
             }
         }
         finally
@@ -471,20 +576,19 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             logs[i] = (id is { } known ? Store.FindLog(known) : null) ?? Store.CreateLog(kind, retention);
         }
 
-        StoredQueue queue = isStream
+        return isStream
             ? new StreamQueue(this, definition, settings, owner, logs[0])
             : new CompetingQueue(this, definition, settings, owner, logs);
-        if (owner is not null)
-        {
-            if (!_owned.TryGetValue(owner, out List<StoredQueue>? owned))
-            {
-                _owned[owner] = owned = [];
-            }
+    }
 
-            owned.Add(queue);
+    private void NoteOwner(StoredQueue queue, object owner)
+    {
+        if (!_owned.TryGetValue(owner, out List<StoredQueue>? owned))
+        {
+            _owned[owner] = owned = [];
         }
 
-        return queue;
+        owned.Add(queue);
     }
 
     /// <summary>Settings in force for a queue. Equal ones are one object: a hundred thousand queues mostly have the same.</summary>
@@ -522,17 +626,29 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         return existing;
     }
 
-    private async ValueTask DeleteAsync(StoredQueue queue)
+    /// <summary>Deletes the queue if the conditions hold; the value is the number of messages that went with it.</summary>
+    private async ValueTask<BrokerResult<long>> DeleteAsync(StoredQueue queue, CloseConditions conditions)
     {
         var operations = new List<MetadataOperation>();
         IReadOnlyList<Consumer> consumers;
+        long ready;
+        ValueTask kept;
         lock (_control)
         {
-            if (!_queues.TryRemove(new KeyValuePair<string, StoredQueue>(queue.Name, queue)))
+            if (!_queues.TryGetValue(queue.Name, out StoredQueue? current) || !ReferenceEquals(current, queue))
             {
-                return;
+                return 0;
             }
 
+            switch (queue.Close(conditions, out consumers, out ready))
+            {
+                case BrokerStatus.InUse:
+                    return new BrokerResult(BrokerStatus.InUse, $"queue '{queue.Name}' in vhost '{Name}' in use");
+                case BrokerStatus.NotEmpty:
+                    return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{queue.Name}' in vhost '{Name}' is not empty");
+            }
+
+            _queues.TryRemove(queue.Name, out _);
             if (queue.IsDurable)
             {
                 operations.Add(new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), null));
@@ -545,7 +661,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
             RemoveAsDestination(queue, operations);
             RoutingChanged();
-            consumers = queue.Close();
+            kept = Commit(operations);
             foreach (LogId log in queue.LogIds)
             {
                 Store.DeleteLog(log);
@@ -557,7 +673,8 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             consumer.Cancelled();
         }
 
-        await CommitAsync(operations).ConfigureAwait(false);
+        await kept.ConfigureAwait(false);
+        return ready;
     }
 
     private void AddExchange(ExchangeDefinition definition)
@@ -705,7 +822,11 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     private void RoutingChanged() => Interlocked.Increment(ref _routingVersion);
 
-    private async ValueTask CommitAsync(IReadOnlyList<MetadataOperation> operations)
+    /// <summary>
+    /// Writes changes into the journal, in the order of the calls; the returned task ends when they are kept, and is awaited off the lock. Under the control lock,
+    /// and before a new name can be found: else a message could be confirmed in a queue whose definition a crash loses.
+    /// </summary>
+    private async ValueTask Commit(IReadOnlyList<MetadataOperation> operations)
     {
         if (operations.Count > 0)
         {
@@ -726,12 +847,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     private BrokerResult NoQueue(string name) => new(BrokerStatus.NotFound, $"no queue '{name}' in vhost '{Name}'");
 
+    private BrokerResult NoHost() => new(BrokerStatus.NotFound, $"no vhost '{Name}'");
+
     private BrokerResult NoExchange(string name) => new(BrokerStatus.NotFound, $"no exchange '{name}' in vhost '{Name}'");
 
     private BrokerResult LockedQueue(MessageQueue queue) =>
         new(BrokerStatus.Locked, Equivalence.LockedText(queue.Name, Name));
 
-    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue) : IThreadPoolWorkItem
+    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue, CloseConditions conditions) : IThreadPoolWorkItem
     {
         public void Execute() => _ = RunAsync();
 
@@ -739,7 +862,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         {
             try
             {
-                await host.DeleteAsync(queue).ConfigureAwait(false);
+                await host.DeleteAsync(queue, conditions).ConfigureAwait(false);
             }
             catch (IOException e)
             {

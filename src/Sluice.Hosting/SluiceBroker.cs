@@ -104,6 +104,7 @@ public sealed class SluiceBroker : IAsyncDisposable
 
         await Transport.StopAsync(TimeSpan.FromSeconds(Settings.StopTimeoutSeconds)).ConfigureAwait(false);
         _amqp?.Dispose();
+        Broker?.Stop();
         _store?.Dispose();
         await Transport.DisposeAsync().ConfigureAwait(false);
     }
@@ -151,6 +152,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                 MessageBytesMax = settings.Limits.MessageBytesMax,
                 TransactionBytesMax = settings.Limits.TransactionBytesMax,
                 QueuesMax = settings.Limits.QueuesPerVirtualHostMax,
+                QueuesMaxOf = host => AccessControl.LimitsOf(host).QueuesMax,
                 ConsumerTimeoutMs = settings.Limits.ConsumerTimeoutSeconds == 0 ? -1 : settings.Limits.ConsumerTimeoutSeconds * 1000L,
             },
             [new Amqp091PropertiesReader()],

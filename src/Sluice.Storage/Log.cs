@@ -254,32 +254,6 @@ public sealed class Log
         Store.RequestMaintenance();
     }
 
-    /// <summary>Bytes of the batches in the offset range, from the indexes: an estimate, never a scan.</summary>
-    public long EstimateBytes(long fromOffset, long toOffset)
-    {
-        double bytes = 0;
-        lock (Sync)
-        {
-            long inFiles = long.MinValue;
-            foreach (Segment segment in Segments ?? [])
-            {
-                bytes += Share(segment.BaseOffset, segment.EndOffset, segment.WrittenBytes);
-                inFiles = segment.EndOffset;
-            }
-            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-            {
-                bytes += Share(Math.Max(inFiles, chunk.FirstOffset), chunk.EndOffset, chunk.Length - chunk.FlushedLength);
-            }
-        }
-        return (long)bytes;
-
-        double Share(long first, long end, long size)
-        {
-            long overlap = Math.Min(end, toOffset) - Math.Max(first, fromOffset);
-            return overlap <= 0 || end <= first ? 0 : (double)size * overlap / (end - first);
-        }
-    }
-
     /// <summary>Whether settling this offset has to be remembered by the journal.</summary>
     internal bool IsJournaled(long offset) => offset < _journaledEnd;
 

@@ -48,6 +48,9 @@ public sealed class LogReader : IDisposable
         _next = offset;
     }
 
+    /// <summary>Holds a part of a file in memory, or a part of the tail for longer than the log itself may need it.</summary>
+    public bool HoldsMemory => _window is not null || _holdsChunk;
+
     /// <summary>The position: offset of the next record, or the hole before it.</summary>
     public long NextOffset => _next;
 
@@ -159,11 +162,14 @@ public sealed class LogReader : IDisposable
         Enter(window);
     }
 
-    public void Dispose()
+    /// <summary>Gives back the memory it reads from and keeps its place. What was peeked must be peeked again.</summary>
+    public void LetGo()
     {
         LeaveBatch();
         LeaveSource();
     }
+
+    public void Dispose() => LetGo();
 
     private void Enter(LogWindow window)
     {

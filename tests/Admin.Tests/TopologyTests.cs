@@ -73,6 +73,7 @@ public sealed class TopologyTests
         await host.PutAsync("/api/queues/v/q", """{"durable":true}""");
         await host.PutAsync("/api/vhost-limits/v/max-queues", """{"value":1}""", HttpStatusCode.NoContent);
         await host.PutAsync("/api/queues/v/r", "{}", HttpStatusCode.BadRequest);
+        await host.PostAsync("/api/definitions", """{"queues":[{"vhost":"v","name":"r","durable":true,"auto_delete":false,"arguments":{}}]}""", HttpStatusCode.BadRequest);
         Assert.Equal("""{"max-queues":1}""", (await host.GetAsync("/api/vhost-limits/v"))[0]!["value"]!.ToJsonString());
         await host.DeleteAsync("/api/vhost-limits/v/max-queues");
         await host.PutAsync("/api/queues/v/r", "{}");

@@ -45,6 +45,14 @@ public sealed class CorePathTests
     }
 
     [Fact]
+    public async Task A_queue_that_has_not_room_for_a_turn_but_consumers_that_take_it()
+    {
+        using TemporaryBroker broker = new();
+        MessageQueue queue = await broker.DeclareAsync("q", ("x-max-length", 10L), ("x-overflow", "reject-publish"));
+        AssertNothing(broker, "", "q", persistent: true, autoSettle: false, bodyBytes: 100, queue);
+    }
+
+    [Fact]
     public async Task A_queue_with_priorities()
     {
         using TemporaryBroker broker = new();

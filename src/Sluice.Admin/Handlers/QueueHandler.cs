@@ -61,11 +61,6 @@ internal static class QueueHandler
             request.Require(Access.Write, "exchange", host.Name, deadLetterExchange);
         }
 
-        if (isNew && request.Context.AccessControl.LimitsOf(host.Name).QueuesMax is { } max && host.ListQueues().Count >= max)
-        {
-            throw AdminException.BadRequest($"queue limit in vhost '{host.Name}' ({max}) is reached");
-        }
-
         AdminException.ValueOf(await host.DeclareQueueAsync(definition, owner: null).ConfigureAwait(false));
         await request.Put(isNew).ConfigureAwait(false);
     }

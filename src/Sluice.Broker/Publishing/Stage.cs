@@ -8,8 +8,12 @@ namespace Sluice.Broker.Publishing;
 internal sealed class Stage : IDisposable
 {
     private readonly List<Entry> _entries = [];
+    private RecordBatchBuilder? _piece;
 
     public RecordBatchBuilder Builder { get; } = new();
+
+    /// <summary>For a part of the batch, when the queue has not room for all of it at once.</summary>
+    public RecordBatchBuilder Piece => _piece ??= new RecordBatchBuilder();
 
     public StoredQueue? Queue { get; private set; }
 
@@ -59,9 +63,14 @@ internal sealed class Stage : IDisposable
         Queue = null;
         _entries.Clear();
         Builder.Clear();
+        _piece?.Clear();
     }
 
-    public void Dispose() => Builder.Dispose();
+    public void Dispose()
+    {
+        Builder.Dispose();
+        _piece?.Dispose();
+    }
 
     /// <param name="Ticket">The publisher's ticket.</param>
     /// <param name="BodyLength">Body bytes.</param>

@@ -21,7 +21,6 @@ internal sealed class CompetingQueue : StoredQueue
     private ReadyBytes? _readyBytes;
     private bool _hadConsumer;
     private bool _mayHoldOwnTtl;
-    private long _freshTimestampMs = long.MaxValue;
 
     public CompetingQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<Log> logs)
         : base(host, definition, settings, owner)
@@ -34,16 +33,7 @@ internal sealed class CompetingQueue : StoredQueue
 
         _lanes = new LaneSet(this, lanes);
         _mayHoldOwnTtl = _lanes.Ready > 0;
-        _readyBytes = StartReadyBytes();
         _timers = new QueueTimers(this);
-        if (settings.ExpiresMs >= 0 || settings.MessageTimeToLiveMs >= 0 || _mayHoldOwnTtl)
-        {
-            lock (Gate)
-            {
-                _timers.Touch();
-                DropExpired();
-            }
-        }
     }
 
     public override IReadOnlyList<LogId> LogIds => _lanes.LogIds;
@@ -87,9 +77,32 @@ internal sealed class CompetingQueue : StoredQueue
 
     public override Exception? Failure => _lanes.Failure;
 
+    private bool DropsAtLimit => CurrentSettings.Overflow == OverflowMode.DropHead && (CurrentSettings.MaxLength >= 0 || CurrentSettings.MaxLengthBytes >= 0);
+
     public Lane LaneAt(int level) => _lanes[level];
 
     public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Count - 1);
+
+    public override void Start()
+    {
+        lock (Gate)
+        {
+            if (!Closed)
+            {
+                _timers.Touch();
+                CountBytes();
+                DropExpired();
+            }
+        }
+    }
+
+    public override void Stop()
+    {
+        lock (Gate)
+        {
+            _timers.Dispose();
+        }
+    }
 
     public override void Touch()
     {
@@ -132,7 +145,7 @@ internal sealed class CompetingQueue : StoredQueue
 
     public override void RemoveConsumer(Consumer consumer)
     {
-        bool delete;
+        bool isLastGone;
         lock (Gate)
         {
             if (_consumers is null || !_consumers.Remove(consumer))
@@ -140,14 +153,18 @@ internal sealed class CompetingQueue : StoredQueue
                 return;
             }
 
-            delete = Definition.AutoDelete && _hadConsumer && _consumers.Count == 0 && !Closed;
+            isLastGone = IsLastConsumerGone;
             _timers.Touch();
             Dispatch();
+            if (_consumers.Count == 0)
+            {
+                _lanes.LetGo();
+            }
         }
 
-        if (delete)
+        if (isLastGone)
         {
-            Host.DeleteInBackground(this, "its last consumer has gone (auto-delete)");
+            Host.DeleteInBackground(this, CloseConditions.LastConsumerGone, "its last consumer has gone (auto-delete)");
         }
     }
 
@@ -159,9 +176,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override int Admits(Stage stage) => NeedsEntries
-        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries)
-        : stage.Builder.Count;
+    /// <summary>A turn begun before the queue got its limit has no entries, and is taken whole.</summary>
+    public override int Admits(Stage stage) => NeedsEntries && stage.Entries.Count == stage.Builder.Count ? Admits(stage, 0) : stage.Builder.Count;
 
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
     {
@@ -170,20 +186,17 @@ internal sealed class CompetingQueue : StoredQueue
             return JournalPosition.None;
         }
 
-        int count = stage.Builder.Count;
+        _mayHoldOwnTtl |= stage.HasTimeToLive;
         int admitted = Admits(stage);
-        if (admitted < count)
+        if (admitted < stage.Builder.Count)
         {
-            for (int i = admitted; i < count; i++)
+            // What a group holds must not be delivered before its commit.
+            if (group is null && _consumers is not null && _consumers.AnyReady())
             {
-                rejected.Add(stage.Entries[i].Ticket);
+                return AppendInPieces(stage, admitted, rejected);
             }
 
-            if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
-            {
-                Host.DeadLetterRefused(this, stage.Builder.Seal(), admitted);
-            }
-
+            Refuse(stage, admitted, rejected);
             if (admitted == 0)
             {
                 return JournalPosition.None;
@@ -192,18 +205,13 @@ internal sealed class CompetingQueue : StoredQueue
             stage.Truncate(admitted);
         }
 
-        _mayHoldOwnTtl |= stage.HasTimeToLive;
-        AppendResult appended = _lanes[stage.Lane].Log.Append(stage.Builder.Seal(), stage.Promise, group);
-        _readyBytes?.Added(stage.BodyBytes);
-        return appended.Position;
+        return AppendToLane(stage, stage.Builder, stage.BodyBytes, group);
     }
 
     public override void AfterAppend()
     {
-        // What has just come may go to a waiting consumer even with a TTL of 0: nothing appended from now on counts as expired in this dispatch.
-        _freshTimestampMs = Host.NowMs - 1;
         Dispatch();
-        _freshTimestampMs = long.MaxValue;
+        _lanes.EndFresh();
         EnforceLength();
         DropExpired();
     }
@@ -221,7 +229,7 @@ internal sealed class CompetingQueue : StoredQueue
                 }
 
                 _timers.Touch();
-                DropExpired();
+                DropExpired(keepsHead: true);
                 Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out Lane? loading);
                 if (lane is not null)
                 {
@@ -343,28 +351,20 @@ internal sealed class CompetingQueue : StoredQueue
         base.ApplySettings(settings);
         lock (Gate)
         {
-            _readyBytes = StartReadyBytes();
+            if (Closed)
+            {
+                return;
+            }
+
+            CountBytes();
             _timers.Touch();
             EnforceLength();
             DropExpired();
         }
     }
 
-    public override IReadOnlyList<Consumer> Close()
-    {
-        lock (Gate)
-        {
-            Closed = true;
-            _timers.Dispose();
-            _lanes.Dispose();
-            IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
-            _consumers = null;
-            return consumers;
-        }
-    }
-
-    /// <summary>A load from the disk ended. Gate held.</summary>
-    public void LoadEnded(Lane lane, IOException? error)
+    /// <summary>A load from the disk ended; <paramref name="isAwaited"/>: a get is about to take from it. Gate held.</summary>
+    public void LoadEnded(Lane lane, IOException? error, bool isAwaited)
     {
         if (Closed)
         {
@@ -378,7 +378,46 @@ internal sealed class CompetingQueue : StoredQueue
 
         Dispatch();
         EnforceLength();
-        DropExpired();
+        DropExpired(keepsHead: isAwaited);
+        if (!isAwaited && ConsumerCount == 0 && !DropsAtLimit)
+        {
+            _lanes.LetGo();
+        }
+    }
+
+    /// <summary>A part of a lane cannot be read and is left out. Gate held.</summary>
+    public void ReadyMessagesLost()
+    {
+        if (_readyBytes is { } count)
+        {
+            bool isScanned = count.IsExact;
+            count.Restart(_lanes);
+            if (isScanned)
+            {
+                ScanBytes();
+            }
+        }
+    }
+
+    /// <summary>Whether this count is in use and a scan of it is to go on. Gate held.</summary>
+    public bool IsCounting(ReadyBytes count) => !Closed && ReferenceEquals(count, _readyBytes) && !count.IsExact;
+
+    /// <summary>Takes over a piece that the scan has read; true if the scan is to go on. Gate held.</summary>
+    public bool Count(ReadyBytes count, Lane lane, ReadOnlySpan<(long Offset, int Bytes)> records, long from, long end)
+    {
+        if (!IsCounting(count))
+        {
+            return false;
+        }
+
+        // Unless the count was begun anew meanwhile.
+        if (count.PartOf(lane.Level).From == from)
+        {
+            count.Count(lane, records, end);
+            EnforceLength();
+        }
+
+        return IsCounting(count);
     }
 
     /// <summary>The head may have expired.</summary>
@@ -399,13 +438,84 @@ internal sealed class CompetingQueue : StoredQueue
     {
         lock (Gate)
         {
-            if (Closed || !_timers.IsUnused(_consumers is { Count: > 0 }))
+            if (Closed || !IsUnusedForItsTime())
             {
                 return;
             }
         }
 
-        Host.DeleteInBackground(this, "it was not used for its time (expires)");
+        Host.DeleteInBackground(this, CloseConditions.Expired, "it was not used for its time (expires)");
+    }
+
+    protected override bool IsLastConsumerGone => Definition.AutoDelete && _hadConsumer && _consumers is { Count: 0 } && !Closed;
+
+    protected override bool IsUnusedForItsTime() => _timers.IsUnused(_consumers is { Count: > 0 });
+
+    protected override IReadOnlyList<Consumer> End()
+    {
+        _timers.Dispose();
+        _lanes.Dispose();
+        IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
+        _consumers = null;
+        return consumers;
+    }
+
+    private int Admits(Stage stage, int from) => LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries, from);
+
+    /// <summary>
+    /// Appends what the limit admits, serves waiting consumers, and so on: what they take makes room, as if the messages had come one by one. Each record is
+    /// copied once, however many pieces there are.
+    /// </summary>
+    private JournalPosition AppendInPieces(Stage stage, int admitted, List<ulong> rejected)
+    {
+        JournalPosition position = JournalPosition.None;
+        var records = new RecordBatchReader(stage.Builder.Seal());
+        int at = 0;
+        while (admitted > 0)
+        {
+            long bodyBytes = 0;
+            stage.Piece.Clear();
+            for (int i = 0; i < admitted && records.TryRead(out RecordView record); i++)
+            {
+                stage.Piece.Append(record.Timestamp, record.Value, record.Headers, record.HeaderCount);
+                bodyBytes += record.Value.Length;
+            }
+
+            position = JournalPosition.Max(position, AppendToLane(stage, stage.Piece, bodyBytes, group: null));
+            at += admitted;
+            if (at == stage.Builder.Count)
+            {
+                return position;
+            }
+
+            Dispatch();
+            admitted = Admits(stage, at);
+        }
+
+        Refuse(stage, at, rejected);
+        return position;
+    }
+
+    private void Refuse(Stage stage, int from, List<ulong> rejected)
+    {
+        for (int i = from; i < stage.Entries.Count; i++)
+        {
+            rejected.Add(stage.Entries[i].Ticket);
+        }
+
+        if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
+        {
+            Host.DeadLetterRefused(this, stage.Builder.Seal(), from);
+        }
+    }
+
+    private JournalPosition AppendToLane(Stage stage, RecordBatchBuilder batch, long bodyBytes, JournalGroup? group)
+    {
+        Lane lane = _lanes[stage.Lane];
+        AppendResult appended = lane.Log.Append(batch.Seal(), stage.Promise, group);
+        lane.NoteFresh(appended.BaseOffset);
+        _readyBytes?.Added(bodyBytes);
+        return appended.Position;
     }
 
     private void SettleLocked(ReadOnlySpan<MessageId> messages, JournalGroup? group)
@@ -452,7 +562,7 @@ internal sealed class CompetingQueue : StoredQueue
 
             var delivery = new Delivery { Id = new MessageId(lane.Level, record.Offset), Redelivered = redelivered };
             MessageRecord.Read(record, out delivery.Message);
-            if (IsExpired(delivery.Message) && delivery.Message.TimestampMs < _freshTimestampMs)
+            if (IsExpired(delivery.Message) && record.Offset < lane.FreshFrom)
             {
                 TakeToKill(lane, record, DeathReason.Expired);
                 continue;
@@ -537,7 +647,7 @@ internal sealed class CompetingQueue : StoredQueue
     /// <summary>Drops from the head while over a length limit (drop-head). The head is the message that would be delivered next, so the highest priority goes first, as in RabbitMQ. Gate held.</summary>
     private void EnforceLength()
     {
-        if ((CurrentSettings.MaxLength < 0 && CurrentSettings.MaxLengthBytes < 0) || CurrentSettings.Overflow != OverflowMode.DropHead)
+        if (!DropsAtLimit)
         {
             return;
         }
@@ -560,7 +670,8 @@ internal sealed class CompetingQueue : StoredQueue
     }
 
     /// <summary>Drops expired messages at the head and arms the timer for the next. Gate held.</summary>
-    private void DropExpired()
+    /// <param name="keepsHead">The head is about to be taken: what was read of it stays in memory.</param>
+    private void DropExpired(bool keepsHead = false)
     {
         if (CurrentSettings.MessageTimeToLiveMs < 0 && !_mayHoldOwnTtl)
         {
@@ -571,12 +682,25 @@ internal sealed class CompetingQueue : StoredQueue
         for (int level = 0; level < _lanes.Count; level++)
         {
             Lane lane = _lanes[level];
+            if (lane.IsHeadKnown(out long timestampMs, out long expiresAtMs) && ExpiresAt(timestampMs, expiresAtMs) is var at && at > Host.NowMs)
+            {
+                next = Math.Min(next, at);
+                continue;
+            }
+
             while (_lanes.Peek(lane, out RecordView record, out _) == PeekResult.Record)
             {
                 MessageRecord.Read(record, out MessageView message);
                 if (!IsExpired(message))
                 {
-                    next = Math.Min(next, ExpiresAt(message));
+                    next = Math.Min(next, ExpiresAt(message.TimestampMs, message.ExpiresAtMs));
+                    lane.NoteHead(message);
+                    if (ConsumerCount == 0 && !keepsHead)
+                    {
+                        // A great many queues may wait for nothing but their heads to expire.
+                        lane.LetGo();
+                    }
+
                     break;
                 }
 
@@ -588,23 +712,49 @@ internal sealed class CompetingQueue : StoredQueue
         _timers.ExpireAt(next);
     }
 
-    private long ExpiresAt(in MessageView message)
+    private long ExpiresAt(long timestampMs, long expiresAtMs)
     {
-        long byQueue = CurrentSettings.MessageTimeToLiveMs < 0 ? long.MaxValue : message.TimestampMs + CurrentSettings.MessageTimeToLiveMs;
-        long byMessage = message.ExpiresAtMs < 0 ? long.MaxValue : message.ExpiresAtMs;
+        long byQueue = CurrentSettings.MessageTimeToLiveMs < 0 ? long.MaxValue : timestampMs + CurrentSettings.MessageTimeToLiveMs;
+        long byMessage = expiresAtMs < 0 ? long.MaxValue : expiresAtMs;
         return Math.Min(byQueue, byMessage);
     }
 
     private bool IsExpired(in MessageView message)
     {
-        long at = ExpiresAt(message);
+        long at = ExpiresAt(message.TimestampMs, message.ExpiresAtMs);
         return at != long.MaxValue && at <= Host.NowMs;
     }
 
-    private long BytesReady() => _readyBytes?.Total ?? 0;
+    /// <summary>Never more than the ready messages' bodies have.</summary>
+    private long BytesReady()
+    {
+        if (_readyBytes is { Total: not 0 } count && _lanes.Ready == 0)
+        {
+            count.Clear();
+        }
 
-    /// <summary>Begins to count body bytes if there is a byte limit. What is there already is estimated from the log's size.</summary>
-    private ReadyBytes? StartReadyBytes() => CurrentSettings.MaxLengthBytes < 0
-        ? null
-        : new ReadyBytes(_lanes.EstimateBytes());
+        return _readyBytes?.Total ?? 0;
+    }
+
+    /// <summary>Counts body bytes while there is a byte limit. Gate held.</summary>
+    private void CountBytes()
+    {
+        if (CurrentSettings.MaxLengthBytes < 0)
+        {
+            _readyBytes = null;
+        }
+        else if (_readyBytes is null)
+        {
+            _readyBytes = new ReadyBytes(_lanes);
+            ScanBytes();
+        }
+    }
+
+    private void ScanBytes()
+    {
+        if (IsCounting(_readyBytes!))
+        {
+            Host.Scheduler.Post(new ReadyBytesScan(this, _readyBytes!));
+        }
+    }
 }

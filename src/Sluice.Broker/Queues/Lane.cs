@@ -1,3 +1,4 @@
+using Sluice.Broker.Messages;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -15,6 +16,7 @@ internal sealed class Lane : IDisposable
     private LogReader? _returnReader;
     private ReturnedMessages? _returned;
     private bool _peekedReturned;
+    private Head _head = new(-1, 0, 0);
 
     public Lane(int level, Log log)
     {
@@ -34,6 +36,26 @@ internal sealed class Lane : IDisposable
     public long OutCount { get; private set; }
 
     public long ReadyCount => Cursor.UnsettledCount - OutCount;
+
+    /// <summary>
+    /// First of the messages that came in the publisher's turn under way. They go to a consumer that waits, however short their TTL (0: to such a consumer or
+    /// not at all) and however long the turn takes.
+    /// </summary>
+    public long FreshFrom { get; private set; } = long.MaxValue;
+
+    public void NoteFresh(long offset) => FreshFrom = Math.Min(FreshFrom, offset);
+
+    /// <summary>Waiting consumers have been served.</summary>
+    public void EndFresh() => FreshFrom = long.MaxValue;
+
+    /// <summary>All unsettled messages from here on are ready.</summary>
+    public long ReadOffset => _reader?.NextOffset ?? Cursor.Floor;
+
+    /// <summary>Offsets of the messages that came back and are ready, in no order.</summary>
+    public IEnumerable<long> ReturnedOffsets => _returned?.Offsets ?? [];
+
+    /// <summary>Holds memory to read from.</summary>
+    public bool HoldsMemory => _reader is { HoldsMemory: true } || _returnReader is { HoldsMemory: true };
 
     /// <summary>A load from the disk is under way; see <see cref="LaneLoad"/>.</summary>
     public LaneLoad? Load { get; set; }
@@ -157,6 +179,23 @@ internal sealed class Lane : IDisposable
         return _reader is not null && _reader.WantsPrefetch(out offset);
     }
 
+    /// <summary>Gives back the memory held to read from; the place stays, and so does what is known of the head.</summary>
+    public void LetGo()
+    {
+        _reader?.LetGo();
+        _returnReader?.LetGo();
+    }
+
+    /// <summary>Remembers when the next ready message expires, so that it need not be read again to know it.</summary>
+    public void NoteHead(in MessageView message) => _head = new Head(message.Offset, message.TimestampMs, message.ExpiresAtMs);
+
+    /// <summary>The times of the next ready message, if they are known.</summary>
+    public bool IsHeadKnown(out long timestampMs, out long expiresAtMs)
+    {
+        (timestampMs, expiresAtMs) = (_head.TimestampMs, _head.ExpiresAtMs);
+        return ReadyCount > 0 && _head.Offset == (_returned is { Count: > 0 } ? _returned.PeekOffset(out _) : ReadOffset);
+    }
+
     /// <summary>Hands a loaded window to the reader that can use it.</summary>
     public void Attach(LogWindow window)
     {
@@ -187,4 +226,6 @@ internal sealed class Lane : IDisposable
         _reader = null;
         _returnReader = null;
     }
+
+    private readonly record struct Head(long Offset, long TimestampMs, long ExpiresAtMs);
 }

@@ -6,14 +6,16 @@ namespace Sluice.Broker.Queues;
 internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWorkItem
 {
     private long _offset;
+    private int _bytesMax;
     private TaskCompletionSource? _waiter;
 
     public bool IsRunning { get; private set; }
 
     /// <summary>Gate held.</summary>
-    public void Start(long offset)
+    public void Start(long offset, int bytesMax)
     {
         IsRunning = true;
+        _bytesMax = bytesMax;
         _offset = offset;
         queue.Host.Scheduler.Post(this);
     }
@@ -27,11 +29,15 @@ internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWor
         IOException? error = null;
         try
         {
-            window = lane.Log.LoadWindow(_offset);
+            window = lane.Log.LoadWindow(_offset, _bytesMax);
         }
         catch (IOException e)
         {
             error = e;
+        }
+        catch (ObjectDisposedException)
+        {
+            // The store has been closed under a load that came too late: there is nothing left to deliver.
         }
 
         TaskCompletionSource? waiter;
@@ -52,7 +58,7 @@ internal sealed class LaneLoad(CompetingQueue queue, Lane lane) : IThreadPoolWor
                 }
             }
 
-            queue.LoadEnded(lane, error);
+            queue.LoadEnded(lane, error, isAwaited: waiter is not null);
         }
 
         waiter?.TrySetResult();

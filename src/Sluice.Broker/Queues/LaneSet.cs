@@ -10,6 +10,11 @@ namespace Sluice.Broker.Queues;
 /// </summary>
 internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
 {
+    /// <summary>What is read of a file when nobody waits for messages: the head, to know when it expires.</summary>
+    private const int LookBytes = 16 << 10;
+
+    private const int WindowBytes = 256 << 10;
+
     private bool _stopped;
 
     public int Count => lanes.Length;
@@ -48,9 +53,6 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
             return taken;
         }
     }
-
-    /// <summary>Bytes in the logs that are not settled: an estimate.</summary>
-    public long EstimateBytes() => lanes.Sum(static lane => lane.ReadyCount == 0 ? 0 : lane.Log.EstimateBytes(lane.Cursor.Floor, lane.Log.NextOffset));
 
     /// <summary>
     /// The lane and record of the next ready message, highest priority first; null if there is none, or if it is being loaded (<paramref name="loading"/>):
@@ -105,7 +107,7 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         return PeekResult.EndOfLog;
     }
 
-    /// <summary>Reads the next piece of a backlog ahead.</summary>
+    /// <summary>Reads the next piece of a backlog ahead; lets go of one that is at its end.</summary>
     public void Prefetch()
     {
         foreach (Lane lane in lanes)
@@ -114,6 +116,19 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
             {
                 Load(lane, offset);
             }
+            else if (lane.ReadyCount == 0 && lane.HoldsMemory)
+            {
+                lane.LetGo();
+            }
+        }
+    }
+
+    /// <summary>Gives back the memory held to read from.</summary>
+    public void LetGo()
+    {
+        foreach (Lane lane in lanes)
+        {
+            lane.LetGo();
         }
     }
 
@@ -124,11 +139,20 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         {
             queue.Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}': messages up to offset {Offset} cannot be read and are left out until the file is repaired and the broker restarted. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, resume);
             lane.SkipTo(resume);
+            queue.ReadyMessagesLost();
             return;
         }
 
         _stopped = true;
         queue.Host.Logger.LogError(error, "Queue '{Queue}' in virtual host '{Host}' stopped delivering: its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name);
+    }
+
+    public void EndFresh()
+    {
+        foreach (Lane lane in lanes)
+        {
+            lane.EndFresh();
+        }
     }
 
     public long Purge()
@@ -155,7 +179,7 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
         LaneLoad load = lane.Load ??= new LaneLoad(queue, lane);
         if (!load.IsRunning)
         {
-            load.Start(offset);
+            load.Start(offset, queue.ConsumerCount == 0 ? LookBytes : WindowBytes);
         }
     }
 }

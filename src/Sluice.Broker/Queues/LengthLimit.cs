@@ -10,10 +10,10 @@ internal static class LengthLimit
         (settings.MaxLength >= 0 && ready > settings.MaxLength)
         || (settings.MaxLengthBytes >= 0 && readyBytes > settings.MaxLengthBytes && ready > 0);
 
-    /// <summary>How many of a batch, from its beginning, fit below the limits.</summary>
-    public static int Admit(QueueSettings settings, long ready, long readyBytes, IReadOnlyList<Stage.Entry> entries)
+    /// <summary>How many of a batch, one after the other from the given one on, fit below the limits.</summary>
+    public static int Admit(QueueSettings settings, long ready, long readyBytes, IReadOnlyList<Stage.Entry> entries, int from)
     {
-        int admitted = 0;
+        int admitted = from;
         while (admitted < entries.Count)
         {
             if ((settings.MaxLength >= 0 && ready >= settings.MaxLength)
@@ -27,6 +27,6 @@ internal static class LengthLimit
             admitted++;
         }
 
-        return admitted;
+        return admitted - from;
     }
 }

@@ -7,12 +7,13 @@ internal struct QueueTimers(CompetingQueue queue) : IDisposable
     private ITimer? _unusedTimer;
     private long _headDueMs = long.MaxValue;
     private long _lastUsedMs;
+    private bool _disposed;
 
     /// <summary>Wakes the queue when its head expires. An earlier wake already set stays; it will ask again.</summary>
     public void ExpireAt(long dueMs)
     {
         long now = queue.Host.NowMs;
-        if (dueMs == long.MaxValue || (dueMs >= _headDueMs && _headDueMs > now))
+        if (_disposed || dueMs == long.MaxValue || (dueMs >= _headDueMs && _headDueMs > now))
         {
             return;
         }
@@ -37,7 +38,7 @@ internal struct QueueTimers(CompetingQueue queue) : IDisposable
     {
         long expires = queue.Settings.ExpiresMs;
         _lastUsedMs = queue.Host.NowMs;
-        if (expires >= 0 && _unusedTimer is null)
+        if (expires >= 0 && _unusedTimer is null && !_disposed)
         {
             _unusedTimer = queue.Host.Clock.CreateTimer(static state => ((CompetingQueue)state!).UnusedTimerFired(), queue, TimeSpan.FromMilliseconds(Math.Max(1, expires)), Timeout.InfiniteTimeSpan);
         }
@@ -72,6 +73,7 @@ internal struct QueueTimers(CompetingQueue queue) : IDisposable
 
     public void Dispose()
     {
+        _disposed = true;
         _headTimer?.Dispose();
         _unusedTimer?.Dispose();
         _headTimer = null;

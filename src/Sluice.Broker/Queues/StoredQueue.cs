@@ -81,9 +81,78 @@ internal abstract class StoredQueue : MessageQueue
         }
     }
 
+    /// <summary>
+    /// Begins what the queue does of itself: timers, dropping what has expired. Once, when the virtual host can route: a message that dies
+    /// before its dead-letter exchange's bindings are there would go nowhere.
+    /// </summary>
+    public virtual void Start()
+    {
+    }
+
+    /// <summary>Ends what <see cref="Start"/> began, because the broker stops. What is under way in it may still be finished, until the store is closed.</summary>
+    public virtual void Stop()
+    {
+    }
+
     /// <summary>Marks it used now, which postpones its expiry (x-expires).</summary>
     public abstract void Touch();
 
-    /// <summary>Ends it: no more appends or deliveries. Returns its consumers, to be told off the lock.</summary>
-    public abstract IReadOnlyList<Consumer> Close();
+    /// <summary>
+    /// Ends it if the condition holds: no more appends or deliveries. Ok: it has ended. InUse, NotEmpty: it has not.
+    /// </summary>
+    /// <param name="condition">Looked at under the gate: what was true when somebody decided to end the queue need not be so any more.</param>
+    /// <param name="consumers">Its consumers, to be told off the lock.</param>
+    /// <param name="ready">Messages that were waiting.</param>
+    public BrokerStatus Close(CloseConditions condition, out IReadOnlyList<Consumer> consumers, out long ready)
+    {
+        lock (Gate)
+        {
+            consumers = [];
+            ready = ReadyCount;
+            bool isInUse = (condition.HasFlag(CloseConditions.Unused) && ConsumerCount > 0)
+                || (condition.HasFlag(CloseConditions.LastConsumerGone) && !IsLastConsumerGone)
+                || (condition.HasFlag(CloseConditions.Expired) && !IsUnusedForItsTime());
+            if (isInUse)
+            {
+                return BrokerStatus.InUse;
+            }
+
+            if (condition.HasFlag(CloseConditions.Empty) && ready > 0)
+            {
+                return BrokerStatus.NotEmpty;
+            }
+
+            Closed = true;
+            consumers = End();
+            return BrokerStatus.Ok;
+        }
+    }
+
+    /// <summary>It is to go with its last consumer, and that has gone. Gate held.</summary>
+    protected virtual bool IsLastConsumerGone => false;
+
+    /// <summary>Its time to be unused (x-expires) is over; if not, it is looked at again when it is. Gate held.</summary>
+    protected virtual bool IsUnusedForItsTime() => false;
+
+    /// <summary>Lets go of everything; returns the consumers. Gate held.</summary>
+    protected abstract IReadOnlyList<Consumer> End();
+}
+
+/// <summary>What must still hold when a queue is ended; none: it is ended in any case.</summary>
+[Flags]
+internal enum CloseConditions : byte
+{
+    None = 0,
+
+    /// <summary>It has no consumers (if-unused).</summary>
+    Unused = 1,
+
+    /// <summary>It has no ready messages (if-empty).</summary>
+    Empty = 2,
+
+    /// <summary>It had consumers and has none any more (auto-delete).</summary>
+    LastConsumerGone = 4,
+
+    /// <summary>It has not been used for its time (x-expires).</summary>
+    Expired = 8,
 }

@@ -152,20 +152,16 @@ internal sealed class StreamQueue : StoredQueue
         _log.SetRetention(Retention(settings));
     }
 
-    public override IReadOnlyList<Consumer> Close()
+    protected override IReadOnlyList<Consumer> End()
     {
-        lock (Gate)
+        List<Consumer> consumers = _subscriptions.ConvertAll(subscription => subscription.Consumer);
+        foreach (Subscription subscription in _subscriptions)
         {
-            Closed = true;
-            List<Consumer> consumers = _subscriptions.ConvertAll(subscription => subscription.Consumer);
-            foreach (Subscription subscription in _subscriptions)
-            {
-                subscription.End();
-            }
-
-            _subscriptions.Clear();
-            return consumers;
+            subscription.End();
         }
+
+        _subscriptions.Clear();
+        return consumers;
     }
 
     private long StartOffset(StreamStart start) => start.Kind switch

@@ -108,7 +108,7 @@ internal static class QueueHandler
         bool isLimited = connection.Server.AccessControl.LimitsOf(connection.VirtualHostName).QueuesMax is not null;
         if (isLimited
             && connection.VirtualHost.FindQueue(name, connection).Status == BrokerStatus.NotFound
-            && connection.Server.Limits.RefuseQueue(connection.VirtualHostName, connection.VirtualHost.ListQueues().Count) is { } reason)
+            && connection.Server.Limits.RefuseQueue(connection.VirtualHostName, connection.VirtualHost.QueueCount) is { } reason)
         {
             throw new AmqpException(ReplyCode.PreconditionFailed, reason);
         }

@@ -1,3 +1,4 @@
+using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Queues;
 using Sluice.TestKit.Disk;
@@ -75,6 +76,22 @@ public sealed class DeadLetterTests
         broker.Host.FindQueue("dead", null).Value!.AddConsumer(dead);
         Assert.Equal(["a", "b"], consumer.Bodies);
         Assert.Equal(["c", "d"], dead.Bodies);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("amq.direct")]
+    public void What_expired_while_the_broker_was_down_is_dead_lettered_however_soon_the_work_of_the_start_runs(string deadLetterExchange)
+    {
+        using var broker = new TestBroker();
+        // The target sorts after the source: a start meets the source first.
+        broker.Declare("z.dead");
+        Assert.True(broker.Run(broker.Host.BindAsync("amq.direct", DestinationKind.Queue, "z.dead", "z.dead", Arguments.Empty, null)).IsOk);
+        broker.Declare("a", ("x-message-ttl", 1000L), ("x-dead-letter-exchange", deadLetterExchange), ("x-dead-letter-routing-key", "z.dead"));
+        broker.Publish("a", "1", "2");
+        broker.Crash(CrashKind.Power, down: TimeSpan.FromSeconds(2), postedRunsAtOnce: true);
+        Assert.Equal(0, broker.Host.FindQueue("a", null).Value!.ReadyCount);
+        Assert.Equal(2, broker.Host.FindQueue("z.dead", null).Value!.ReadyCount);
     }
 
     [Theory]

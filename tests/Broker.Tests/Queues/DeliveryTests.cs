@@ -1,4 +1,6 @@
+using System.Text;
 using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
 using Sluice.TestKit.Disk;
 
@@ -102,6 +104,69 @@ public sealed class DeliveryTests
     }
 
     [Fact]
+    public void A_queue_with_a_backlog_in_files_holds_no_memory_to_read_from_unless_it_is_read()
+    {
+        using var broker = new TestBroker();
+        broker.Declare("q");
+        string padding = new('x', 500);
+        TestBroker.Body[] bodies = [.. Enumerable.Range(0, 500).Select(n => new TestBroker.Body($"{n}:{padding}", TimeToLiveMs: n == 0 ? 60_000 : -1))];
+        broker.PublishTo("", "q", bodies);
+        broker.PublishTo("", "q", bodies[1..]);
+        broker.Crash(CrashKind.Process);
+        var queue = (CompetingQueue)broker.Host.FindQueue("q", null).Value!;
+        Lane lane = queue.LaneAt(0);
+        Assert.False(lane.HoldsMemory, "The look at the head keeps what it read.");
+        broker.Publish("q", "last");
+        Assert.False(lane.HoldsMemory, "A publish to the end reads the head again.");
+        Assert.Equal(1000, queue.ReadyCount);
+        broker.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(999, queue.ReadyCount);
+        Assert.False(lane.HoldsMemory, "The look at the second head keeps what it read.");
+
+        RecordingConsumer first = RecordingConsumer.Create(credit: 100);
+        queue.AddConsumer(first);
+        broker.Scheduler.RunAll();
+        Assert.Equal(100, first.Messages.Count);
+        Assert.True(lane.HoldsMemory, "The test shows nothing: the backlog is not in files.");
+        queue.RemoveConsumer(first);
+        broker.Scheduler.RunAll();
+        Assert.False(lane.HoldsMemory, "A queue without consumers keeps what it read.");
+
+        RecordingConsumer second = RecordingConsumer.Create();
+        queue.AddConsumer(second);
+        broker.Scheduler.RunAll();
+        Assert.Equal([.. bodies[101..].Select(body => body.Text), .. bodies[1..].Select(body => body.Text), "last"], second.Bodies);
+        Assert.False(lane.HoldsMemory, "A queue that has been read keeps what it read.");
+    }
+
+    [Fact]
+    public void Messages_are_got_from_a_backlog_in_files()
+    {
+        using var broker = new TestBroker();
+        broker.Declare("q", ("x-message-ttl", 60_000L));
+        string padding = new('x', 500);
+        for (int i = 0; i < 20; i++)
+        {
+            broker.Publish("q", [.. Enumerable.Range(i * 10, 10).Select(n => $"{n}:{padding}")]);
+        }
+
+        broker.Crash(CrashKind.Process);
+        MessageQueue queue = broker.Host.FindQueue("q", null).Value!;
+        var sink = new Sink();
+        for (int i = 0; i < 200; i++)
+        {
+            Assert.True(broker.Run(queue.GetAsync(autoSettle: true, sink)));
+            if (i == 100)
+            {
+                broker.Publish("q", "last");
+            }
+        }
+
+        Assert.Equal(Enumerable.Range(0, 200).Select(n => $"{n}:{padding}"), sink.Bodies);
+        Assert.Equal(1, queue.ReadyCount);
+    }
+
+    [Fact]
     public void Higher_priorities_go_first()
     {
         using var broker = new TestBroker();
@@ -125,6 +190,27 @@ public sealed class DeliveryTests
         Assert.Equal(0, queue.ReadyCount);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_message_with_a_time_to_live_of_zero_goes_to_a_consumer_that_waits_however_long_the_turn_took(bool ofQueue)
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = ofQueue ? broker.Declare("q", ("x-message-ttl", 0L)) : broker.Declare("q");
+        RecordingConsumer consumer = RecordingConsumer.Create(credit: 1);
+        queue.AddConsumer(consumer);
+        using PublishTurn turn = broker.Host.CreatePublishTurn();
+        foreach (byte body in "ab"u8)
+        {
+            turn.Publish(new MessageToPublish { RoutingKey = "q"u8, Body = [body], TimeToLiveMs = ofQueue ? -1 : 0 }, 0);
+        }
+
+        broker.Clock.Advance(TimeSpan.FromMilliseconds(5));
+        turn.Flush();
+        Assert.Equal(["a"], consumer.Bodies);
+        Assert.Equal(0, queue.ReadyCount);
+    }
+
     [Fact]
     public void The_oldest_go_when_the_queue_is_full()
     {
@@ -134,5 +220,12 @@ public sealed class DeliveryTests
         RecordingConsumer consumer = RecordingConsumer.Create();
         queue.AddConsumer(consumer);
         Assert.Equal(["b", "c"], consumer.Bodies);
+    }
+
+    private sealed class Sink : IDeliverySink
+    {
+        public List<string> Bodies { get; } = [];
+
+        public void Take(in Delivery delivery, long remaining) => Bodies.Add(Encoding.UTF8.GetString(delivery.Message.Body));
     }
 }

@@ -70,6 +70,84 @@ public sealed class LifecycleTests
     }
 
     [Fact]
+    public void An_auto_delete_queue_stays_when_another_consumer_comes_before_it_is_deleted()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare(new QueueDefinition("q", true, false, true, Arguments.Empty));
+        RecordingConsumer first = RecordingConsumer.Create("1"), second = RecordingConsumer.Create("2");
+        queue.AddConsumer(first);
+        queue.RemoveConsumer(first);
+        Assert.True(queue.AddConsumer(second).IsOk);
+        broker.Scheduler.RunAll();
+        Assert.Same(queue, broker.Host.FindQueue("q", null).Value);
+        Assert.False(second.WasCancelled);
+        queue.RemoveConsumer(second);
+        broker.Scheduler.RunAll();
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("q", null).Status);
+    }
+
+    [Fact]
+    public void A_queue_that_is_used_again_before_it_is_deleted_does_not_expire()
+    {
+        using var broker = new TestBroker();
+        MessageQueue queue = broker.Declare("q", ("x-expires", 1000L));
+        broker.Clock.Advance(TimeSpan.FromMilliseconds(1100));
+        Assert.Same(queue, broker.Declare("q", ("x-expires", 1000L)));
+        Assert.Same(queue, broker.Host.FindQueue("q", null).Value);
+        broker.Advance(TimeSpan.FromMilliseconds(900));
+        Assert.Same(queue, broker.Host.FindQueue("q", null).Value);
+        broker.Advance(TimeSpan.FromMilliseconds(200));
+        Assert.Equal(BrokerStatus.NotFound, broker.Host.FindQueue("q", null).Status);
+    }
+
+    [Theory]
+    [InlineData(BrokerStatus.InUse)]
+    [InlineData(BrokerStatus.NotEmpty)]
+    public void A_condition_for_deleting_is_looked_at_when_the_queue_is_deleted(BrokerStatus expected)
+    {
+        using var broker = new TestBroker();
+        var queue = (StoredQueue)broker.Declare("q");
+        Task<BrokerResult<long>>? deletion = null;
+        var deleter = new Thread(() => deletion = broker.Host.DeleteQueueAsync("q", ifUnused: expected == BrokerStatus.InUse, ifEmpty: expected == BrokerStatus.NotEmpty, null).AsTask());
+        lock (queue.Gate)
+        {
+            deleter.Start();
+            Assert.True(SpinWait.SpinUntil(() => deleter.ThreadState.HasFlag(ThreadState.WaitSleepJoin), TimeSpan.FromSeconds(60)), "The deletion does not wait for the queue.");
+            if (expected == BrokerStatus.InUse)
+            {
+                queue.AddConsumer(RecordingConsumer.Create());
+            }
+            else
+            {
+                broker.Publish("q", "a");
+            }
+        }
+
+        deleter.Join();
+        Assert.Equal(expected, broker.Run(new ValueTask<BrokerResult<long>>(deletion!)).Status);
+        Assert.Same(queue, broker.Host.FindQueue("q", null).Value);
+    }
+
+    [Fact]
+    public void A_stopped_broker_sets_no_timers_and_does_no_work()
+    {
+        using var broker = new TestBroker();
+        int before = broker.Clock.TimerCount;
+        broker.Declare("q", ("x-expires", 1000L), ("x-message-ttl", 500L));
+        Assert.True(broker.Run(broker.Host.DeclareExchangeAsync(new ExchangeDefinition("d", "x-delayed-message", true, false, false, TestBroker.ToArguments(("x-delayed-type", "direct"))))).IsOk);
+        broker.Publish("q", "a");
+        Assert.True(broker.Clock.TimerCount > before);
+        broker.Broker.Stop();
+        broker.Publish("q", "b");
+        broker.Declare("r", ("x-expires", 1000L));
+        Assert.Equal(before, broker.Clock.TimerCount);
+        broker.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(2, broker.Host.FindQueue("q", null).Value!.ReadyCount);
+        broker.Restart();
+        Assert.True(broker.Host.FindQueue("q", null).IsOk);
+    }
+
+    [Fact]
     public void A_single_active_consumer_hands_over_when_it_goes()
     {
         using var broker = new TestBroker();

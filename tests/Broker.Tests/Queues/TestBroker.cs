@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
@@ -41,12 +42,17 @@ internal sealed class TestBroker : IDisposable
     }
 
     /// <summary>Kills the process or cuts the power, and starts anew on what the disk kept.</summary>
-    public void Crash(CrashKind kind)
+    /// <param name="kind">What is lost.</param>
+    /// <param name="down">How long the broker is down.</param>
+    /// <param name="postedRunsAtOnce">Work that the start posts is run while the start goes on, as a fast worker may.</param>
+    public void Crash(CrashKind kind, TimeSpan down = default, bool postedRunsAtOnce = false)
     {
         _turn = null;
         Scheduler.Clear();
+        Clock.Clear();
         Disk.Crash(kind);
-        Open();
+        Clock.Advance(down);
+        Open(postedRunsAtOnce);
     }
 
     /// <summary>Stops in good order and starts again.</summary>
@@ -54,6 +60,7 @@ internal sealed class TestBroker : IDisposable
     {
         _turn?.Dispose();
         _turn = null;
+        Broker.Stop();
         Store.Dispose();
         Open();
     }
@@ -124,12 +131,34 @@ internal sealed class TestBroker : IDisposable
         return true;
     }
 
-    private void Open()
+    private void Open(bool postedRunsAtOnce = false)
     {
         Scheduler = new StepScheduler(1);
         Store = LogStore.Open(s_small, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
-        Broker = MessageBroker.Open(Store, new BrokerOptions(), [], Scheduler, Clock, new Random(1), NullLoggerFactory.Instance);
+        var eager = new EagerScheduler(Scheduler) { IsEager = postedRunsAtOnce };
+        Broker = MessageBroker.Open(Store, new BrokerOptions(), [], eager, Clock, new Random(1), NullLoggerFactory.Instance);
+        eager.IsEager = false;
         Scheduler.RunAll();
+    }
+
+    /// <summary>Runs posted work at once while it is told to.</summary>
+    private sealed class EagerScheduler(StepScheduler inner) : IScheduler
+    {
+        public bool IsEager { get; set; }
+
+        public void Post(IThreadPoolWorkItem item)
+        {
+            if (IsEager)
+            {
+                item.Execute();
+            }
+            else
+            {
+                inner.Post(item);
+            }
+        }
+
+        public IWorker StartWorker(string name, Action step, Action<Exception> onFault) => inner.StartWorker(name, step, onFault);
     }
 
     public sealed record Body(string Text, long TimeToLiveMs = -1, byte Priority = 0);

@@ -12,6 +12,18 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
     {
     }
 
+    /// <summary>Timers that are set.</summary>
+    public int TimerCount
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _timers.Count;
+            }
+        }
+    }
+
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -51,6 +63,15 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
                 due.Rearm();
             }
             due.Fire();
+        }
+    }
+
+    /// <summary>Drops all timers, as the end of the process does.</summary>
+    public void Clear()
+    {
+        lock (_sync)
+        {
+            _timers.Clear();
         }
     }
 
