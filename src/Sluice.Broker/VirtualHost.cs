@@ -364,10 +364,6 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         Scheduler.Post(new BackgroundDelete(this, queue));
     }
 
-    /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
-    internal void DeadLetterRefused(CompetingQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
-        Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
-
     internal async ValueTask DeleteAllAsync()
     {
         foreach (StoredQueue queue in _queues.Values)

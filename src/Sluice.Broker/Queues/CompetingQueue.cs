@@ -159,8 +159,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override int Admits(Stage stage) => NeedsEntries
-        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries)
+    public override int Admits(Stage stage, long countAhead, long bytesAhead) => NeedsEntries && stage.HasEntries
+        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready + countAhead + (_deadLetters?.HeldCount ?? 0), BytesReady() + bytesAhead, stage.Entries)
         : stage.Builder.Count;
 
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
@@ -171,7 +171,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         int count = stage.Builder.Count;
-        int admitted = Admits(stage);
+        int admitted = Admits(stage, 0, 0);
         if (admitted < count)
         {
             for (int i = admitted; i < count; i++)
@@ -181,7 +181,7 @@ internal sealed class CompetingQueue : StoredQueue
 
             if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
             {
-                Host.DeadLetterRefused(this, stage.Builder.Seal(), admitted);
+                stage.KeepRefused(admitted);
             }
 
             if (admitted == 0)

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
@@ -17,6 +18,7 @@ internal abstract class StoredQueue : MessageQueue
         CurrentSettings = settings;
         Owner = owner;
         Sequence = Interlocked.Increment(ref s_sequence);
+        WarnOfStrategy();
     }
 
     /// <summary>Order in which locks of several queues are taken.</summary>
@@ -54,7 +56,10 @@ internal abstract class StoredQueue : MessageQueue
     public abstract int LaneFor(byte priority);
 
     /// <summary>How many of a stage's messages, from its beginning, the queue has room for. Gate held.</summary>
-    public virtual int Admits(Stage stage) => stage.Builder.Count;
+    /// <param name="stage">The stage.</param>
+    /// <param name="countAhead">Messages of other stages that come before it.</param>
+    /// <param name="bytesAhead">Their body bytes.</param>
+    public virtual int Admits(Stage stage, long countAhead, long bytesAhead) => stage.Builder.Count;
 
     /// <summary>
     /// Appends a stage. Gate held. Tickets of refused messages are added to <paramref name="rejected"/>.
@@ -78,6 +83,8 @@ internal abstract class StoredQueue : MessageQueue
         {
             CurrentSettings = settings;
         }
+
+        WarnOfStrategy();
     }
 
     /// <summary>Marks it used now, which postpones its expiry (x-expires).</summary>
@@ -85,4 +92,12 @@ internal abstract class StoredQueue : MessageQueue
 
     /// <summary>Ends it: no more appends or deliveries. Returns its consumers, to be told off the lock.</summary>
     public abstract IReadOnlyList<Consumer> Close();
+
+    private void WarnOfStrategy()
+    {
+        if (CurrentSettings is { WantsAtLeastOnce: true, DeadLettersAtLeastOnce: false })
+        {
+            Host.Logger.LogWarning("Queue '{Queue}' in virtual host '{Host}' asks for dead-letter-strategy at-least-once, which also needs a dead-letter-exchange and overflow reject-publish: it dead-letters at most once", Name, Host.Name);
+        }
+    }
 }

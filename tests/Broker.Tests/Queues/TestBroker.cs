@@ -15,10 +15,14 @@ namespace Sluice.Broker.Tests.Queues;
 internal sealed class TestBroker : IDisposable
 {
     private static readonly LogStoreOptions s_small = new() { SegmentBytes = 64 << 10, TailBytesPerLogMax = 16 << 10, TailBytesMax = 256 << 10, JournalBytesMax = 1 << 20 };
+    private readonly LogStoreOptions _storeOptions;
+    private readonly BrokerOptions _options;
     private PublishTurn? _turn;
 
-    public TestBroker()
+    public TestBroker(LogStoreOptions? storeOptions = null, BrokerOptions? options = null)
     {
+        _storeOptions = storeOptions ?? s_small;
+        _options = options ?? new BrokerOptions();
         Open();
     }
 
@@ -65,6 +69,13 @@ internal sealed class TestBroker : IDisposable
         BrokerResult<MessageQueue> result = Run(Host.DeclareQueueAsync(definition, owner));
         Assert.True(result.IsOk, result.Detail);
         return result.Value!;
+    }
+
+    /// <summary>Declares a delayed exchange and binds the queue to it with routing key "k".</summary>
+    public void DeclareDelayed(string exchange, string queue)
+    {
+        Assert.True(Run(Host.DeclareExchangeAsync(new ExchangeDefinition(exchange, "x-delayed-message", true, false, false, ToArguments(("x-delayed-type", "direct"))))).IsOk);
+        Assert.True(Run(Host.BindAsync(exchange, DestinationKind.Queue, queue, "k", Arguments.Empty, null)).IsOk);
     }
 
     public static Arguments ToArguments(params (string Name, object? Value)[] arguments) => new(arguments.ToDictionary(argument => argument.Name, argument => argument.Value));
@@ -127,8 +138,8 @@ internal sealed class TestBroker : IDisposable
     private void Open()
     {
         Scheduler = new StepScheduler(1);
-        Store = LogStore.Open(s_small, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
-        Broker = MessageBroker.Open(Store, new BrokerOptions(), [], Scheduler, Clock, new Random(1), NullLoggerFactory.Instance);
+        Store = LogStore.Open(_storeOptions, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
+        Broker = MessageBroker.Open(Store, _options, [], Scheduler, Clock, new Random(1), NullLoggerFactory.Instance);
         Scheduler.RunAll();
     }
 
