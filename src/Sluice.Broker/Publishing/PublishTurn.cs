@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Messages;
@@ -367,14 +368,22 @@ public sealed class PublishTurn : IDisposable
 
             // Its own refused letters go into a turn of its own, and so on: full queues that dead-letter into each other in a circle are left out by the guard.
             PublishTurn letters = _refusedLetters ??= new PublishTurn(_host);
-            var records = new RecordBatchReader(stage.SealWhole());
-            for (int at = 0; records.TryRead(out RecordView record); at++)
+            try
             {
-                if (at >= stage.RefusedFrom)
+                var records = new RecordBatchReader(stage.SealWhole());
+                for (int at = 0; records.TryRead(out RecordView record); at++)
                 {
-                    MessageRecord.Read(record, out MessageView message);
-                    new DeadLetter(source).Publish(letters, message, DeathReason.MaxLength);
+                    if (at >= stage.RefusedFrom)
+                    {
+                        MessageRecord.Read(record, out MessageView message);
+                        new DeadLetter(source).Publish(letters, message, DeathReason.MaxLength);
+                    }
                 }
+            }
+            catch (IOException e)
+            {
+                // What was appended is in order: this must not look as if it were not.
+                _host.Logger.LogError(e, "Queue '{Queue}' in virtual host '{Host}': messages that it refused could not be dead-lettered", source.Name, _host.Name);
             }
 
             letters.Flush();

@@ -17,20 +17,7 @@ public sealed class TransactionFailureTests
         using var broker = new TestBroker();
         MessageQueue queue = broker.Declare("q");
         broker.DeclareDelayed("later", "q");
-        broker.Disk.Fault = static line => line.StartsWith("write logs/", StringComparison.Ordinal) ? new IOException("No space left on device") : null;
-        using (PublishTurn turn = broker.Host.CreatePublishTurn())
-        {
-            for (int i = 0; i < 50; i++)
-            {
-                Publish(turn, "later", "k", new string('x', 1000), delayMs: 5_000_000);
-                turn.Flush();
-                broker.Scheduler.RunAll();
-            }
-        }
-
-        broker.Disk.Fault = null;
-        Assert.Contains(broker.Host.Delays!.LogIds, id => broker.Store.FindLog(id)!.PromiseFailure is not null);
-        Assert.Null(broker.Store.Failure);
+        broker.FailLogOfDelays("later", 5_000_000);
         PublishTurn transaction = broker.Host.CreateTransaction();
         Publish(transaction, "", "q", "now");
         Publish(transaction, "later", "k", "later", delayMs: 5_000_000);
