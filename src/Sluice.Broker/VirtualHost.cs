@@ -393,10 +393,6 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         Scheduler.Post(new BackgroundDelete(this, queue, conditions));
     }
 
-    /// <summary>Refused messages of a queue whose overflow is reject-publish-dlx go to its dead-letter exchange. The source's gate is held: done on a worker.</summary>
-    internal void DeadLetterRefused(CompetingQueue queue, ReadOnlySpan<byte> sealedBatch, int firstRefused) =>
-        Scheduler.Post(new RefusedDeadLetters(queue, sealedBatch.ToArray(), firstRefused));
-
     /// <summary>
     /// Ends the host and all it holds, its own record included, in one transaction: nothing can be declared in it any more. The task ends when that is kept.
     /// <see cref="Release"/> is to follow, off the caller's lock, with the consumers.

@@ -122,6 +122,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                 JournalBacklogBytesMax = settings.Storage.JournalBacklogBytesMax,
                 TailBytesMax = settings.Storage.TailBytesMax,
                 TailBytesPerLogMax = settings.Storage.TailBytesPerLogMax,
+                BatchBytesMax = LimitSettings.BatchBytesMax,
             },
             environment.Disk,
             environment.Scheduler,

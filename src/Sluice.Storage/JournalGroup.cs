@@ -6,10 +6,21 @@ namespace Sluice.Storage;
 
 /// <summary>
 /// Appends and settlements of several logs that are kept together or not at all, also across a crash: one journal entry.
-/// The caller holds the appender's right (lock) of every log touched from the first operation until <see cref="Commit"/>.
+/// The caller holds the appender's right (lock) of every log touched from the first operation until <see cref="Commit"/>, and looks at
+/// <see cref="Log.PromiseFailure"/> of every log it appends to before the first operation: what a group has begun is not refused halfway.
+/// <para>
+/// Failure policy: operations change the logs in memory at once. A group that is disposed with operations and without a commit has therefore left memory
+/// and journal apart: the journal stops, so that the half is never kept and nothing built upon it is.
+/// </para>
 /// </summary>
 public sealed class JournalGroup : IDisposable
 {
+    /// <summary>What a group can hold: it is one journal entry, which has a 32-bit length.</summary>
+    public const long BytesMax = 2_000_000_000;
+
+    /// <summary>What one operation adds to its payload, at most.</summary>
+    public const int OperationBytesMax = JournalFormat.OperationHeaderBytes + 16;
+
     private const int KeptBytesMax = 256 << 10;
 
     private readonly LogStore _store;
@@ -34,10 +45,14 @@ public sealed class JournalGroup : IDisposable
         return position;
     }
 
-    /// <summary>Releases buffers. A group that has operations and was not committed is a bug and throws.</summary>
+    /// <summary>Releases buffers. If the group has operations and was not committed, something threw in its midst: the journal stops.</summary>
     public void Dispose()
     {
-        bool forgotten = _size > 0;
+        if (_size > 0)
+        {
+            // Before the logs are released, so that no checkpoint captures the half.
+            _store.Context.Journal.Stop(new InvalidOperationException("A journal group failed halfway: memory and journal differ."));
+        }
         Release();
         if (_operations.Length > KeptBytesMax)
         {
@@ -45,10 +60,6 @@ public sealed class JournalGroup : IDisposable
             _operations = ArrayPool<byte>.Shared.Rent(1024);
         }
         _store.Return(this);
-        if (forgotten)
-        {
-            throw new InvalidOperationException("A journal group with operations was disposed without Commit: memory and journal now differ.");
-        }
     }
 
     internal void AddAppend(Log log, ReadOnlySpan<byte> batch, Durability promise)
@@ -70,7 +81,8 @@ public sealed class JournalGroup : IDisposable
         int total = JournalFormat.OperationHeaderBytes + JournalFormat.Padded(payload.Length);
         if (_operations.Length - _size < total)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(checked(Math.Max(_operations.Length * 2, _size + total)));
+            int doubled = (int)Math.Min(_operations.Length * 2L, Array.MaxLength);
+            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(doubled, checked(_size + total)));
             _operations.AsSpan(0, _size).CopyTo(larger);
             ArrayPool<byte>.Shared.Return(_operations);
             _operations = larger;

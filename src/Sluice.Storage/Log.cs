@@ -90,12 +90,12 @@ public sealed class Log
     /// </summary>
     /// <param name="batch">From RecordBatchBuilder.Seal, or as a client sent it and already validated.</param>
     /// <param name="promise">Ignored for a volatile log.</param>
-    /// <param name="group">Journal as part of this group instead of alone.</param>
+    /// <param name="group">Journal as part of this group instead of alone. A failure does not refuse it: the caller has looked before the group's first operation.</param>
     public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null)
     {
         Validate(batch);
         bool journaled = Kind == LogKind.Durable && (promise > Durability.Memory || group is not null);
-        if (journaled)
+        if (journaled && group is null)
         {
             ThrowIfFailed();
         }

@@ -67,6 +67,9 @@ public sealed class LogStore : IDisposable
     /// <summary>The error that stopped the journal, after which no promise above <see cref="Durability.Memory"/> is given; null while healthy.</summary>
     public Exception? Failure => Context.Journal.Failure;
 
+    /// <summary>Largest record batch a log takes, in bytes.</summary>
+    public int BatchBytesMax => Context.Options.BatchBytesMax;
+
     /// <summary>Free bytes on the data directory's volume.</summary>
     public long FreeDiskBytes => Context.Disk.FreeBytes(Context.Options.Directory);
 

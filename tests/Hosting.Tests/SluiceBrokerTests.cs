@@ -42,6 +42,14 @@ public sealed class SluiceBrokerTests : IDisposable
     }
 
     [Fact]
+    public async Task The_largest_message_that_can_be_set_fits_into_a_batch_also_after_the_limit_was_lowered()
+    {
+        var setting = (SettingAttribute)Attribute.GetCustomAttribute(typeof(LimitSettings).GetProperty(nameof(LimitSettings.MessageBytesMax))!, typeof(SettingAttribute))!;
+        await using SluiceBroker broker = await StartAsync(Settings);
+        Assert.True(broker.Broker.Store.BatchBytesMax >= setting.Max + (32 << 20));
+    }
+
+    [Fact]
     public async Task A_message_users_and_permissions_survive_a_stop_and_a_start()
     {
         await using (SluiceBroker broker = await StartAsync(Settings))

@@ -83,6 +83,35 @@ public sealed class DurabilityTests
     }
 
     [Fact]
+    public async Task A_group_given_up_halfway_stops_the_journal_instead_of_keeping_a_half()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log first = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue), second = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        first.Append(StoreFixture.Batch("before"), Durability.Disk);
+        scheduler.RunAll();
+        Assert.Throws<ArgumentException>(() =>
+        {
+            using JournalGroup group = store.BeginGroup();
+            first.Append(StoreFixture.Batch("half"), Durability.Disk, group);
+            second.Append(default, Durability.Disk, group);
+            group.Commit();
+        });
+        AppendResult later = first.Append(StoreFixture.Batch("built upon it"), Durability.Disk);
+        Task kept = store.WhenKeptAsync(later.Position, Durability.Disk);
+        Assert.Throws<LogFailedException>(() => store.Checkpoint());
+        scheduler.RunAll();
+        await Assert.ThrowsAsync<LogFailedException>(() => kept);
+        Assert.NotNull(store.Failure);
+        disk.Crash(CrashKind.Process);
+        store.Abandon();
+        scheduler.Clear();
+        using LogStore again = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Assert.Equal(["before"], StoreFixture.ReadAll(again.FindLog(first.Id)!).Select(static r => r.Value));
+    }
+
+    [Fact]
     public void A_full_disk_fails_the_log_and_loses_nothing_promised()
     {
         FaultDisk disk = new(5);

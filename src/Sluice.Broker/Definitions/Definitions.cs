@@ -54,6 +54,12 @@ public sealed record QueueSettings
     /// <summary>Null: keep the message's own keys.</summary>
     public string? DeadLetterRoutingKey { get; init; }
 
+    /// <summary>x-dead-letter-strategy is at-least-once.</summary>
+    public bool WantsAtLeastOnce { get; init; }
+
+    /// <summary>A dead message stays until every queue of its dead-letter exchange has taken it. As in RabbitMQ only with overflow reject-publish, because drop-head could not make room.</summary>
+    public bool DeadLettersAtLeastOnce => WantsAtLeastOnce && Overflow == OverflowMode.RejectPublish && DeadLetterExchange is not null;
+
     /// <summary>x-max-priority: levels 0..n; 0: no priorities.</summary>
     public int MaxPriority { get; init; }
 

@@ -40,6 +40,7 @@ internal sealed record QueueArgument(string Name, string? PolicyKey, QueueKinds 
         new("x-overflow", "overflow", QueueKinds.ClassicAndQuorum, value => Text(value) ?? (value is "drop-head" or "reject-publish" or "reject-publish-dlx" ? null : "invalid_overflow")),
         new("x-dead-letter-exchange", "dead-letter-exchange", QueueKinds.ClassicAndQuorum, Text),
         new("x-dead-letter-routing-key", "dead-letter-routing-key", QueueKinds.ClassicAndQuorum, Text),
+        new("x-dead-letter-strategy", "dead-letter-strategy", QueueKinds.Quorum, value => OneOf(value, "dead letter strategy", "at-most-once", "at-least-once")),
         new("x-max-priority", null, QueueKinds.Classic, value => Integer(value, 0, 255, "max_value_exceeded")),
         new("x-single-active-consumer", null, QueueKinds.ClassicAndQuorum, value => value is bool ? null : $"{{unacceptable_type,{ArgumentNames.TypeOf(value)}}}"),
         new("x-delivery-limit", "delivery-limit", QueueKinds.Quorum, value => Integer(value, 0, int.MaxValue)) { IsLimit = true },
@@ -57,7 +58,6 @@ internal sealed record QueueArgument(string Name, string? PolicyKey, QueueKinds 
         new("x-initial-cluster-size", "initial-cluster-size", QueueKinds.Stream, value => Integer(value, 1)),
         new("x-max-in-memory-length", "max-in-memory-length", QueueKinds.Quorum, value => Integer(value, 0)) { IsLimit = true },
         new("x-max-in-memory-bytes", "max-in-memory-bytes", QueueKinds.Quorum, value => Integer(value, 0)) { IsLimit = true },
-        new("x-dead-letter-strategy", "dead-letter-strategy", QueueKinds.Quorum, value => OneOf(value, "dead letter strategy", "at-most-once", "at-least-once")),
     }.ToDictionary(argument => argument.Name);
 
     private static string? Integer(object? value, long min, long max = long.MaxValue, string tooLarge = "value_too_large") => value switch

@@ -98,6 +98,7 @@ public static class QueueArguments
             },
             DeadLetterExchange = Value("x-dead-letter-exchange") as string,
             DeadLetterRoutingKey = Value("x-dead-letter-routing-key") as string,
+            WantsAtLeastOnce = Value("x-dead-letter-strategy") is "at-least-once",
             MaxPriority = (int)(Value("x-max-priority") as long? ?? 0),
             SingleActiveConsumer = Value("x-single-active-consumer") is true,
             DeliveryLimit = (int)Limit("x-delivery-limit"),

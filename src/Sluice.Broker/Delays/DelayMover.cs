@@ -71,15 +71,18 @@ internal sealed class DelayMover(LogStore store, DelayWheel wheel) : IDisposable
     {
         lock (wheel.Gate)
         {
-            if (store.Failure is { } failure)
-            {
-                throw new LogFailedException("The journal stopped after a failed write; delayed messages are not moved any more.", failure);
-            }
-
             if (_targets.Keys.Any(place => !wheel.IsValid(place.Level, place.Bucket)))
             {
                 // The clock leapt while the piece was read: the next attempt finds the new places.
                 return;
+            }
+
+            foreach ((int level, long bucket) in _targets.Keys)
+            {
+                if (wheel.FindFailure(level, bucket) is { } failure)
+                {
+                    throw new LogFailedException("A log of delayed messages takes nothing any more; messages are not moved to it.", failure);
+                }
             }
 
             using JournalGroup group = store.BeginGroup();

@@ -43,6 +43,8 @@ public sealed class DelayStore : IDisposable
     private byte[] _headers = [];
     private long _wakeAtMs = long.MaxValue;
     private long _retryAtMs;
+    private long _moveAtMs;
+    private int _failedMoves;
     private bool _disposed;
 
     private DelayStore(LogStore store, Log[] logs, DelayOptions options, IScheduler scheduler, TimeProvider clock, ILogger logger)
@@ -152,6 +154,19 @@ public sealed class DelayStore : IDisposable
         }
     }
 
+    /// <summary>Why a message due then would not be kept; null: it would be. Under the gate, before a group.</summary>
+    internal Exception? FindFailure(long dueMs)
+    {
+        if (_disposed)
+        {
+            return new LogFailedException("The delayed messages' store is closed.");
+        }
+
+        _wheel.Advance(Now());
+        (int level, long bucket) = _wheel.Place(dueMs);
+        return _wheel.FindFailure(level, bucket);
+    }
+
     /// <summary>Deletes all messages and logs; the caller deletes the metadata (<see cref="MetadataKeys.AllOf"/>). Disposes the store.</summary>
     public void Delete()
     {
@@ -239,7 +254,7 @@ public sealed class DelayStore : IDisposable
 
         bool more = ScanPiece();
         more |= now >= _retryAtMs && DeliverBatch(now);
-        more |= MovePiece();
+        more |= now >= _moveAtMs && MovePiece(now);
         if (more)
         {
             _worker!.Wake();
@@ -249,10 +264,13 @@ public sealed class DelayStore : IDisposable
         lock (Gate)
         {
             _wakeAtMs = long.MaxValue;
-            if (_wheel.NextEventMs() is var next and < long.MaxValue)
+            long next = _wheel.NextEventMs();
+            next = next == long.MaxValue ? next : Math.Max(next, _retryAtMs);
+            next = _wheel.Cascades.Count == 0 ? next : Math.Min(next, _moveAtMs);
+            if (next < long.MaxValue)
             {
                 now = Now();
-                WakeAt(Math.Min(Math.Max(next, _retryAtMs), now + LookMs), now);
+                WakeAt(Math.Min(next, now + LookMs), now);
             }
         }
     }
@@ -371,7 +389,15 @@ public sealed class DelayStore : IDisposable
 
         if (streamed is not null && notDueAt >= 0 && nowMs >= _retryAtMs)
         {
-            _mover.MovePiece(streamed.Log, streamed.Scanner, notDueAt, notDueAt + 1, recordsMax: 1);
+            try
+            {
+                _mover.MovePiece(streamed.Log, streamed.Scanner, notDueAt, notDueAt + 1, recordsMax: 1);
+            }
+            catch (IOException e)
+            {
+                _logger.LogError(e, "A delayed message could not be moved on; it is tried again in a second.");
+                _retryAtMs = nowMs + RetryMs;
+            }
         }
 
         return true;
@@ -403,7 +429,7 @@ public sealed class DelayStore : IDisposable
     }
 
     /// <summary>Moves a piece of a coarser bucket that has been handed over.</summary>
-    private bool MovePiece()
+    private bool MovePiece(long nowMs)
     {
         Cascade? cascade;
         lock (Gate)
@@ -416,11 +442,30 @@ public sealed class DelayStore : IDisposable
             return false;
         }
 
-        if (!_mover.MovePiece(cascade.Log, cascade.Reader, 0, cascade.End))
+        try
         {
+            if (!_mover.MovePiece(cascade.Log, cascade.Reader, 0, cascade.End))
+            {
+                lock (Gate)
+                {
+                    _wheel.Close(cascade);
+                }
+            }
+
+            _failedMoves = 0;
+        }
+        catch (IOException e)
+        {
+            // They stay where they are until the log's second has passed: then the present one takes them. The others go on.
             lock (Gate)
             {
-                _wheel.Close(cascade);
+                _wheel.Defer(cascade);
+                if (++_failedMoves >= _wheel.Cascades.Count)
+                {
+                    _logger.LogError(e, "Delayed messages could not be moved on; they are tried again in a second.");
+                    _failedMoves = 0;
+                    _moveAtMs = nowMs + RetryMs;
+                }
             }
         }
 

@@ -69,6 +69,9 @@ internal sealed class DelayWheel
     public AppendResult Append(int level, long bucket, ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group) =>
         _logs[WheelTime.LogOf(level, Current(level, bucket))].Append(batch, promise, group);
 
+    /// <summary>Why the log of a place gives no promise any more; null while it does.</summary>
+    public Exception? FindFailure(int level, long bucket) => _logs[WheelTime.LogOf(level, Current(level, bucket))].PromiseFailure;
+
     /// <summary>Notes where a message has been appended; returns when something has to be done about it, Unix ms.</summary>
     public long Note(int level, long bucket, long dueMs, long offset)
     {
@@ -190,6 +193,13 @@ internal sealed class DelayWheel
     {
         _cascades.Remove(cascade);
         cascade.Reader.Dispose();
+    }
+
+    /// <summary>Has the others go first.</summary>
+    public void Defer(Cascade cascade)
+    {
+        _cascades.Remove(cascade);
+        _cascades.Add(cascade);
     }
 
     public void Release()

@@ -29,14 +29,19 @@ internal static class MessageRecord
     public static int HeaderBytesMax(in MessageToPublish message) =>
         64 + message.Exchange.Length + message.RoutingKey.Length + message.Properties.Length + message.Deaths.Length;
 
+    /// <summary>An upper bound on the message as one record batch, in whichever log: a queue's, or that of a delay, which also keeps further routing keys (they are among the properties).</summary>
+    public static long BatchBytesMax(in MessageToPublish message) => 1024L + message.Body.Length + HeaderBytesMax(message) + message.Properties.Length;
+
     /// <summary>Encodes the record headers; returns the bytes written and how many headers they are.</summary>
     /// <param name="message">The message; its exchange name is at most 255 bytes.</param>
     /// <param name="expiresAtMs">-1 for none.</param>
     /// <param name="destination">At least <see cref="HeaderBytesMax"/> bytes.</param>
     /// <param name="count">Headers written.</param>
-    public static int WriteHeaders(in MessageToPublish message, long expiresAtMs, Span<byte> destination, out int count)
+    /// <param name="expiryAt">Where in them the eight bytes of <paramref name="expiresAtMs"/> lie; -1 if there are none.</param>
+    public static int WriteHeaders(in MessageToPublish message, long expiresAtMs, Span<byte> destination, out int count, out int expiryAt)
     {
         count = 1;
+        expiryAt = -1;
         int at = WriteKey(destination, 0, To);
         at = WriteVarint(destination, at, 1 + message.Exchange.Length + message.RoutingKey.Length);
         destination[at++] = (byte)message.Exchange.Length;
@@ -55,6 +60,7 @@ internal static class MessageRecord
             count++;
             at = WriteKey(destination, at, Ttl);
             at = WriteVarint(destination, at, sizeof(long));
+            expiryAt = at;
             BinaryPrimitives.WriteInt64BigEndian(destination[at..], expiresAtMs);
             at += sizeof(long);
         }

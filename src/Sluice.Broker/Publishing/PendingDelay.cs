@@ -4,13 +4,14 @@ using Sluice.Storage;
 
 namespace Sluice.Broker.Publishing;
 
-/// <summary>A message for a delayed exchange that waits for its transaction's commit. A copy: the receive buffer is long gone by then.</summary>
-internal sealed class PendingDelay(string holder, long dueMs, in MessageToPublish message)
+/// <summary>A message for a delayed exchange that waits for its group's commit. A copy: the receive buffer is long gone by then.</summary>
+internal sealed class PendingDelay(string holder, in MessageToPublish message)
 {
     private readonly byte[] _holder = System.Text.Encoding.UTF8.GetBytes(holder);
     private readonly byte[] _exchange = message.Exchange.ToArray();
     private readonly byte[] _routingKey = message.RoutingKey.ToArray();
     private readonly byte[] _properties = message.Properties.ToArray();
+    private readonly byte[] _deaths = message.Deaths.ToArray();
     private readonly byte[] _body = message.Body.ToArray();
     private readonly IReadOnlyList<byte[]>? _extraRoutingKeys = message.ExtraRoutingKeys;
     private readonly PropertiesFormat _format = message.Format;
@@ -18,8 +19,14 @@ internal sealed class PendingDelay(string holder, long dueMs, in MessageToPublis
     private readonly long _timeToLiveMs = message.TimeToLiveMs;
     private readonly byte _priority = message.Priority;
 
+    /// <summary>From the commit on.</summary>
+    public long DelayMs { get; } = message.DelayMs;
+
+    /// <summary>An upper bound on what it takes in a journal entry.</summary>
+    public long BytesMax { get; } = MessageRecord.BatchBytesMax(message);
+
     /// <summary>The delay store's gate is held.</summary>
-    public void Schedule(DelayStore delays, JournalGroup group) => delays.Schedule(
+    public void Schedule(DelayStore delays, long nowMs, JournalGroup group) => delays.Schedule(
         _holder,
         new MessageToPublish
         {
@@ -32,7 +39,8 @@ internal sealed class PendingDelay(string holder, long dueMs, in MessageToPublis
             Persistent = _persistent,
             TimeToLiveMs = _timeToLiveMs,
             Priority = _priority,
+            Deaths = _deaths,
         },
-        dueMs,
+        nowMs + DelayMs,
         group);
 }

@@ -1,35 +1,47 @@
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Delays;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Queues;
 using Sluice.Storage;
+using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Publishing;
 
 /// <summary>
 /// What one connection publishes in one turn of its receive loop. Records are encoded here, outside any lock, gathered per queue, and handed to the
 /// queues in one append each by <see cref="Flush"/>. A connection keeps one for its life (and one per transactional channel). Not thread-safe. No allocation in the steady state.
+/// <para>
+/// Bounded: a turn that spreads wide or grows large is appended in parts, and a transaction is refused. Whatever fails, nothing staged is appended twice.
+/// </para>
 /// </summary>
 public sealed class PublishTurn : IDisposable
 {
-    private readonly VirtualHost _host;
-    private readonly RouteCache _routes = new();
-    private readonly DestinationSet _destinations = new();
-    private readonly List<ulong> _rejected = [];
-    private readonly Dictionary<(StoredQueue Queue, int Lane), Stage> _stageByLane = [];
-    private readonly List<StoredQueue> _locked = [];
-    private readonly List<PendingDelay> _delayed = [];
-    private Stage[] _stages = [];
-    private StoredQueue[] _found = new StoredQueue[4];
-    private byte[] _scratch = new byte[1024];
-    private int _stageCount;
-    private long _nowMs;
-    private JournalPosition _delayedPosition;
-    private Exception? _delayedFailure;
-    private int _foundCount;
+    private const int PartStagesMax = 1024;
+    private const long PartBytesMax = 16 << 20;
 
-    internal PublishTurn(VirtualHost host) => _host = host;
+    private readonly VirtualHost _host;
+    private readonly TurnRouter _router;
+    private readonly StageList _stages;
+    private readonly StageList _letters;
+    private readonly List<PendingDelay> _delayed = [];
+    private readonly List<ulong> _rejected = [];
+    private TurnGroup? _group;
+    private PublishTurn? _refusedLetters;
+    private byte[] _scratch = new byte[1024];
+    private long _nowMs;
+    private bool _begun;
+    private JournalPosition _position;
+    private Exception? _failure;
+
+    internal PublishTurn(VirtualHost host)
+    {
+        _host = host;
+        _router = new TurnRouter(host);
+        _stages = new StageList(host.Store.BatchBytesMax);
+        _letters = new StageList(host.Store.BatchBytesMax);
+    }
 
     /// <summary>Messages staged and not flushed.</summary>
     public int Count { get; private set; }
@@ -38,7 +50,17 @@ public sealed class PublishTurn : IDisposable
     public long Bytes { get; private set; }
 
     /// <summary>True for a transaction: what must happen at once otherwise waits for <see cref="Commit"/>.</summary>
-    public bool IsTransaction { get; init; }
+    public bool IsTransaction
+    {
+        get;
+        init => IsGroup = field = value;
+    }
+
+    /// <summary>Nothing happens before it all happens as one journal group: a transaction, or messages that leave one place as they come to another.</summary>
+    internal bool IsGroup { get; init; }
+
+    /// <summary>Dead letters must all be taken by all their queues, or nothing of the group happens. Otherwise a full queue drops them.</summary>
+    internal bool KeepsLetters { get; set; }
 
     /// <summary>Set while dead-lettering: a queue that this history would bring the message back to in a cycle is left out.</summary>
     internal DeathHistory? CycleGuard { get; set; }
@@ -48,24 +70,14 @@ public sealed class PublishTurn : IDisposable
     /// </summary>
     public PublishOutcome Publish(in MessageToPublish message, ulong ticket)
     {
-        if (message.Body.Length > _host.Options.MessageBytesMax || (IsTransaction && Bytes + message.Body.Length > _host.Options.TransactionBytesMax))
+        // A message that was taken once is not lost later because the limit was lowered.
+        if ((CycleGuard is null && message.Body.Length > _host.Options.MessageBytesMax) || MessageRecord.BatchBytesMax(message) > _host.Store.BatchBytesMax)
         {
             return PublishOutcome.TooLarge;
         }
 
-        if (Count == 0 && _stageCount == 0)
-        {
-            _nowMs = _host.NowMs;
-        }
-
-        PublishOutcome outcome = Route(message, holder: null, out ReadOnlySpan<StoredQueue> queues);
-        if (queues.IsEmpty)
-        {
-            return outcome;
-        }
-
-        StageFor(message, queues, ticket);
-        return PublishOutcome.Routed;
+        Begin();
+        return Stage(message, holder: null, ticket);
     }
 
     /// <summary>
@@ -74,55 +86,44 @@ public sealed class PublishTurn : IDisposable
     /// </summary>
     public TurnResult Flush()
     {
-        _rejected.Clear();
-        JournalPosition position = _delayedPosition;
-        Exception? failure = _delayedFailure;
-        for (int i = 0; i < _stageCount; i++)
+        try
         {
-            Stage stage = _stages[i];
-            StoredQueue queue = stage.Queue!;
-            lock (queue.Gate)
-            {
-                try
-                {
-                    position = JournalPosition.Max(position, queue.Append(stage, null, _rejected));
-                }
-                catch (LogFailedException e)
-                {
-                    failure = e;
-                }
-
-                queue.AfterAppend();
-            }
+            Begin();
+            AppendPart();
+            return new TurnResult(_position, _rejected.Count == 0 ? null : _rejected, _failure);
         }
-
-        Clear();
-        return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
+        finally
+        {
+            Clear();
+        }
     }
 
     /// <summary>
     /// Transaction: appends all that is staged and settles the given deliveries as one group that is kept together or not at all.
     /// If a queue refuses a message (<see cref="TurnResult.Rejected"/>) or storage fails (<see cref="TurnResult.Failure"/>), nothing of it happens.
+    /// The messages count as published now.
     /// </summary>
     public TurnResult Commit(IReadOnlyList<TransactionSettlement> settlements)
     {
-        TurnResult result = CommitGroup(settlements);
-        if (result.Rejected is not null || result.Failure is not null)
+        Begin();
+        long nowMs = _host.NowMs;
+        _stages.MoveTimes(nowMs - _nowMs);
+        _nowMs = nowMs;
+        var plan = new SettlementPlan();
+        try
         {
-            return result;
+            plan.Make(settlements, this, _host.Options.TransactionBytesMax);
+        }
+        catch
+        {
+            Clear();
+            throw;
         }
 
-        foreach (TransactionSettlement settlement in settlements)
+        TurnResult result = CommitGroup(plan.InGroup);
+        if (result.Rejected is null && result.Failure is null)
         {
-            switch (settlement.Kind)
-            {
-                case SettlementKind.Requeue:
-                    settlement.Queue.Requeue(settlement.Messages);
-                    break;
-                case SettlementKind.Reject:
-                    settlement.Queue.Reject(settlement.Messages);
-                    break;
-            }
+            plan.DoRest();
         }
 
         return result;
@@ -131,44 +132,41 @@ public sealed class PublishTurn : IDisposable
     /// <summary>Forgets what is staged.</summary>
     public void Clear()
     {
-        for (int i = 0; i < _stageCount; i++)
-        {
-            _stages[i].Clear();
-        }
-
-        _stageCount = 0;
-        _stageByLane.Clear();
+        _stages.Clear();
+        _letters.Clear();
         _delayed.Clear();
-        _delayedPosition = JournalPosition.None;
-        _delayedFailure = null;
+        _group?.Clear();
+        _position = JournalPosition.None;
+        _failure = null;
+        _begun = false;
         Count = 0;
         Bytes = 0;
     }
 
     public void Dispose()
     {
-        foreach (Stage stage in _stages)
-        {
-            stage?.Dispose();
-        }
-
-        _stages = [];
+        _stages.Dispose();
+        _letters.Dispose();
+        _refusedLetters?.Dispose();
     }
 
-    /// <summary>Stages a message whose delay is over: it goes on from the exchange that held it.</summary>
+    /// <summary>Stages a message whose delay is over: it goes on from the exchange that held it. For <see cref="CommitDelayed"/>.</summary>
     internal void PublishDelayed(Exchange holder, in MessageToPublish message)
     {
+        Begin();
         _nowMs = _host.NowMs;
-        Route(message, holder, out ReadOnlySpan<StoredQueue> queues);
-        if (!queues.IsEmpty)
-        {
-            StageFor(message, queues, ticket: 0);
-        }
+        Stage(message, holder, ticket: 0);
     }
 
-    /// <summary>Dead-lettering: appends the copies and settles the originals as one group.</summary>
-    internal void CommitMoved(StoredQueue source, List<MessageId> originals) =>
-        ThrowIfFailed(CommitGroup([new TransactionSettlement(source, [.. originals], SettlementKind.Settle)]));
+    /// <summary>Dead-lettering: appends the copies, which full queues may refuse, and settles the originals as one group.</summary>
+    /// <returns>False if a queue has no room and <see cref="KeepsLetters"/>: nothing happened.</returns>
+    /// <exception cref="IOException">Storage refused; nothing happened.</exception>
+    internal bool TryCommitMoved(StoredQueue source, List<MessageId> originals)
+    {
+        TurnResult result = CommitGroup([new TransactionSettlement(source, [.. originals], SettlementKind.Settle)]);
+        ThrowIfFailed(result);
+        return result.Rejected is null;
+    }
 
     /// <summary>Delayed delivery: appends what is due and takes it out of the delay store as one group.</summary>
     internal void CommitDelayed(DelayedBatch batch) => ThrowIfFailed(CommitGroup([], batch));
@@ -181,234 +179,117 @@ public sealed class PublishTurn : IDisposable
         }
     }
 
-    private TurnResult CommitGroup(IReadOnlyList<TransactionSettlement> settlements, DelayedBatch? delayedBatch = null)
+    private void Begin()
     {
-        _rejected.Clear();
-        _locked.Clear();
-        for (int i = 0; i < _stageCount; i++)
+        if (!_begun)
         {
-            _locked.Add(_stages[i].Queue!);
+            _begun = true;
+            _nowMs = _host.NowMs;
+            _rejected.Clear();
         }
+    }
 
-        foreach (TransactionSettlement settlement in settlements)
-        {
-            if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
-            {
-                _locked.Add(queue);
-            }
-        }
-
-        _locked.Sort(static (a, b) => a.Sequence.CompareTo(b.Sequence));
-        int distinct = 0;
-        for (int i = 0; i < _locked.Count; i++)
-        {
-            if (i == 0 || !ReferenceEquals(_locked[i], _locked[i - 1]))
-            {
-                _locked[distinct++] = _locked[i];
-            }
-        }
-
-        _locked.RemoveRange(distinct, _locked.Count - distinct);
-        JournalPosition position = JournalPosition.None;
-        Exception? failure = null;
-        int entered = 0;
+    /// <summary>Appends what is staged so far, each queue's part by itself, and lets go of it whatever happens.</summary>
+    private void AppendPart()
+    {
         try
         {
-            for (; entered < _locked.Count; entered++)
+            for (int i = 0; i < _stages.Count; i++)
             {
-                Monitor.Enter(_locked[entered].Gate);
+                Append(_stages[i]);
             }
 
-            failure = _locked.Select(static queue => queue.Failure).FirstOrDefault(static error => error is not null) ?? _host.Store.Failure;
-            if (failure is null && !IsRefused())
-            {
-                position = AppendGroup(settlements, delayedBatch);
-            }
-        }
-        catch (LogFailedException e)
-        {
-            failure = e;
+            DeadLetterRefused(_stages);
         }
         finally
         {
-            while (entered > 0)
-            {
-                Monitor.Exit(_locked[--entered].Gate);
-            }
+            _stages.Clear();
         }
-
-        foreach (StoredQueue queue in _locked)
-        {
-            lock (queue.Gate)
-            {
-                queue.AfterAppend();
-            }
-        }
-
-        _locked.Clear();
-        Clear();
-        return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
     }
 
-    /// <summary>Whether a queue has no room for its part of the transaction; notes the tickets. The gates are held.</summary>
-    private bool IsRefused()
+    private void Append(Stage stage)
     {
-        for (int i = 0; IsTransaction && i < _stageCount; i++)
+        StoredQueue queue = stage.Queue!;
+        lock (queue.Gate)
         {
-            int admitted = _stages[i].Queue!.Admits(_stages[i]);
-            for (int entry = admitted; entry < _stages[i].Builder.Count; entry++)
+            try
             {
-                _rejected.Add(_stages[i].Entries[entry].Ticket);
+                _position = JournalPosition.Max(_position, queue.Append(stage, null, _rejected));
             }
-        }
+            catch (LogFailedException e)
+            {
+                _failure = e;
+            }
 
-        return _rejected.Count > 0;
+            queue.AfterAppend();
+        }
     }
 
-    private JournalPosition AppendGroup(IReadOnlyList<TransactionSettlement> settlements, DelayedBatch? delayedBatch)
+    private TurnResult CommitGroup(IReadOnlyList<TransactionSettlement> settled, DelayedBatch? delayedBatch = null)
     {
-        using JournalGroup group = _host.Store.BeginGroup();
-        DelayStore? delays = _delayed.Count > 0 ? _host.Delays : null;
-        delays?.Gate.Enter();
-        delayedBatch?.Gate.Enter();
-        JournalPosition position;
+        Begin();
         try
         {
-            for (int i = 0; i < _stageCount; i++)
+            _group ??= new TurnGroup(_host) { Stages = _stages, Letters = _letters, Delayed = _delayed };
+            _group.RefusesDeleted = KeepsLetters;
+            JournalPosition position = JournalPosition.None;
+            Exception? failure;
+            try
             {
-                _stages[i].Queue!.Append(_stages[i], group, _rejected);
+                position = _group.Commit(settled, delayedBatch, _nowMs, _rejected, out failure);
+            }
+            catch (LogFailedException e)
+            {
+                failure = e;
             }
 
-            foreach (PendingDelay delayed in _delayed)
-            {
-                delayed.Schedule(delays!, group);
-            }
-
-            foreach (TransactionSettlement settlement in settlements)
-            {
-                if (settlement is { Kind: SettlementKind.Settle, Queue: StoredQueue queue })
-                {
-                    queue.SettleInGroup(settlement.Messages, group);
-                }
-            }
-
-            delayedBatch?.Settle(group);
+            DeadLetterRefused(_letters);
+            return new TurnResult(position, _rejected.Count == 0 ? null : _rejected, failure);
         }
         finally
         {
-            // Also when the journal has just failed: then the position is never kept, and nobody is told that it is.
-            position = group.Commit();
-            delayedBatch?.Gate.Exit();
-            delays?.Gate.Exit();
-        }
-
-        return position;
-    }
-
-    /// <summary>Finds the queues; sets the outcome for when there are none.</summary>
-    private PublishOutcome Route(in MessageToPublish message, Exchange? holder, out ReadOnlySpan<StoredQueue> queues)
-    {
-        long version = _host.RoutingVersion;
-        bool cacheable = message.ExtraRoutingKeys is null && CycleGuard is null && holder is null;
-        int slot = 0;
-        if (cacheable && _routes.TryFind(version, message.Exchange, message.RoutingKey, out slot, out queues))
-        {
-            return PublishOutcome.Unroutable;
-        }
-
-        queues = default;
-        bool isDelayed = false;
-        if (message.Exchange.IsEmpty && holder is null)
-        {
-            FindDefault(message);
-        }
-        else
-        {
-            Exchange? exchange = holder ?? _host.FindExchange(message.Exchange);
-            if (exchange is null)
-            {
-                return PublishOutcome.NoSuchExchange;
-            }
-
-            if (exchange.Definition.Internal && CycleGuard is null && holder is null)
-            {
-                return PublishOutcome.Internal;
-            }
-
-            _destinations.Clear();
-            Routing.Collect(_host, exchange, InputFor(message), _destinations);
-            cacheable &= _destinations.DependsOnKeyOnly;
-            if (!TakeFound(message, ref isDelayed))
-            {
-                return PublishOutcome.InvalidDelay;
-            }
-        }
-
-        queues = _found.AsSpan(0, _foundCount);
-        if (cacheable && _foundCount > 0)
-        {
-            _routes.Store(slot, version, message.Exchange, message.RoutingKey, queues);
-        }
-
-        return isDelayed ? PublishOutcome.Routed : PublishOutcome.Unroutable;
-    }
-
-    private void FindDefault(in MessageToPublish message)
-    {
-        _foundCount = 0;
-        AddFound(_host.FindStoredQueue(message.RoutingKey));
-        if (message.ExtraRoutingKeys is { } extra)
-        {
-            foreach (byte[] key in extra)
-            {
-                AddFound(_host.FindStoredQueue(key));
-            }
+            Clear();
         }
     }
 
-    private RoutingInput InputFor(in MessageToPublish message) => new()
+    private PublishOutcome Stage(in MessageToPublish message, Exchange? holder, ulong ticket)
     {
-        RoutingKey = message.RoutingKey,
-        ExtraRoutingKeys = message.ExtraRoutingKeys,
-        Headers = message.Headers,
-        Properties = message.Properties,
-        PropertiesReader = _host.Broker.FindFormat(message.Format),
-        IsDelayed = message.DelayMs > 0,
-    };
-
-    /// <summary>Takes over the queues found; hands the message to delayed exchanges on the way. False if one cannot keep it that long.</summary>
-    private bool TakeFound(in MessageToPublish message, ref bool isDelayed)
-    {
-        _foundCount = 0;
-        foreach (IDestination destination in _destinations.Items)
+        PublishOutcome outcome = _router.Route(message, holder, CycleGuard, out ReadOnlySpan<StoredQueue> queues);
+        if (outcome != PublishOutcome.Routed)
         {
-            if (destination is Exchange { IsDelayed: true } exchange)
-            {
-                if (message.DelayMs > DelayStore.DelayMsMax)
-                {
-                    return false;
-                }
+            return outcome;
+        }
 
-                Delay(exchange, message);
-                isDelayed = true;
-            }
-            else
+        if (IsTransaction && CycleGuard is null)
+        {
+            long bytes = (long)message.Body.Length + MessageRecord.HeaderBytesMax(message);
+            if (Bytes + (bytes * (queues.Length + _router.DelayedExchanges.Count)) > _host.Options.TransactionBytesMax)
             {
-                AddFound(destination as StoredQueue);
+                return PublishOutcome.TooLarge;
             }
         }
 
-        return true;
+        foreach (Exchange exchange in _router.DelayedExchanges)
+        {
+            Delay(exchange, message);
+        }
+
+        if (!queues.IsEmpty)
+        {
+            StageFor(message, queues, ticket, mayDrop: IsGroup ? CycleGuard is not null && !KeepsLetters : holder is not null, mayAppend: !IsGroup && holder is null);
+        }
+
+        Count++;
+        return PublishOutcome.Routed;
     }
 
     private void Delay(Exchange exchange, in MessageToPublish message)
     {
-        long dueMs = _nowMs + message.DelayMs;
-        Count++;
-        if (IsTransaction)
+        if (IsGroup)
         {
-            _delayed.Add(new PendingDelay(exchange.Name, dueMs, message));
-            Bytes += message.Body.Length + message.Properties.Length;
+            var delayed = new PendingDelay(exchange.Name, message);
+            _delayed.Add(delayed);
+            Bytes += delayed.BytesMax;
             return;
         }
 
@@ -416,30 +297,15 @@ public sealed class PublishTurn : IDisposable
         {
             // As a rule the message was published to the exchange that delays it, and its name is at hand.
             ReadOnlySpan<byte> holder = Utf8NameComparer.Instance.Equals(message.Exchange, exchange.Name) ? message.Exchange : Encoding.UTF8.GetBytes(exchange.Name);
-            _delayedPosition = JournalPosition.Max(_delayedPosition, _host.Delays!.Schedule(holder, message, dueMs));
+            _position = JournalPosition.Max(_position, _host.Delays!.Schedule(holder, message, _nowMs + message.DelayMs));
         }
         catch (LogFailedException e)
         {
-            _delayedFailure = e;
+            _failure = e;
         }
     }
 
-    private void AddFound(StoredQueue? queue)
-    {
-        if (queue is null || _found.AsSpan(0, _foundCount).Contains(queue) || (CycleGuard is not null && CycleGuard.IsCycle(queue.Name)))
-        {
-            return;
-        }
-
-        if (_foundCount == _found.Length)
-        {
-            Array.Resize(ref _found, _found.Length * 2);
-        }
-
-        _found[_foundCount++] = queue;
-    }
-
-    private void StageFor(in MessageToPublish message, ReadOnlySpan<StoredQueue> queues, ulong ticket)
+    private void StageFor(in MessageToPublish message, ReadOnlySpan<StoredQueue> queues, ulong ticket, bool mayDrop, bool mayAppend)
     {
         int headerMax = MessageRecord.HeaderBytesMax(message);
         if (_scratch.Length < headerMax)
@@ -447,16 +313,27 @@ public sealed class PublishTurn : IDisposable
             _scratch = new byte[headerMax * 2];
         }
 
+        StageList stages = mayDrop ? _letters : _stages;
         long expiresAt = message.TimeToLiveMs < 0 ? -1 : _nowMs + message.TimeToLiveMs;
-        int headerBytes = MessageRecord.WriteHeaders(message, expiresAt, _scratch, out int headerCount);
+        int headerBytes = MessageRecord.WriteHeaders(message, expiresAt, _scratch, out int headerCount, out int expiryAt);
         ReadOnlySpan<byte> headers = _scratch.AsSpan(0, headerBytes);
+        long recordBytes = MessageRecord.BatchBytesMax(message);
         foreach (StoredQueue queue in queues)
         {
-            Stage stage = FindStage(queue, queue.LaneFor(message.Priority));
+            Stage stage = stages.Find(queue, queue.LaneFor(message.Priority), recordBytes);
             int before = stage.Builder.Size;
             stage.Builder.Append(_nowMs, message.Body, headers, headerCount);
+            stages.Added(stage.Builder.Size - before);
             Bytes += stage.Builder.Size - before;
-            stage.HasTimeToLive |= expiresAt >= 0;
+            if (expiresAt >= 0)
+            {
+                stage.HasTimeToLive = true;
+                if (IsTransaction)
+                {
+                    stage.NoteExpiry(stage.Builder.Size - headerBytes + expiryAt);
+                }
+            }
+
             if (message.Persistent && queue.IsDurable)
             {
                 Durability wanted = message.Confirmed || IsTransaction ? _host.Options.DurablePromise : Durability.OperatingSystem;
@@ -472,77 +349,44 @@ public sealed class PublishTurn : IDisposable
             }
 
             stage.Added(message.Body.Length, ticket);
+            if (mayAppend && (stages.Count >= PartStagesMax || stages.Bytes >= PartBytesMax))
+            {
+                AppendPart();
+            }
         }
-
-        Count++;
     }
 
-    private Stage FindStage(StoredQueue queue, int lane)
+    /// <summary>Dead-letters what full queues refused (overflow reject-publish-dlx): here, so that whoever publishes too much waits for it. The publisher is refused all the same.</summary>
+    private void DeadLetterRefused(StageList stages)
     {
-        if (_stageCount > 0)
+        for (int i = 0; i < stages.Count; i++)
         {
-            Stage last = _stages[_stageCount - 1];
-            if (ReferenceEquals(last.Queue, queue) && last.Lane == lane)
+            if (stages[i] is not { RefusedFrom: >= 0, Queue: CompetingQueue source } stage)
             {
-                return last;
+                continue;
             }
 
-            if (_stageByLane.TryGetValue((queue, lane), out Stage? found))
+            // Its own refused letters go into a turn of its own, and so on: full queues that dead-letter into each other in a circle are left out by the guard.
+            PublishTurn letters = _refusedLetters ??= new PublishTurn(_host);
+            try
             {
-                return found;
+                var records = new RecordBatchReader(stage.SealWhole());
+                for (int at = 0; records.TryRead(out RecordView record); at++)
+                {
+                    if (at >= stage.RefusedFrom)
+                    {
+                        MessageRecord.Read(record, out MessageView message);
+                        new DeadLetter(source).Publish(letters, message, DeathReason.MaxLength);
+                    }
+                }
             }
-        }
+            catch (IOException e)
+            {
+                // What was appended is in order: this must not look as if it were not.
+                _host.Logger.LogError(e, "Queue '{Queue}' in virtual host '{Host}': messages that it refused could not be dead-lettered", source.Name, _host.Name);
+            }
 
-        if (_stageCount == _stages.Length)
-        {
-            Array.Resize(ref _stages, Math.Max(4, _stages.Length * 2));
+            letters.Flush();
         }
-
-        Stage stage = _stages[_stageCount] ??= new Stage();
-        _stageCount++;
-        stage.Begin(queue, lane);
-        _stageByLane.Add((queue, lane), stage);
-        return stage;
     }
-}
-
-/// <summary>What became of a published message when it was routed.</summary>
-public enum PublishOutcome : byte
-{
-    /// <summary>Staged for at least one queue.</summary>
-    Routed = 0,
-
-    /// <summary>No queue matched (AMQP: return if mandatory; confirmed all the same).</summary>
-    Unroutable,
-
-    /// <summary>The exchange does not exist (AMQP 404, channel error).</summary>
-    NoSuchExchange,
-
-    /// <summary>The exchange is internal (AMQP 403).</summary>
-    Internal,
-
-    /// <summary>Larger than the largest message allowed, or a transaction too large.</summary>
-    TooLarge,
-
-    /// <summary>A delayed exchange was given a delay it cannot honour.</summary>
-    InvalidDelay,
-}
-
-/// <summary>Result of a flush.</summary>
-/// <param name="Position">Wait for this to be kept before acknowledging; None: nothing to wait for.</param>
-/// <param name="Rejected">Tickets refused by a full queue; borrowed until the next call on the turn; null for none.</param>
-/// <param name="Failure">Storage refused: nothing of the turn that was promised is kept; nack all of it. Null normally.</param>
-public readonly record struct TurnResult(JournalPosition Position, IReadOnlyList<ulong>? Rejected, Exception? Failure);
-
-/// <summary>Deliveries settled by a transaction.</summary>
-/// <param name="Queue">Their queue.</param>
-/// <param name="Messages">Which.</param>
-/// <param name="Kind">How.</param>
-public sealed record TransactionSettlement(MessageQueue Queue, MessageId[] Messages, SettlementKind Kind);
-
-public enum SettlementKind : byte
-{
-    Settle,
-    Requeue,
-    Reject,
 }

@@ -176,8 +176,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    /// <summary>A turn begun before the queue got its limit has no entries, and is taken whole.</summary>
-    public override int Admits(Stage stage) => NeedsEntries && stage.Entries.Count == stage.Builder.Count ? Admits(stage, 0) : stage.Builder.Count;
+    public override int Admits(Stage stage, long countAhead, long bytesAhead) => Admits(stage, 0, countAhead, bytesAhead);
 
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
     {
@@ -187,7 +186,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
 
         _mayHoldOwnTtl |= stage.HasTimeToLive;
-        int admitted = Admits(stage);
+        int admitted = Admits(stage, 0, 0);
         if (admitted < stage.Builder.Count)
         {
             // What a group holds must not be delivered before its commit.
@@ -460,7 +459,9 @@ internal sealed class CompetingQueue : StoredQueue
         return consumers;
     }
 
-    private int Admits(Stage stage, int from) => LengthLimit.Admit(CurrentSettings, _lanes.Ready, BytesReady(), stage.Entries, from);
+    private int Admits(Stage stage, int from, long countAhead, long bytesAhead) => NeedsEntries && stage.HasEntries
+        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready + countAhead + (_deadLetters?.HeldCount ?? 0), BytesReady() + bytesAhead, stage.Entries, from)
+        : stage.Builder.Count - from;
 
     /// <summary>
     /// Appends what the limit admits, serves waiting consumers, and so on: what they take makes room, as if the messages had come one by one. Each record is
@@ -489,7 +490,7 @@ internal sealed class CompetingQueue : StoredQueue
             }
 
             Dispatch();
-            admitted = Admits(stage, at);
+            admitted = Admits(stage, at, 0, 0);
         }
 
         Refuse(stage, at, rejected);
@@ -505,7 +506,7 @@ internal sealed class CompetingQueue : StoredQueue
 
         if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
         {
-            Host.DeadLetterRefused(this, stage.Builder.Seal(), from);
+            stage.KeepRefused(from);
         }
     }
 

@@ -8,12 +8,12 @@ namespace Sluice.Broker.Queues;
 /// <summary>Publishes a message that died in a queue to the queue's dead-letter exchange, with its history.</summary>
 internal readonly struct DeadLetter(CompetingQueue queue)
 {
-    /// <summary>Stages the message in the turn; does nothing if the queue has no dead-letter exchange (any more).</summary>
-    public void Publish(PublishTurn turn, in MessageView message, DeathReason reason)
+    /// <summary>Stages the message in the turn. There is nowhere for it (Unroutable) if the queue has no dead-letter exchange any more.</summary>
+    public PublishOutcome Publish(PublishTurn turn, in MessageView message, DeathReason reason)
     {
         if (queue.Settings.DeadLetterExchange is not { } exchange)
         {
-            return;
+            return PublishOutcome.Unroutable;
         }
 
         byte[]? routingKey = queue.Settings.DeadLetterRoutingKey is { } key ? Encoding.UTF8.GetBytes(key) : null;
@@ -33,23 +33,29 @@ internal readonly struct DeadLetter(CompetingQueue queue)
         var encoded = new ArrayBufferWriter<byte>(256);
         history.Encode(encoded);
         turn.CycleGuard = history;
-        turn.Publish(
-            new MessageToPublish
-            {
-                Exchange = Encoding.UTF8.GetBytes(exchange),
-                RoutingKey = routingKey ?? message.RoutingKey,
-                ExtraRoutingKeys = routingKey is null ? extraKeys : null,
-                Format = message.Format,
-                Properties = message.Properties,
-                Body = message.Body,
-                Persistent = queue.IsDurable,
-                Priority = format?.ReadPriority(properties) ?? 0,
-                DelayMs = DelayFor(message, headers),
-                Headers = headers,
-                Deaths = encoded.WrittenSpan,
-            },
-            ticket: 0);
-        turn.CycleGuard = null;
+        try
+        {
+            return turn.Publish(
+                new MessageToPublish
+                {
+                    Exchange = Encoding.UTF8.GetBytes(exchange),
+                    RoutingKey = routingKey ?? message.RoutingKey,
+                    ExtraRoutingKeys = routingKey is null ? extraKeys : null,
+                    Format = message.Format,
+                    Properties = message.Properties,
+                    Body = message.Body,
+                    Persistent = queue.IsDurable,
+                    Priority = format?.ReadPriority(properties) ?? 0,
+                    DelayMs = DelayFor(message, headers),
+                    Headers = headers,
+                    Deaths = encoded.WrittenSpan,
+                },
+                ticket: 0);
+        }
+        finally
+        {
+            turn.CycleGuard = null;
+        }
     }
 
     /// <summary>A dead-letter exchange may delay, once: a message that a delayed exchange held before is not held again for the same x-delay.</summary>

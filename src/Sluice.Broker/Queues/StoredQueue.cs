@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
@@ -17,6 +18,7 @@ internal abstract class StoredQueue : MessageQueue
         CurrentSettings = settings;
         Owner = owner;
         Sequence = Interlocked.Increment(ref s_sequence);
+        WarnOfStrategy();
     }
 
     /// <summary>Order in which locks of several queues are taken.</summary>
@@ -55,7 +57,10 @@ internal abstract class StoredQueue : MessageQueue
     public abstract int LaneFor(byte priority);
 
     /// <summary>How many of a stage's messages, from its beginning, the queue has room for. Gate held.</summary>
-    public virtual int Admits(Stage stage) => stage.Builder.Count;
+    /// <param name="stage">The stage.</param>
+    /// <param name="countAhead">Messages of other stages that come before it.</param>
+    /// <param name="bytesAhead">Their body bytes.</param>
+    public virtual int Admits(Stage stage, long countAhead, long bytesAhead) => stage.Builder.Count;
 
     /// <summary>
     /// Appends a stage. Gate held. Tickets of refused messages are added to <paramref name="rejected"/>.
@@ -79,6 +84,8 @@ internal abstract class StoredQueue : MessageQueue
         {
             CurrentSettings = settings;
         }
+
+        WarnOfStrategy();
     }
 
     /// <summary>
@@ -136,6 +143,14 @@ internal abstract class StoredQueue : MessageQueue
 
     /// <summary>Lets go of everything; returns the consumers. Gate held.</summary>
     protected abstract IReadOnlyList<Consumer> End();
+
+    private void WarnOfStrategy()
+    {
+        if (CurrentSettings is { WantsAtLeastOnce: true, DeadLettersAtLeastOnce: false })
+        {
+            Host.Logger.LogWarning("Queue '{Queue}' in virtual host '{Host}' asks for dead-letter-strategy at-least-once, which also needs a dead-letter-exchange and overflow reject-publish: it dead-letters at most once", Name, Host.Name);
+        }
+    }
 }
 
 /// <summary>What must still hold when a queue is ended; none: it is ended in any case.</summary>

@@ -162,10 +162,15 @@ public sealed record DiskSettings
 /// <summary>How much is too much.</summary>
 public sealed record LimitSettings
 {
-    [Setting("Largest message body.", Unit = "bytes", Min = 1, Max = 512 << 20)]
+    /// <summary>Largest record batch: the largest body that can be set, and room for the largest properties and dead-letter history. Not less for a lower limit, because messages taken under a higher one are still moved.</summary>
+    internal const int BatchBytesMax = MessageBytesHighest + (64 << 20);
+
+    private const int MessageBytesHighest = 512 << 20;
+
+    [Setting("Largest message body.", Unit = "bytes", Min = 1, Max = MessageBytesHighest)]
     public int MessageBytesMax { get; init; } = 128 << 20;
 
-    [Setting("Bytes that one transaction may hold before its commit.", Unit = "bytes", Min = 1)]
+    [Setting("Bytes that one transaction may hold before its commit, a message counted for each queue it goes to.", Unit = "bytes", Min = 1, Max = 1 << 30)]
     public long TransactionBytesMax { get; init; } = 128 << 20;
 
     [Setting("Queues of a virtual host.", Min = 1, Max = 100_000_000)]

@@ -43,6 +43,7 @@ internal sealed class Journal : IDisposable
     private long _syncThrough;
     private bool _wantsSync;
     private bool _disposed;
+    private Exception? _stopError;
 
     /// <param name="position">Where the next entry goes; a new file begins there.</param>
     /// <param name="epoch">Of the file before; the new one gets the next.</param>
@@ -141,6 +142,15 @@ internal sealed class Journal : IDisposable
         }
     }
 
+    /// <summary>
+    /// Writes nothing from now on, because memory and journal differ. Returns at once, so that locks may be held: those who wait are told on the worker.
+    /// </summary>
+    public void Stop(Exception error)
+    {
+        Interlocked.CompareExchange(ref _stopError, error, null);
+        _worker.Wake();
+    }
+
     /// <summary>Writes all that is queued on the calling thread; the worker's step does the same.</summary>
     /// <exception cref="LogFailedException">The journal failed, now or before.</exception>
     public void WriteNow(bool sync)
@@ -229,6 +239,11 @@ internal sealed class Journal : IDisposable
         {
             if (Failure is not null)
             {
+                return;
+            }
+            if (Volatile.Read(ref _stopError) is { } stopError)
+            {
+                Fail(stopError);
                 return;
             }
             long end;

@@ -8,7 +8,8 @@ namespace Sluice.Storage.Records;
 /// </summary>
 public sealed class RecordBatchBuilder : IDisposable
 {
-    private const int NormalBytes = 16 << 10;
+    /// <summary>Small, because a message to thousands of queues has a builder for each.</summary>
+    private const int FirstBytes = 2 << 10;
     private const int KeptBytesMax = 1 << 20;
 
     private byte[] _buffer = [];
@@ -59,6 +60,28 @@ public sealed class RecordBatchBuilder : IDisposable
         return batch;
     }
 
+    /// <summary>Moves the times of all records by the same; before the batch is sealed.</summary>
+    public void ShiftTimestamps(long deltaMs)
+    {
+        ThrowIfSealed();
+        _baseTimestamp += deltaMs;
+        _maxTimestamp += deltaMs;
+    }
+
+    /// <summary>Copies bytes of the batch.</summary>
+    /// <param name="position">Counted as <see cref="Size"/> is.</param>
+    /// <param name="destination">Filled.</param>
+    public void Read(int position, Span<byte> destination) => _buffer.AsSpan(0, _size).Slice(position, destination.Length).CopyTo(destination);
+
+    /// <summary>Overwrites bytes within the batch; before it is sealed.</summary>
+    /// <param name="position">Counted as <see cref="Size"/> is.</param>
+    /// <param name="bytes">As long as what was there.</param>
+    public void Overwrite(int position, ReadOnlySpan<byte> bytes)
+    {
+        ThrowIfSealed();
+        bytes.CopyTo(_buffer.AsSpan(0, _size)[position..]);
+    }
+
     /// <summary>Cuts the batch back to its first records; it may be sealed again.</summary>
     /// <param name="count">Records kept, at least 1.</param>
     /// <param name="size">What <see cref="Size"/> was after the last of them was added.</param>
@@ -67,6 +90,18 @@ public sealed class RecordBatchBuilder : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, _size);
+        Count = count;
+        _size = size;
+        _sealed = false;
+    }
+
+    /// <summary>Takes back a <see cref="Truncate"/>; the batch may be sealed again.</summary>
+    /// <param name="count">Records before it.</param>
+    /// <param name="size">What <see cref="Size"/> was before it.</param>
+    public void Restore(int count, int size)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, Count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, _buffer.Length);
         Count = count;
         _size = size;
         _sealed = false;
@@ -98,10 +133,7 @@ public sealed class RecordBatchBuilder : IDisposable
 
     private Span<byte> Begin(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, int valueLength, int headersLength, int headerCount, out int at)
     {
-        if (_sealed)
-        {
-            throw new InvalidOperationException("The batch is sealed; clear the builder first.");
-        }
+        ThrowIfSealed();
         if (Count == 0)
         {
             _baseTimestamp = timestampMs;
@@ -135,6 +167,14 @@ public sealed class RecordBatchBuilder : IDisposable
         Count++;
     }
 
+    private void ThrowIfSealed()
+    {
+        if (_sealed)
+        {
+            throw new InvalidOperationException("The batch is sealed; clear the builder first.");
+        }
+    }
+
     private void EnsureRoom(int bytes)
     {
         int needed = checked(_size + bytes);
@@ -142,7 +182,7 @@ public sealed class RecordBatchBuilder : IDisposable
         {
             return;
         }
-        long doubled = Math.Max(NormalBytes, Math.Min((long)_buffer.Length * 2, Array.MaxLength));
+        long doubled = Math.Max(FirstBytes, Math.Min((long)_buffer.Length * 2, Array.MaxLength));
         byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Max(needed, doubled));
         _buffer.AsSpan(0, Math.Min(_size, _buffer.Length)).CopyTo(larger);
         if (_buffer.Length != 0)

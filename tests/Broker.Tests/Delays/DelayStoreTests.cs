@@ -217,6 +217,37 @@ public sealed class DelayStoreTests
     }
 
     [Fact]
+    public void A_failed_log_ends_no_delivery()
+    {
+        using var fixture = new DelayFixture();
+        fixture.Disk.Fault = static line => line.StartsWith("write logs/", StringComparison.Ordinal) ? new IOException("No space left on device") : null;
+        for (int i = 0; i < 50; i++)
+        {
+            try
+            {
+                fixture.Schedule(new string('x', 1000), 72_000, persistent: false);
+            }
+            catch (LogFailedException)
+            {
+                break;
+            }
+
+            fixture.Scheduler.RunAll();
+        }
+
+        fixture.Disk.Fault = null;
+        Assert.Single(fixture.Delays.LogIds, id => fixture.Store.FindLog(id)!.PromiseFailure is not null);
+
+        // To be moved to the same log, which has no place for it before it is overdue; and to another.
+        fixture.Schedule("late", 72_000 + 128_000);
+        fixture.Schedule("free", 300_000);
+        fixture.Run(TimeSpan.FromSeconds(400), TimeSpan.FromSeconds(1));
+        Assert.Equal(["late", "free"], fixture.Delivered.Select(one => one.Body).Where(body => body.Length < 10));
+        Assert.All(fixture.Delivered, one => Assert.InRange(one.AtMs - one.DueMs, 0, 5_000));
+        Assert.Null(fixture.Store.Failure);
+    }
+
+    [Fact]
     public void Scheduling_does_not_allocate()
     {
         using var fixture = new DelayFixture();

@@ -43,7 +43,9 @@ internal sealed class FakePropertiesReader : IPropertiesReader
 {
     public PropertiesFormat Format => PropertiesFormat.Amqp091;
 
-    public IMessageHeaders? ReadHeaders(ReadOnlyMemory<byte> properties) => null;
+    public FakeHeaders? Headers { get; init; }
+
+    public IMessageHeaders? ReadHeaders(ReadOnlyMemory<byte> properties) => Headers;
 
     public IReadOnlyList<byte[]>? ReadExtraRoutingKeys(ReadOnlyMemory<byte> properties) => null;
 

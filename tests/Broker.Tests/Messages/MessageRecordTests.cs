@@ -47,7 +47,7 @@ public sealed class MessageRecordTests
     private static (string Hex, int Count) Write(in MessageToPublish message, long expiresAtMs)
     {
         byte[] headers = new byte[MessageRecord.HeaderBytesMax(message)];
-        int length = MessageRecord.WriteHeaders(message, expiresAtMs, headers, out int count);
+        int length = MessageRecord.WriteHeaders(message, expiresAtMs, headers, out int count, out _);
         return (Convert.ToHexString(headers, 0, length), count);
     }
 

@@ -1,6 +1,9 @@
+using System.Text;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
+using Sluice.Broker.Tests.Exchanges;
 using Sluice.TestKit.Disk;
 
 namespace Sluice.Broker.Tests.Queues;
@@ -119,5 +122,40 @@ public sealed class DeadLetterTests
             long inDead = broker.Host.FindQueue("dead", null).Value!.ReadyCount;
             Assert.Equal(3, inQueue + inDead);
         }
+    }
+
+    [Fact]
+    public void A_letter_that_a_delayed_exchange_cannot_keep_stays_in_its_queue()
+    {
+        using var broker = new TestBroker(formats: new FakePropertiesReader { Headers = new FakeHeaders(("x-delay", 5_000_000)) });
+        broker.Declare("target");
+        broker.DeclareDelayed("later", "target");
+        MessageQueue queue = broker.Declare("q", ("x-dead-letter-exchange", "later"), ("x-dead-letter-routing-key", "k"));
+        RecordingConsumer consumer = RecordingConsumer.Create();
+        queue.AddConsumer(consumer);
+        using (PublishTurn turn = broker.Host.CreatePublishTurn())
+        {
+            foreach (string body in new[] { "kept", "moved" })
+            {
+                turn.Publish(new MessageToPublish { RoutingKey = "q"u8, Format = PropertiesFormat.Amqp091, Properties = "\0\0"u8, Body = Encoding.UTF8.GetBytes(body), Persistent = true }, 0);
+            }
+
+            turn.Flush();
+        }
+
+        broker.FailLogOfDelays("later", 5_000_000);
+        long before = broker.Host.Delays!.Count;
+        queue.Reject([consumer.Messages[0].Id]);
+        broker.Scheduler.RunAll();
+        Assert.Equal((0, 2), (broker.Host.Delays!.Count - before, queue.UnsettledCount));
+        broker.Crash(CrashKind.Process);
+        queue = broker.Host.FindQueue("q", null).Value!;
+        Assert.Equal(2, queue.ReadyCount);
+        before = broker.Host.Delays!.Count;
+        consumer = RecordingConsumer.Create();
+        queue.AddConsumer(consumer);
+        queue.Reject([.. consumer.Messages.Select(message => message.Id)]);
+        broker.Scheduler.RunAll();
+        Assert.Equal((2, 0), (broker.Host.Delays!.Count - before, queue.UnsettledCount));
     }
 }

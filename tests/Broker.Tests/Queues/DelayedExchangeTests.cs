@@ -1,5 +1,4 @@
 using System.Text;
-using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
@@ -56,12 +55,9 @@ public sealed class DelayedExchangeTests
     private static MessageQueue DeclareDelayed(TestBroker broker)
     {
         MessageQueue queue = broker.Declare("q");
-        Assert.True(Run(broker, broker.Host.DeclareExchangeAsync(new ExchangeDefinition("later", "x-delayed-message", true, false, false, TestBroker.ToArguments(("x-delayed-type", "direct"))))).IsOk);
-        Assert.True(Run(broker, broker.Host.BindAsync("later", DestinationKind.Queue, "q", "k", Arguments.Empty, null)).IsOk);
+        broker.DeclareDelayed("later", "q");
         return queue;
     }
-
-    private static BrokerResult Run(TestBroker broker, ValueTask<BrokerResult> operation) => broker.Run(operation);
 
     private static PublishOutcome Publish(PublishTurn turn, string body, long delayMs) => turn.Publish(
         new MessageToPublish { Exchange = "later"u8, RoutingKey = "k"u8, Body = Encoding.UTF8.GetBytes(body), Persistent = true, Confirmed = true, DelayMs = delayMs }, 0);

@@ -34,7 +34,8 @@ internal sealed class RecordingConsumer : Consumer
             delivery.DeliveryCount,
             Encoding.UTF8.GetString(delivery.Message.Exchange),
             Encoding.UTF8.GetString(delivery.Message.RoutingKey),
-            DeathHistory.Decode(delivery.Message.Deaths).Deaths));
+            DeathHistory.Decode(delivery.Message.Deaths).Deaths,
+            delivery.Message.TimestampMs));
     }
 
     public override void EndRun() => Runs++;
@@ -43,5 +44,5 @@ internal sealed class RecordingConsumer : Consumer
 
     public override void ActiveChanged(bool active) => IsActive = active;
 
-    public sealed record Received(MessageId Id, string Body, bool Redelivered, int DeliveryCount, string Exchange, string RoutingKey, IReadOnlyList<Death> Deaths);
+    public sealed record Received(MessageId Id, string Body, bool Redelivered, int DeliveryCount, string Exchange, string RoutingKey, IReadOnlyList<Death> Deaths, long TimestampMs);
 }

@@ -16,10 +16,16 @@ namespace Sluice.Broker.Tests.Queues;
 internal sealed class TestBroker : IDisposable
 {
     private static readonly LogStoreOptions s_small = new() { SegmentBytes = 64 << 10, TailBytesPerLogMax = 16 << 10, TailBytesMax = 256 << 10, JournalBytesMax = 1 << 20 };
+    private readonly LogStoreOptions _storeOptions;
+    private readonly BrokerOptions _options;
+    private readonly IReadOnlyList<IPropertiesReader> _formats;
     private PublishTurn? _turn;
 
-    public TestBroker()
+    public TestBroker(LogStoreOptions? storeOptions = null, BrokerOptions? options = null, params IPropertiesReader[] formats)
     {
+        _formats = formats;
+        _storeOptions = storeOptions ?? s_small;
+        _options = options ?? new BrokerOptions();
         Open();
     }
 
@@ -72,6 +78,32 @@ internal sealed class TestBroker : IDisposable
         BrokerResult<MessageQueue> result = Run(Host.DeclareQueueAsync(definition, owner));
         Assert.True(result.IsOk, result.Detail);
         return result.Value!;
+    }
+
+    /// <summary>Declares a delayed exchange and binds the queue to it with routing key "k".</summary>
+    public void DeclareDelayed(string exchange, string queue)
+    {
+        Assert.True(Run(Host.DeclareExchangeAsync(new ExchangeDefinition(exchange, "x-delayed-message", true, false, false, ToArguments(("x-delayed-type", "direct"))))).IsOk);
+        Assert.True(Run(Host.BindAsync(exchange, DestinationKind.Queue, queue, "k", Arguments.Empty, null)).IsOk);
+    }
+
+    /// <summary>Has the disk fail the log that keeps messages of a delayed exchange with this delay, and no other.</summary>
+    public void FailLogOfDelays(string exchange, long delayMs)
+    {
+        Disk.Fault = static line => line.StartsWith("write logs/", StringComparison.Ordinal) ? new IOException("No space left on device") : null;
+        using (PublishTurn turn = Host.CreatePublishTurn())
+        {
+            for (int i = 0; i < 50; i++)
+            {
+                turn.Publish(new MessageToPublish { Exchange = Encoding.UTF8.GetBytes(exchange), RoutingKey = "none"u8, Body = new byte[1000], DelayMs = delayMs }, 0);
+                turn.Flush();
+                Scheduler.RunAll();
+            }
+        }
+
+        Disk.Fault = null;
+        Assert.Single(Host.Delays!.LogIds, id => Store.FindLog(id)!.PromiseFailure is not null);
+        Assert.Null(Store.Failure);
     }
 
     public static Arguments ToArguments(params (string Name, object? Value)[] arguments) => new(arguments.ToDictionary(argument => argument.Name, argument => argument.Value));
@@ -134,9 +166,9 @@ internal sealed class TestBroker : IDisposable
     private void Open(bool postedRunsAtOnce = false)
     {
         Scheduler = new StepScheduler(1);
-        Store = LogStore.Open(s_small, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
+        Store = LogStore.Open(_storeOptions, Disk, Scheduler, Clock, NullLoggerFactory.Instance);
         var eager = new EagerScheduler(Scheduler) { IsEager = postedRunsAtOnce };
-        Broker = MessageBroker.Open(Store, new BrokerOptions(), [], eager, Clock, new Random(1), NullLoggerFactory.Instance);
+        Broker = MessageBroker.Open(Store, _options, _formats, eager, Clock, new Random(1), NullLoggerFactory.Instance);
         eager.IsEager = false;
         Scheduler.RunAll();
     }
@@ -159,6 +191,8 @@ internal sealed class TestBroker : IDisposable
         }
 
         public IWorker StartWorker(string name, Action step, Action<Exception> onFault) => inner.StartWorker(name, step, onFault);
+
+        public void Yield() => inner.Yield();
     }
 
     public sealed record Body(string Text, long TimeToLiveMs = -1, byte Priority = 0);
