@@ -12,15 +12,13 @@ using Sluice.Storage.Metadata;
 
 namespace Sluice.Broker;
 
-#pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
 /// <summary>
 /// Names and routing of one virtual host: exchanges, queues, bindings, policies. Declarations complete when they are kept
 /// (durable ones survive a restart). Thread-safe. <c>owner</c> is the connection (any object with identity) that exclusive queues belong to.
 /// </summary>
-public sealed class VirtualHost : IRoutingTable, IDelayedTarget
+public sealed class VirtualHost : IRoutingTable
 {
     private const string ReservedPrefix = "amq.";
-    private const int SharedSettingsMax = 10_000;
     private readonly Lock _control = new();
     private readonly ConcurrentDictionary<string, StoredQueue> _queues = new(Utf8NameComparer.Instance);
     private readonly ConcurrentDictionary<string, Exchange> _exchanges = new(Utf8NameComparer.Instance);
@@ -28,18 +26,17 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private readonly ConcurrentDictionary<string, Exchange>.AlternateLookup<ReadOnlySpan<byte>> _exchangesByBytes;
     private readonly Dictionary<IDestination, HashSet<Exchange>> _sources = [];
     private readonly Dictionary<object, List<StoredQueue>> _owned = new(ReferenceEqualityComparer.Instance);
-    private PolicySet _policies = PolicySet.Empty;
-    private readonly HashSet<QueueSettings> _sharedSettings = [];
-    private readonly SemaphoreSlim _delaysCreation = new(1);
-    private volatile DelayStore? _delays;
+    private readonly SettingsInForce _settings = new();
+    private readonly DelayedDelivery _delays;
     private long _routingVersion;
-    private bool _isDeleted;
+    private volatile bool _isDeleted;
     private bool _isStopped;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
         Broker = broker;
         Name = name;
+        _delays = new DelayedDelivery(this);
         Logger = broker.Loggers.CreateLogger("Sluice.Broker.VirtualHost");
         _queuesByBytes = _queues.GetAlternateLookup<ReadOnlySpan<byte>>();
         _exchangesByBytes = _exchanges.GetAlternateLookup<ReadOnlySpan<byte>>();
@@ -66,7 +63,10 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     internal ILogger Logger { get; }
 
     /// <summary>Messages that wait in delayed exchanges; null until the first such exchange is declared.</summary>
-    internal DelayStore? Delays => _delays;
+    internal DelayStore? Delays => _delays.Store;
+
+    /// <summary>Nothing can be declared in it any more.</summary>
+    internal bool IsDeleted => _isDeleted;
 
     internal long NowMs => Broker.Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
@@ -111,7 +111,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
                 return valid;
             }
 
-            queue = CreateQueue(definition, SettingsFor(definition), definition.Exclusive ? owner : null, existingLogs: null);
+            queue = CreateQueue(definition, _settings.For(definition), definition.Exclusive ? owner : null, existingLogs: null);
             if (queue.IsDurable)
             {
                 kept = Commit([new MetadataOperation(MetadataKeys.Queue(Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]);
@@ -161,9 +161,9 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     public async ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition)
     {
-        if (definition.Type == ExchangeTypes.Delayed && _delays is null)
+        if (definition.Type == ExchangeTypes.Delayed && Delays is null)
         {
-            await CreateDelaysAsync().ConfigureAwait(false);
+            await _delays.CreateAsync().ConfigureAwait(false);
         }
 
         ValueTask kept = default;
@@ -310,7 +310,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         [.. _exchanges.Values.OrderBy(exchange => exchange.Definition.Name, StringComparer.Ordinal)
             .SelectMany(exchange => exchange.Router.Bindings.Select(binding => (exchange.Definition.Name, binding)))];
 
-    public IReadOnlyList<PolicyDefinition> ListPolicies() => _policies.Policies;
+    public IReadOnlyList<PolicyDefinition> ListPolicies() => _settings.Policies.Policies;
 
     public async ValueTask<BrokerResult> SetPolicyAsync(PolicyDefinition policy)
     {
@@ -329,7 +329,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
 
             kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);
-            _policies = _policies.With(policy);
+            _settings.Policies = _settings.Policies.With(policy);
             ApplyPolicies();
         }
 
@@ -342,14 +342,14 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         ValueTask kept;
         lock (_control)
         {
-            PolicySet without = _policies.Without(name, isOperator);
-            if (ReferenceEquals(without, _policies))
+            PolicySet without = _settings.Policies.Without(name, isOperator);
+            if (ReferenceEquals(without, _settings.Policies))
             {
                 return new BrokerResult(BrokerStatus.NotFound, $"no policy '{name}' in vhost '{Name}'");
             }
 
             kept = Commit([new MetadataOperation(MetadataKeys.Policy(Name, name, isOperator), null)]);
-            _policies = without;
+            _settings.Policies = without;
             ApplyPolicies();
         }
 
@@ -429,7 +429,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     /// <summary>Ends what must be waited for or told off the locks, after <see cref="Delete"/>.</summary>
     internal void Release(List<Consumer> consumers)
     {
-        _delays?.Delete();
+        _delays.Delete();
         foreach (Consumer consumer in consumers)
         {
             consumer.Cancelled();
@@ -443,7 +443,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     {
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Policies(Name)))
         {
-            _policies = _policies.With(DefinitionCodec.DecodePolicy(entry.Value));
+            _settings.Policies = _settings.Policies.With(DefinitionCodec.DecodePolicy(entry.Value));
         }
 
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Exchanges(Name)))
@@ -454,7 +454,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         foreach (MetadataEntry entry in Store.Metadata.Range(MetadataKeys.Queues(Name)))
         {
             (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
-            _queues[definition.Name] = CreateQueue(definition, SettingsFor(definition), owner: null, logs);
+            _queues[definition.Name] = CreateQueue(definition, _settings.For(definition), owner: null, logs);
             wanted.UnionWith(logs);
         }
 
@@ -469,11 +469,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             }
         }
 
-        if (DelayStore.Open(Store, Name, DelayOptions, Scheduler, Clock, Logger) is { } delays)
-        {
-            wanted.UnionWith(delays.LogIds);
-            _delays = delays;
-        }
+        wanted.UnionWith(_delays.Open());
     }
 
     /// <summary>Sets queues and delayed messages going. Once, after <see cref="Load"/>.</summary>
@@ -484,81 +480,23 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
             queue.Start();
         }
 
-        _delays?.Start(this);
+        _delays.Start();
     }
 
     /// <summary>Ends what works of itself: timers and delayed delivery. Waits for a delivery under way.</summary>
     internal void Stop()
     {
-        DelayStore? delays;
         lock (_control)
         {
             _isStopped = true;
-            delays = _delays;
             foreach (StoredQueue queue in _queues.Values)
             {
                 queue.Stop();
             }
         }
 
-        delays?.Dispose();
+        _delays.Stop();
     }
-
-    /// <summary>A message's delay is over: it is routed on from the exchange that held it, and leaves the delay store in the same journal entry.</summary>
-    void IDelayedTarget.Deliver(DelayedBatch batch)
-    {
-        using PublishTurn turn = CreatePublishTurn();
-        while (batch.TryNext(out DelayedMessage due))
-        {
-            if (FindExchange(due.Holder) is not { } holder)
-            {
-                continue;
-            }
-
-            MessageToPublish message = due.Message;
-            // Whatever exchange comes behind the holder may want to see them.
-            message.Headers = Broker.FindFormat(message.Format)?.ReadHeaders(message.Properties.ToArray());
-
-            turn.PublishDelayed(holder, message);
-        }
-
-        turn.CommitDelayed(batch);
-    }
-
-    private async ValueTask CreateDelaysAsync()
-    {
-        await _delaysCreation.WaitAsync().ConfigureAwait(false);
-        try
-        {
-            if (_delays is null)
-            {
-                DelayStore delays = await DelayStore.CreateAsync(Store, Name, DelayOptions, Scheduler, Clock, Logger).ConfigureAwait(false);
-                bool isLate, isStopped;
-                lock (_control)
-                {
-                    isStopped = _isStopped;
-                    isLate = _isDeleted;
-                    _delays = isLate ? null : delays;
-                }
-
-                if (isLate)
-                {
-                    delays.Delete();
-                    await Commit([new MetadataOperation(MetadataKeys.DelayLogs(Name), null)]).ConfigureAwait(false);
-                }
-                else if (!isStopped)
-                {
-                    delays.Start(this);
-                }
-            }
-        }
-        finally
-        {
-            _delaysCreation.Release();
-        }
-    }
-
-    private DelayOptions DelayOptions => new() { Promise = Options.DurablePromise };
 
     private StoredQueue CreateQueue(QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<LogId>? existingLogs)
     {
@@ -587,24 +525,6 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
         owned.Add(queue);
     }
 
-    /// <summary>Settings in force for a queue. Equal ones are one object: a hundred thousand queues mostly have the same.</summary>
-    private QueueSettings SettingsFor(QueueDefinition definition)
-    {
-        QueueKind kind = QueueArguments.KindOf(definition.Arguments);
-        QueueSettings settings = QueueArguments.Resolve(definition, _policies.ForQueue(definition.Name, kind), _policies.OperatorPolicyForQueue(definition.Name, kind));
-        if (_sharedSettings.TryGetValue(settings, out QueueSettings? shared))
-        {
-            return shared;
-        }
-
-        if (_sharedSettings.Count < SharedSettingsMax)
-        {
-            _sharedSettings.Add(settings);
-        }
-
-        return settings;
-    }
-
     private BrokerResult<MessageQueue> CheckExisting(StoredQueue existing, QueueDefinition wanted, object? owner)
     {
         if (existing.Owner is not null && !ReferenceEquals(existing.Owner, owner))
@@ -623,7 +543,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     }
 
     /// <summary>Deletes the queue if the conditions hold; the value is the number of messages that went with it.</summary>
-    private async ValueTask<BrokerResult<long>> DeleteAsync(StoredQueue queue, CloseConditions conditions)
+    internal async ValueTask<BrokerResult<long>> DeleteAsync(StoredQueue queue, CloseConditions conditions)
     {
         var operations = new List<MetadataOperation>();
         IReadOnlyList<Consumer> consumers;
@@ -676,7 +596,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     private void AddExchange(ExchangeDefinition definition)
     {
         Exchange exchange = ExchangeTypes.Create(definition);
-        exchange.ApplyPolicy(_policies.ForExchange(definition.Name));
+        exchange.ApplyPolicy(_settings.Policies.ForExchange(definition.Name));
         _exchanges[definition.Name] = exchange;
         RoutingChanged();
     }
@@ -794,7 +714,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
     {
         foreach (StoredQueue queue in _queues.Values)
         {
-            QueueSettings settings = SettingsFor(queue.Definition);
+            QueueSettings settings = _settings.For(queue.Definition);
             if (settings != queue.Settings)
             {
                 queue.ApplySettings(settings);
@@ -803,7 +723,7 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
         foreach (Exchange exchange in _exchanges.Values)
         {
-            exchange.ApplyPolicy(_policies.ForExchange(exchange.Name));
+            exchange.ApplyPolicy(_settings.Policies.ForExchange(exchange.Name));
         }
 
         RoutingChanged();
@@ -849,28 +769,4 @@ public sealed class VirtualHost : IRoutingTable, IDelayedTarget
 
     private BrokerResult LockedQueue(MessageQueue queue) =>
         new(BrokerStatus.Locked, Equivalence.LockedText(queue.Name, Name));
-
-    private sealed class BackgroundDelete(VirtualHost host, StoredQueue queue, CloseConditions conditions) : IThreadPoolWorkItem
-    {
-        public void Execute() => _ = RunAsync();
-
-        private async Task RunAsync()
-        {
-            try
-            {
-                await host.DeleteAsync(queue, conditions).ConfigureAwait(false);
-            }
-            catch (IOException e)
-            {
-                host.Logger.LogError(e, "Queue '{Queue}' in virtual host '{Host}' was deleted, but the deletion could not be kept: it may be back after a restart", queue.Name, host.Name);
-            }
-        }
-    }
-}
-
-/// <summary>What a binding leads to.</summary>
-public enum DestinationKind : byte
-{
-    Queue = 1,
-    Exchange = 2,
 }

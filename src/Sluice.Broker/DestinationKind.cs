@@ -1,0 +1,8 @@
+namespace Sluice.Broker;
+
+/// <summary>What a binding leads to.</summary>
+public enum DestinationKind : byte
+{
+    Queue = 1,
+    Exchange = 2,
+}
