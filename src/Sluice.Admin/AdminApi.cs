@@ -102,7 +102,7 @@ public sealed class AdminApi
         (string name, byte[] password) = ReadCredentials(http.Request.Headers.Authorization.ToString());
         IPAddress address = http.Connection.RemoteIpAddress ?? IPAddress.None;
         IPEndPoint remote = new(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, http.Connection.RemotePort);
-        LoginResult login = await _context.Authenticator.LoginPasswordAsync(name, password, new LoginOrigin(remote, null)).ConfigureAwait(false);
+        LoginResult login = await _context.Authenticator.LoginPasswordAsync(name, password, new LoginOrigin(remote, null), http.RequestAborted).ConfigureAwait(false);
         if (login.User is null)
         {
             throw AdminException.NotAuthorised(login.Refusal == LoginRefusal.LoopbackOnly ? $"User '{name}' can only log in via localhost" : "Login failed");

@@ -67,7 +67,7 @@ public sealed class Authenticator
     public static string Mechanisms(bool hasClientCertificate) => hasClientCertificate ? "EXTERNAL PLAIN AMQPLAIN" : "PLAIN AMQPLAIN";
 
     /// <summary>SASL PLAIN (RFC 4616): [authzid] NUL authcid NUL password. An authzid other than the authcid is refused: nobody acts for somebody else.</summary>
-    public ValueTask<LoginResult> LoginPlainAsync(ReadOnlyMemory<byte> response, LoginOrigin origin)
+    public ValueTask<LoginResult> LoginPlainAsync(ReadOnlyMemory<byte> response, LoginOrigin origin, CancellationToken cancellation = default)
     {
         ReadOnlySpan<byte> span = response.Span;
         int first = span.IndexOf((byte)0);
@@ -91,17 +91,17 @@ public sealed class Authenticator
         }
 
         return authorization.IsEmpty || authorization.SequenceEqual(name)
-            ? LoginPasswordAsync(userName, response[(second + 1)..], origin)
+            ? LoginPasswordAsync(userName, response[(second + 1)..], origin, cancellation)
             : new ValueTask<LoginResult>(Refuse(LoginRefusal.BadCredentials, userName, origin, "it asks to act for another user"));
     }
 
-    /// <summary>A name and password that the protocol has decoded (AMQPLAIN's LOGIN and PASSWORD, MQTT, HTTP basic). The password is borrowed until completion.</summary>
-    public async ValueTask<LoginResult> LoginPasswordAsync(string userName, ReadOnlyMemory<byte> utf8Password, LoginOrigin origin)
+    /// <summary>A name and password that the protocol has decoded (AMQPLAIN's LOGIN and PASSWORD, MQTT, HTTP basic). The password is borrowed until completion. Cancel when the client is gone: what still waits for its turn is dropped, so that guessers cannot pile up work.</summary>
+    public async ValueTask<LoginResult> LoginPasswordAsync(string userName, ReadOnlyMemory<byte> utf8Password, LoginOrigin origin, CancellationToken cancellation = default)
     {
         User? user = _accessControl.FindUser(userName);
 
         // Also for a user that does not exist: the time taken must not tell.
-        bool matches = await _verifier.VerifyAsync(user?.Password, utf8Password).ConfigureAwait(false);
+        bool matches = await _verifier.VerifyAsync(user?.Password, utf8Password, cancellation).ConfigureAwait(false);
         if (user is null)
         {
             return Refuse(LoginRefusal.BadCredentials, userName, origin, "there is no such user");

@@ -22,7 +22,8 @@ internal sealed class PasswordVerifier
 
     /// <param name="hash">Null: a user that does not exist or has no password; takes as long and is false.</param>
     /// <param name="password">Borrowed. Empty is never right (RabbitMQ's rule).</param>
-    public ValueTask<bool> VerifyAsync(PasswordHash? hash, ReadOnlyMemory<byte> password)
+    /// <param name="cancellation">Drops it while it waits for its turn.</param>
+    public ValueTask<bool> VerifyAsync(PasswordHash? hash, ReadOnlyMemory<byte> password, CancellationToken cancellation)
     {
         if (password.IsEmpty)
         {
@@ -31,12 +32,12 @@ internal sealed class PasswordVerifier
 
         return hash is not null && _lastGood.TryGetValue(hash, out byte[]? good) && CryptographicOperations.FixedTimeEquals(good, Tag(password))
             ? new ValueTask<bool>(true)
-            : new ValueTask<bool>(VerifySlowlyAsync(hash, password));
+            : new ValueTask<bool>(VerifySlowlyAsync(hash, password, cancellation));
     }
 
-    private async Task<bool> VerifySlowlyAsync(PasswordHash? hash, ReadOnlyMemory<byte> password)
+    private async Task<bool> VerifySlowlyAsync(PasswordHash? hash, ReadOnlyMemory<byte> password, CancellationToken cancellation)
     {
-        await _room.WaitAsync().ConfigureAwait(false);
+        await _room.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
             // While waiting for room another connection may have proven the same password.

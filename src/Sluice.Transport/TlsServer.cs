@@ -31,6 +31,8 @@ internal sealed class TlsServer
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,
                 RevocationMode = X509RevocationMode.NoCheck,
+                // A client's certificate must not make the broker call addresses named in it.
+                DisableCertificateDownloads = true,
             };
             _options.CertificateChainPolicy.CustomTrustStore.AddRange(LoadAuthorities(listener, file));
         }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -86,21 +85,16 @@ public sealed class AuthenticatorTests
         Assert.Equal(LoginRefusal.LoopbackOnly, (await authenticator.LoginPlainAsync(Plain("\0ada\0lovelace"), Far)).Refusal);
     }
 
-    [Fact]
+    [Fact(Timeout = 120_000)]
     public async Task A_reconnect_storm_does_not_pay_for_the_hash_again()
     {
         Authenticator authenticator = await StartAsync();
         await _control.PutUserAsync(new User("slow", PasswordHash.Create("p"u8, 2_000_000), [], default));
-        long start = Stopwatch.GetTimestamp();
-        Assert.True((await authenticator.LoginPlainAsync(Plain("\0slow\0p"), Far)).Succeeded);
-        TimeSpan first = Stopwatch.GetElapsedTime(start);
-        start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < 100; i++)
+        // Two million iterations take most of a second: hashed each time, these logins would outlast the test's time-out many times over.
+        for (int i = 0; i < 5000; i++)
         {
             Assert.True((await authenticator.LoginPlainAsync(Plain("\0slow\0p"), Far)).Succeeded);
         }
-
-        Assert.True(Stopwatch.GetElapsedTime(start) < first, "a hundred more logins took longer than the first one");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Sluice.Base.Disk;
 using Sluice.Storage.Records;
 using Sluice.TestKit.Disk;
 using Sluice.TestKit.Scheduling;
@@ -158,6 +159,45 @@ public sealed class DurabilityTests
         StorageFormatException refused = Assert.Throws<StorageFormatException>(() => StoreFixture.Open(disk, scheduler, new ManualTimeProvider()));
         Assert.Contains("journal/0000000000000001.wal", refused.Message, StringComparison.Ordinal);
         Assert.Contains(StoreVerifier.Verify(new LogStoreOptions(), disk, null, TestContext.Current.CancellationToken), static f => f.Severity == VerifySeverity.Error);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(50_000)]
+    [InlineData(-1)]
+    public void A_segment_cut_short_is_damage_and_not_an_endless_search(int length)
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        LogId id;
+        using (LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider()))
+        {
+            Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+            id = log.Id;
+            for (int i = 0; i < 200; i++)
+            {
+                log.Append(StoreFixture.Batch($"{i} {new string('x', 1000)}"), Durability.Disk);
+            }
+        }
+        scheduler.Clear();
+        string path = $"logs/{id.Value:x16}/{0:d20}.log";
+        int batch = StoreFixture.Batch($"0 {new string('x', 1000)}").Length;
+        using (IDiskFile file = disk.Open(path, DiskOpenMode.Existing))
+        {
+            // -1: exactly between two batches, of which the first ten have one digit less
+            file.SetLength(length >= 0 ? length : (10 * batch) + (5 * (batch + 1)));
+        }
+        using LogStore again = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        LogFailedException damage = Assert.Throws<LogFailedException>(() =>
+        {
+            Log log = again.FindLog(id)!;
+            for (long offset = 0; offset < 200;)
+            {
+                using LogWindow window = log.LoadWindow(offset)!;
+                offset = window.EndOffset;
+            }
+        });
+        Assert.Contains(path, damage.Message, StringComparison.Ordinal);
     }
 
     [Fact]

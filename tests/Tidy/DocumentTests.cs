@@ -68,7 +68,7 @@ public sealed partial class DocumentTests
     [GeneratedRegex(@"^```[\s\S]*?^```|`[^`\n]*`", RegexOptions.Multiline)]
     private static partial Regex CodeBlock();
 
-    [GeneratedRegex(@"`((?:src|docs|test|bench|examples)/[^`\s]*)`")]
+    [GeneratedRegex(@"`((?:src|docs|tests|bench|examples)/[^`\s]*)`")]
     private static partial Regex QuotedPath();
 
     [GeneratedRegex(@"<[^>]*>|\{[^}]*\}|NNNN|…")]

@@ -9,7 +9,7 @@ public sealed record BindingDefinition(string Source, DestinationKind Kind, stri
 
 /// <summary>
 /// Definitions as JSON for the metadata store. Every value is an object that begins with its version, <c>"v": 1</c>. Fields are only ever added;
-/// a reader skips fields it does not know and refuses a version above its own.
+/// a reader skips fields it does not know and refuses a version above its own. Flags that are false and tables that are empty are left out.
 /// </summary>
 public static class DefinitionCodec
 {
@@ -23,10 +23,10 @@ public static class DefinitionCodec
     public static byte[] Encode(QueueDefinition definition, IReadOnlyList<LogId> logs) => Write(writer =>
     {
         writer.WriteString("name", definition.Name);
-        writer.WriteBoolean("durable", definition.Durable);
-        writer.WriteBoolean("exclusive", definition.Exclusive);
-        writer.WriteBoolean("autoDelete", definition.AutoDelete);
-        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+        WriteFlag(writer, "durable", definition.Durable);
+        WriteFlag(writer, "exclusive", definition.Exclusive);
+        WriteFlag(writer, "autoDelete", definition.AutoDelete);
+        WriteTable(writer, "arguments", definition.Arguments);
         writer.WriteStartArray("logs");
         foreach (LogId log in logs)
         {
@@ -40,10 +40,10 @@ public static class DefinitionCodec
     {
         writer.WriteString("name", definition.Name);
         writer.WriteString("type", definition.Type);
-        writer.WriteBoolean("durable", definition.Durable);
-        writer.WriteBoolean("autoDelete", definition.AutoDelete);
-        writer.WriteBoolean("internal", definition.Internal);
-        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+        WriteFlag(writer, "durable", definition.Durable);
+        WriteFlag(writer, "autoDelete", definition.AutoDelete);
+        WriteFlag(writer, "internal", definition.Internal);
+        WriteTable(writer, "arguments", definition.Arguments);
     });
 
     public static byte[] Encode(BindingDefinition definition) => Write(writer =>
@@ -52,7 +52,7 @@ public static class DefinitionCodec
         writer.WriteString("kind", definition.Kind == DestinationKind.Exchange ? "exchange" : "queue");
         writer.WriteString("destination", definition.Destination);
         writer.WriteString("routingKey", definition.RoutingKey);
-        ArgumentsJson.Write(writer, "arguments", definition.Arguments);
+        WriteTable(writer, "arguments", definition.Arguments);
     });
 
     public static byte[] Encode(PolicyDefinition definition) => Write(writer =>
@@ -61,30 +61,30 @@ public static class DefinitionCodec
         writer.WriteString("pattern", definition.Pattern);
         writer.WriteString("applyTo", definition.ApplyTo);
         writer.WriteNumber("priority", definition.Priority);
-        writer.WriteBoolean("operator", definition.IsOperator);
-        ArgumentsJson.Write(writer, "settings", definition.Settings);
+        WriteFlag(writer, "operator", definition.IsOperator);
+        WriteTable(writer, "settings", definition.Settings);
     });
 
     /// <exception cref="StorageFormatException">Not such a definition, or of a newer version; the same for the others.</exception>
     public static (QueueDefinition Definition, IReadOnlyList<LogId> Logs) DecodeQueue(ReadOnlyMemory<byte> value) => Read(value, "queue", root =>
     {
-        var definition = new QueueDefinition(Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), ArgumentsJson.Read(root, "arguments"));
+        var definition = new QueueDefinition(Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), Table(root, "arguments"));
         LogId[] logs = [.. root.GetProperty("logs").EnumerateArray().Select(log => new LogId(log.GetInt64()))];
         return (definition, (IReadOnlyList<LogId>)logs);
     });
 
     public static ExchangeDefinition DecodeExchange(ReadOnlyMemory<byte> value) => Read(value, "exchange", root => new ExchangeDefinition(
-        Text(root, "name"), Text(root, "type"), Flag(root, "durable"), Flag(root, "autoDelete"), Flag(root, "internal"), ArgumentsJson.Read(root, "arguments")));
+        Text(root, "name"), Text(root, "type"), Flag(root, "durable"), Flag(root, "autoDelete"), Flag(root, "internal"), Table(root, "arguments")));
 
     public static BindingDefinition DecodeBinding(ReadOnlyMemory<byte> value) => Read(value, "binding", root => new BindingDefinition(
         Text(root, "source"),
         Text(root, "kind") switch { "queue" => DestinationKind.Queue, "exchange" => DestinationKind.Exchange, string other => throw new JsonException($"kind '{other}' is not known") },
         Text(root, "destination"),
         Text(root, "routingKey"),
-        ArgumentsJson.Read(root, "arguments")));
+        Table(root, "arguments")));
 
     public static PolicyDefinition DecodePolicy(ReadOnlyMemory<byte> value) => Read(value, "policy", root => new PolicyDefinition(
-        Text(root, "name"), Text(root, "pattern"), Text(root, "applyTo"), root.GetProperty("priority").GetInt32(), ArgumentsJson.Read(root, "settings"), Flag(root, "operator")));
+        Text(root, "name"), Text(root, "pattern"), Text(root, "applyTo"), root.GetProperty("priority").GetInt32(), Table(root, "settings"), Flag(root, "operator")));
 
     /// <summary>The arguments alone with names in ordinal order: equal arguments give equal bytes.</summary>
     internal static byte[] EncodeSorted(Arguments arguments)
@@ -134,5 +134,23 @@ public static class DefinitionCodec
 
     private static string Text(JsonElement root, string name) => root.GetProperty(name).GetString() ?? throw new JsonException($"{name} is null");
 
-    private static bool Flag(JsonElement root, string name) => root.GetProperty(name).GetBoolean();
+    private static bool Flag(JsonElement root, string name) => root.TryGetProperty(name, out JsonElement flag) && flag.GetBoolean();
+
+    private static Arguments Table(JsonElement root, string name) => root.TryGetProperty(name, out _) ? ArgumentsJson.Read(root, name) : Arguments.Empty;
+
+    private static void WriteFlag(Utf8JsonWriter writer, string name, bool value)
+    {
+        if (value)
+        {
+            writer.WriteBoolean(name, value);
+        }
+    }
+
+    private static void WriteTable(Utf8JsonWriter writer, string name, Arguments table)
+    {
+        if (table.Count > 0)
+        {
+            ArgumentsJson.Write(writer, name, table);
+        }
+    }
 }

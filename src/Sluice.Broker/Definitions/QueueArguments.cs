@@ -9,6 +9,8 @@ public static class QueueArguments
 {
     private const string ReservedPrefix = "amq.";
 
+    private static QueueSettings? s_lastResolved;
+
     /// <summary>Names that clients may not choose for a queue.</summary>
     public static bool IsReserved(string name) => name.StartsWith(ReservedPrefix, StringComparison.Ordinal);
 
@@ -62,6 +64,18 @@ public static class QueueArguments
         return property is null ? BrokerResult.Ok : Invalid($"invalid property '{property}' {where} of queue type {NameOf(kind)}");
     }
 
+    /// <summary>Queues are mostly declared alike, one after the other: those share their settings.</summary>
+    private static QueueSettings Share(QueueSettings settings)
+    {
+        if (Volatile.Read(ref s_lastResolved) is { } last && last == settings)
+        {
+            return last;
+        }
+
+        Volatile.Write(ref s_lastResolved, settings);
+        return settings;
+    }
+
     /// <summary>
     /// What is in force for a checked queue. Of limits in arguments, policy and operator policy the smallest counts;
     /// of anything else the argument if given, else the policy. Keys of a policy that do not apply to the queue's kind have no effect on it.
@@ -69,7 +83,7 @@ public static class QueueArguments
     public static QueueSettings Resolve(QueueDefinition definition, PolicyDefinition? policy, PolicyDefinition? operatorPolicy)
     {
         QueueKind kind = KindOf(definition.Arguments);
-        return new QueueSettings
+        return Share(new QueueSettings
         {
             Kind = kind,
             MessageTimeToLiveMs = Limit("x-message-ttl"),
@@ -93,7 +107,7 @@ public static class QueueArguments
             ConsumerTimeoutMs = Limit("x-consumer-timeout"),
             Policy = policy?.Name,
             OperatorPolicy = operatorPolicy?.Name,
-        };
+        });
 
         object? Value(string name)
         {

@@ -42,7 +42,7 @@ internal sealed class TurnGroup(VirtualHost host)
         {
             for (; entered < _locked.Count; entered++)
             {
-                _locked[entered].Gate.Enter();
+                Monitor.Enter(_locked[entered].Gate);
             }
 
             delays?.Gate.Enter();
@@ -65,7 +65,7 @@ internal sealed class TurnGroup(VirtualHost host)
         {
             while (entered > 0)
             {
-                _locked[--entered].Gate.Exit();
+                Monitor.Exit(_locked[--entered].Gate);
             }
         }
 

@@ -25,7 +25,8 @@ internal abstract class StoredQueue : MessageQueue
     public long Sequence { get; }
 
     /// <summary>Guards the queue. Taken before any channel or output lock, never across I/O or an await.</summary>
-    public Lock Gate { get; } = new();
+    /// <remarks>The queue itself: there may be a hundred thousand idle ones, and nobody outside this assembly locks them.</remarks>
+    public object Gate => this;
 
     public override string Name => Definition.Name;
 

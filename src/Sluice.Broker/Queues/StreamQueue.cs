@@ -63,8 +63,7 @@ internal sealed class StreamQueue : StoredQueue
 
     public override BrokerResult AddConsumer(Consumer consumer)
     {
-        // Finding a time reads the disk: off the lock.
-        long offset = StartOffset(consumer.Start ?? new StreamStart(StreamStartKind.Next));
+        StreamStart start = consumer.Start ?? new StreamStart(StreamStartKind.Next);
         lock (Gate)
         {
             if (Closed)
@@ -72,9 +71,23 @@ internal sealed class StreamQueue : StoredQueue
                 return new BrokerResult(BrokerStatus.NotFound, $"no queue '{Name}' in vhost '{Host.Name}'");
             }
 
+            if (_subscriptions.Count > 0 && (consumer.Exclusive || _subscriptions[0].Consumer.Exclusive))
+            {
+                return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' in exclusive use");
+            }
+
+            long offset = StartOffset(start);
             var subscription = new Subscription(this, consumer, _log.OpenReader(offset), offset);
             _subscriptions.Add(subscription);
-            subscription.Serve();
+            if (start.Kind == StreamStartKind.Timestamp)
+            {
+                subscription.Seek(start.Value);
+            }
+            else
+            {
+                subscription.Serve();
+            }
+
             return BrokerResult.Ok;
         }
     }
@@ -161,21 +174,33 @@ internal sealed class StreamQueue : StoredQueue
         StreamStartKind.Last => _log.LastBatchOffset,
         StreamStartKind.Next => _log.NextOffset,
         StreamStartKind.Offset => Math.Clamp(start.Value, _log.StartOffset, Math.Max(_log.StartOffset, start.Value)),
-        _ => _log.FindOffset(start.Value),
+        // Where a time begins is found by reading the files: see Subscription.Seek.
+        _ => _log.StartOffset,
     };
 
     /// <summary>One consumer's position. Guarded by the queue's lock, but for the load.</summary>
     private sealed class Subscription(StreamQueue queue, Consumer consumer, LogReader reader, long from) : IThreadPoolWorkItem
     {
+        private long _from = from;
+        private long? _seekTimestamp;
         private bool _loading;
         private bool _ended;
+        private bool _failed;
         private long _loadOffset;
 
         public Consumer Consumer => consumer;
 
+        /// <summary>Begins at the first record of the time or after it, once that is found off the lock.</summary>
+        public void Seek(long timestampMs)
+        {
+            _seekTimestamp = timestampMs;
+            _loading = true;
+            queue.Host.Scheduler.Post(this);
+        }
+
         public void Serve()
         {
-            if (_ended)
+            if (_ended || _failed || _seekTimestamp is not null)
             {
                 return;
             }
@@ -183,7 +208,18 @@ internal sealed class StreamQueue : StoredQueue
             bool any = false;
             while (consumer.CanTake)
             {
-                PeekResult result = reader.TryPeek(out RecordView record);
+                PeekResult result;
+                RecordView record;
+                try
+                {
+                    result = reader.TryPeek(out record);
+                }
+                catch (LogFailedException e)
+                {
+                    Fail(e);
+                    break;
+                }
+
                 if (result == PeekResult.NeedsLoad)
                 {
                     Load(reader.NextOffset);
@@ -195,7 +231,7 @@ internal sealed class StreamQueue : StoredQueue
                     break;
                 }
 
-                if (record.Offset >= from)
+                if (record.Offset >= _from)
                 {
                     var delivery = new Delivery { Id = new MessageId(0, record.Offset) };
                     MessageRecord.Read(record, out delivery.Message);
@@ -228,14 +264,22 @@ internal sealed class StreamQueue : StoredQueue
         public void Execute()
         {
             LogWindow? window = null;
+            long? found = null;
+            IOException? failure = null;
             try
             {
-                window = queue._log.LoadWindow(_loadOffset);
+                if (_seekTimestamp is { } timestamp)
+                {
+                    found = queue._log.FindOffset(timestamp);
+                }
+                else
+                {
+                    window = queue._log.LoadWindow(_loadOffset);
+                }
             }
             catch (IOException e)
             {
-                queue.Host.Logger.LogError(e, "Stream '{Queue}' in virtual host '{Host}' stopped serving consumer '{Consumer}': a part of its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, consumer.Tag);
-                return;
+                failure = e;
             }
 
             lock (queue.Gate)
@@ -248,6 +292,19 @@ internal sealed class StreamQueue : StoredQueue
                     return;
                 }
 
+                if (failure is not null)
+                {
+                    Fail(failure);
+                    return;
+                }
+
+                if (found is { } offset)
+                {
+                    _seekTimestamp = null;
+                    _from = offset;
+                    reader.Seek(offset);
+                }
+
                 if (window is not null)
                 {
                     reader.Attach(window);
@@ -255,6 +312,12 @@ internal sealed class StreamQueue : StoredQueue
 
                 Serve();
             }
+        }
+
+        private void Fail(IOException error)
+        {
+            _failed = true;
+            queue.Host.Logger.LogError(error, "Stream '{Queue}' in virtual host '{Host}' stopped serving consumer '{Consumer}': a part of its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, consumer.Tag);
         }
 
         private void Load(long offset)

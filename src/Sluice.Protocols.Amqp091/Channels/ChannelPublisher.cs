@@ -82,19 +82,23 @@ internal sealed class ChannelPublisher
             CheckTopic(method.RoutingKey);
         }
 
-        ulong ticket = 0;
-        if (Confirms)
-        {
-            ticket = Ticket(_channel.Number, ++Sequence);
-            _connection.Confirms.Note(_channel);
-        }
-
-        bool routed = method.Exchange.IsEmpty && DirectReplies.IsAddress(method.RoutingKey)
-            ? Reply(message)
-            : Stage(message, ticket);
+        bool isReply = method.Exchange.IsEmpty && DirectReplies.IsAddress(method.RoutingKey);
+        bool routed = isReply ? Reply(message) : Stage(message);
         if (!routed && method.Mandatory)
         {
             Return(method, message.Properties, body);
+        }
+
+        // Only what was taken is counted: a publish that ends its channel must never be confirmed.
+        if (Confirms)
+        {
+            Sequence++;
+            _connection.Confirms.Note(_channel);
+        }
+
+        if (routed && !isReply)
+        {
+            _connection.Published();
         }
     }
 
@@ -103,18 +107,12 @@ internal sealed class ChannelPublisher
 
     public static (ushort Channel, ulong Sequence) FromTicket(ulong ticket) => ((ushort)(ticket >> 48), ticket & ((1UL << 48) - 1));
 
-    private bool Stage(in MessageToPublish message, ulong ticket)
+    private bool Stage(in MessageToPublish message)
     {
         PublishTurn turn = _channel.Transaction is { } transaction ? transaction.Turn : _connection.Turn;
-        PublishOutcome outcome = turn.Publish(message, ticket);
-        if (outcome == PublishOutcome.Routed)
+        return turn.Publish(message, Confirms ? Ticket(_channel.Number, Sequence + 1) : 0) switch
         {
-            _connection.Published();
-            return true;
-        }
-
-        return outcome switch
-        {
+            PublishOutcome.Routed => true,
             PublishOutcome.Unroutable => false,
             PublishOutcome.NoSuchExchange => throw new AmqpException(ReplyCode.NotFound, $"no exchange '{_exchangeName}' in vhost '{_connection.VirtualHostName}'"),
             PublishOutcome.Internal => throw new AmqpException(ReplyCode.AccessRefused, $"cannot publish to internal exchange '{_exchangeName}' in vhost '{_connection.VirtualHostName}'"),

@@ -25,6 +25,8 @@ namespace Sluice.Protocols.Amqp091.Connections;
 /// </summary>
 internal sealed class Amqp091Connection : IConnectionInfo
 {
+    private const int CloseTimeoutTicks = (int)(Amqp091Limits.CloseTimeoutMs / Amqp091Limits.TickMs);
+
     private readonly FlushList _flushes = new();
     private readonly FrameDispatcher _frames;
     private readonly Heartbeats _heartbeats;
@@ -36,6 +38,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
     private int _closeDeadlineTick = int.MaxValue;
     private int _turnPublishes;
     private bool _isCounted;
+    private volatile bool _isReading;
     private string _endReason = "";
 
     public Amqp091Connection(Amqp091Server server, ClientConnection client)
@@ -166,6 +169,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
     public void Close(string reason)
     {
         _closeRequest = reason;
+        // A loop that waits for a client that does not read comes to no close handshake: then the time limit ends it.
+        Volatile.Write(ref _closeDeadlineTick, Math.Min(Volatile.Read(ref _closeDeadlineTick), Server.Tick + CloseTimeoutTicks));
         _block.Release();
         Client.Input.CancelPendingRead();
     }
@@ -328,11 +333,11 @@ internal sealed class Amqp091Connection : IConnectionInfo
     {
         if (now >= Volatile.Read(ref _closeDeadlineTick))
         {
-            Client.Abort("no answer to connection.close");
+            Client.Abort(_closeRequest is { } reason ? $"{reason}; the client did not answer connection.close in time" : "no answer to connection.close");
             return;
         }
 
-        if (_heartbeats.Tick(_block.IsWaiting) is { } silence)
+        if (_heartbeats.Tick(isPaused: !_isReading) is { } silence)
         {
             Client.Abort(silence);
             return;
@@ -340,6 +345,13 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
         if (now % Amqp091Limits.TimeOutTicks != 0)
         {
+            return;
+        }
+
+        if (_timedOut is { } overdue)
+        {
+            // The loop has not come to it since the last look: it waits for the client to read.
+            Client.Abort($"{overdue.TimeOut().Message}; the client does not read either");
             return;
         }
 
@@ -373,7 +385,9 @@ internal sealed class Amqp091Connection : IConnectionInfo
         PipeReader input = Client.Input;
         while (!IsFinished)
         {
+            _isReading = true;
             ReadResult result = await input.ReadAsync().ConfigureAwait(false);
+            _isReading = false;
             ReadOnlySequence<byte> buffer = result.Buffer;
             if (!result.IsCanceled)
             {
@@ -449,7 +463,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
         if (_timedOut is { } channel)
         {
             _timedOut = null;
-            if (channel.IsOpen)
+            // It may have been acknowledged by what was just received.
+            if (channel.IsOpen && channel.HasTimedOut(Server.Tick))
             {
                 Fail(channel.TimeOut(), 0, channel);
             }
@@ -492,7 +507,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
         State = ConnectionState.Closing;
         HasLostFraming |= error.LostFraming;
         _endReason = error.Message;
-        Volatile.Write(ref _closeDeadlineTick, Server.Tick + (int)(Amqp091Limits.CloseTimeoutMs / Amqp091Limits.TickMs));
+        Volatile.Write(ref _closeDeadlineTick, Server.Tick + CloseTimeoutTicks);
         Send(0, new ConnectionClose
         {
             ReplyCode = (ushort)error.Code,
@@ -519,10 +534,10 @@ internal sealed class Amqp091Connection : IConnectionInfo
         Server.Connections.Remove(this);
         if (Turn is not null)
         {
-            FlushTurn();
+            Attempt("what it published last could not be stored", FlushTurn);
         }
 
-        Channels.ReleaseAll();
+        Attempt("its channels could not be released; messages may stay unacknowledged until a restart", Channels.ReleaseAll);
         State = ConnectionState.Closed;
         _frames.Dispose();
         if (_isCounted)
@@ -539,6 +554,21 @@ internal sealed class Amqp091Connection : IConnectionInfo
         else
         {
             Server.Logger.LogDebug("Connection {Connection} closed before a login: {Reason}", Name, _endReason);
+        }
+    }
+
+    /// <summary>A step of the clean-up: what goes wrong in it must not keep the others from happening.</summary>
+    private void Attempt(string consequence, Action step)
+    {
+        try
+        {
+            step();
+        }
+#pragma warning disable CA1031 // Reported; the connection is at its end.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Server.Logger.LogError(error, "Connection {Connection}, user '{User}', virtual host '{VirtualHost}': {Consequence}", Name, UserName, VirtualHostName, consequence);
         }
     }
 

@@ -96,7 +96,7 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
         var origin = new LoginOrigin(connection.Remote, connection.Client.Tls?.ClientCertificate);
         LoginResult login = _mechanism switch
         {
-            "PLAIN" => await connection.Server.Authenticator.LoginPlainAsync(response, origin).ConfigureAwait(false),
+            "PLAIN" => await connection.Server.Authenticator.LoginPlainAsync(response, origin, connection.Client.Closed).ConfigureAwait(false),
             "AMQPLAIN" => await LoginAmqPlainAsync(response, origin).ConfigureAwait(false),
             _ => connection.Server.Authenticator.LoginExternal(origin),
         };
@@ -133,7 +133,7 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
 
         return name is null || password is null
             ? throw new AmqpException(ReplyCode.SyntaxError, "AMQPLAIN auth info must be a table with LOGIN and PASSWORD")
-            : connection.Server.Authenticator.LoginPasswordAsync(name, password, origin);
+            : connection.Server.Authenticator.LoginPasswordAsync(name, password, origin, connection.Client.Closed);
     }
 
     /// <summary>Details are for the log only; a client that does not expect connection.close here just sees the end.</summary>

@@ -32,11 +32,12 @@ internal static class QueueHandler
             return default;
         }
 
-        connection.Require(Access.Configure, "queue", name.Length == 0 ? ServerNamedSample : name);
+        string checkedName = name.Length == 0 ? ServerNamedSample : name;
+        connection.Require(Access.Configure, "queue", checkedName);
         Arguments arguments = ArgumentTable.Read(method.Arguments);
         if (arguments["x-dead-letter-exchange"] is string deadLetterExchange && connection.VirtualHost.FindQueue(name, connection).Status == BrokerStatus.NotFound)
         {
-            connection.Require(Access.Read, "queue", name);
+            connection.Require(Access.Read, "queue", checkedName);
             connection.Require(Access.Write, "exchange", deadLetterExchange);
         }
 

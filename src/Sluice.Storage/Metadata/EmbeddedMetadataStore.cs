@@ -14,7 +14,9 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
     private readonly LogStore _store;
     private readonly Log _log;
     private readonly MetadataTable _table = new();
-    private readonly Dictionary<long, int> _livePuts = [];
+
+    // Current puts beyond the first of a record that holds several; nearly all hold one.
+    private readonly Dictionary<long, int> _furtherPuts = [];
     private readonly List<Watcher> _watchers = [];
     private readonly Queue<MetadataChange> _changes = new();
     private readonly RecordBatchBuilder _builder = new();
@@ -22,6 +24,7 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
     private readonly List<long> _dead = [];
     private long _revision;
     private long _lastOffset = -1;
+    private int _lastPuts;
     private bool _dispatching;
 
     public EmbeddedMetadataStore(LogStore store, Log log)
@@ -46,7 +49,7 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
     {
         lock (_sync)
         {
-            return _table.TryGet(key, out MetadataSlot slot) ? slot.Entry : null;
+            return _table.TryGet(key, out MetadataSlot slot) ? slot.ToEntry() : null;
         }
     }
 
@@ -67,7 +70,7 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
         {
             foreach (MetadataCondition condition in transaction.Conditions)
             {
-                long actual = _table.TryGet(condition.Key, out MetadataSlot slot) ? slot.Entry.ModRevision : 0;
+                long actual = _table.TryGet(condition.Key, out MetadataSlot slot) ? slot.ModRevision : 0;
                 if (actual != condition.ModRevision)
                 {
                     return new MetadataResult(false, _revision);
@@ -105,7 +108,7 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
         {
             long created = createdHere is not null && createdHere.TryGetValue(operation.Key, out long known)
                 ? known
-                : _table.TryGet(operation.Key, out MetadataSlot slot) ? slot.Entry.CreateRevision : 0;
+                : _table.TryGet(operation.Key, out MetadataSlot slot) ? slot.CreateRevision : 0;
             created = created == 0 ? revision : created;
             stored.Add(new StoredOperation(operation.Key, operation.Value?.ToArray(), created));
             if (createdHere is not null)
@@ -131,40 +134,47 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
     /// <summary>Applies a transaction to the table and collects the records that nothing needs any more.</summary>
     private void Apply(long revision, List<StoredOperation> operations, long offset)
     {
-        if (_lastOffset >= 0 && !_livePuts.ContainsKey(_lastOffset))
+        if (_lastOffset >= 0 && _lastPuts == 0)
         {
             _dead.Add(_lastOffset);
         }
+        if (_lastPuts > 1)
+        {
+            _furtherPuts.Add(_lastOffset, _lastPuts - 1);
+        }
+        _lastOffset = offset;
+        _lastPuts = 0;
         foreach (StoredOperation operation in operations)
         {
             if (_table.TryGet(operation.Key, out MetadataSlot old))
             {
-                Release(old.Offset, offset);
+                Release(old.Offset);
             }
             if (operation.Value is null)
             {
                 _table.Remove(operation.Key);
                 continue;
             }
-            _table.Set(new MetadataEntry(operation.Key, operation.Value, operation.CreateRevision, revision), offset);
-            _livePuts[offset] = _livePuts.GetValueOrDefault(offset) + 1;
+            _table.Set(new MetadataSlot(operation.Key, operation.Value, operation.CreateRevision, revision, offset));
+            _lastPuts++;
         }
-        _lastOffset = offset;
         _revision = revision;
     }
 
-    private void Release(long recordOffset, long newest)
+    /// <summary>One put of the record is no longer current.</summary>
+    private void Release(long recordOffset)
     {
-        int left = _livePuts[recordOffset] - 1;
-        if (left > 0)
+        if (recordOffset == _lastOffset)
         {
-            _livePuts[recordOffset] = left;
-            return;
+            _lastPuts--;
         }
-        _livePuts.Remove(recordOffset);
-        if (recordOffset != newest)
+        else if (!_furtherPuts.Remove(recordOffset, out int further))
         {
             _dead.Add(recordOffset);
+        }
+        else if (further > 1)
+        {
+            _furtherPuts.Add(recordOffset, further - 1);
         }
     }
 

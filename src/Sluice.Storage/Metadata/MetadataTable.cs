@@ -1,7 +1,10 @@
 namespace Sluice.Storage.Metadata;
 
-/// <summary>An entry and the offset of the record that holds it.</summary>
-internal readonly record struct MetadataSlot(MetadataEntry Entry, long Offset);
+/// <summary>An entry and the offset of the record that holds it. Flat, since there may be hundreds of thousands.</summary>
+internal readonly record struct MetadataSlot(string Key, byte[] Value, long CreateRevision, long ModRevision, long Offset)
+{
+    public MetadataEntry ToEntry() => new(Key, Value, CreateRevision, ModRevision);
+}
 
 /// <summary>Entries in key order, in blocks small enough that an insertion moves little. Not thread-safe.</summary>
 internal sealed class MetadataTable
@@ -23,10 +26,9 @@ internal sealed class MetadataTable
         return true;
     }
 
-    public void Set(MetadataEntry entry, long offset)
+    public void Set(in MetadataSlot slot)
     {
-        MetadataSlot slot = new(entry, offset);
-        if (TryFind(entry.Key, out int block, out int index))
+        if (TryFind(slot.Key, out int block, out int index))
         {
             _blocks[block][index] = slot;
             return;
@@ -36,14 +38,22 @@ internal sealed class MetadataTable
             _blocks.Add([]);
         }
         List<MetadataSlot> target = _blocks[block];
+        if (target.Count == BlockMax)
+        {
+            // At the end nothing is moved, so that keys that come in order fill their blocks.
+            int keep = index == BlockMax ? BlockMax : BlockMax / 2;
+            List<MetadataSlot> right = target.GetRange(keep, BlockMax - keep);
+            target.RemoveRange(keep, BlockMax - keep);
+            target.TrimExcess();
+            _blocks.Insert(block + 1, right);
+            if (index >= keep)
+            {
+                target = right;
+                index -= keep;
+            }
+        }
         target.Insert(index, slot);
         Count++;
-        if (target.Count > BlockMax)
-        {
-            int half = target.Count / 2;
-            _blocks.Insert(block + 1, target.GetRange(half, target.Count - half));
-            target.RemoveRange(half, target.Count - half);
-        }
     }
 
     public bool Remove(string key)
@@ -69,11 +79,11 @@ internal sealed class MetadataTable
         {
             for (List<MetadataSlot> slots = _blocks[block]; index < slots.Count; index++)
             {
-                if (!slots[index].Entry.Key.StartsWith(prefix, StringComparison.Ordinal))
+                if (!slots[index].Key.StartsWith(prefix, StringComparison.Ordinal))
                 {
                     return found;
                 }
-                found.Add(slots[index].Entry);
+                found.Add(slots[index].ToEntry());
             }
         }
         return found;
@@ -87,7 +97,7 @@ internal sealed class MetadataTable
         while (low < high)
         {
             int middle = (low + high + 1) / 2;
-            if (string.CompareOrdinal(_blocks[middle][0].Entry.Key, key) <= 0)
+            if (string.CompareOrdinal(_blocks[middle][0].Key, key) <= 0)
             {
                 low = middle;
             }
@@ -108,7 +118,7 @@ internal sealed class MetadataTable
         while (first < last)
         {
             int middle = (first + last) / 2;
-            int order = string.CompareOrdinal(slots[middle].Entry.Key, key);
+            int order = string.CompareOrdinal(slots[middle].Key, key);
             if (order == 0)
             {
                 index = middle;

@@ -21,6 +21,11 @@ internal static class SegmentReader
             while (position < written)
             {
                 int length = ReadFully(lease, position, buffer.AsSpan(0, (int)Math.Min(buffer.Length, written - position)));
+                if (length == 0)
+                {
+                    // Shorter than what was written to it: cut from outside.
+                    throw Damaged(files, index, segment, position, offset);
+                }
                 int at = 0;
                 while (length - at >= RecordBatch.HeaderBytes && RecordBatch.LooksLikeHeader(buffer.AsSpan(at, length - at)) && RecordBatch.EndOffset(buffer.AsSpan(at)) <= offset)
                 {

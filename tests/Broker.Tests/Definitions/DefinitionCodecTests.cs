@@ -21,12 +21,12 @@ public sealed class DefinitionCodecTests
 
     [Fact]
     public void A_queue_is_kept_as_this_text() => Golden(
-        """{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"x-message-ttl":5,"x-queue-type":"quorum"},"logs":[7,-1]}""",
+        """{"v":1,"name":"q","durable":true,"autoDelete":true,"arguments":{"x-message-ttl":5,"x-queue-type":"quorum"},"logs":[7,-1]}""",
         DefinitionCodec.Encode(new QueueDefinition("q", true, false, true, Args(("x-queue-type", "quorum"), ("x-message-ttl", 5L))), [new LogId(7), new LogId(-1)]));
 
     [Fact]
     public void An_exchange_is_kept_as_this_text() => Golden(
-        """{"v":1,"name":"x","type":"topic","durable":true,"autoDelete":false,"internal":true,"arguments":{"alternate-exchange":"ae"}}""",
+        """{"v":1,"name":"x","type":"topic","durable":true,"internal":true,"arguments":{"alternate-exchange":"ae"}}""",
         DefinitionCodec.Encode(new ExchangeDefinition("x", "topic", true, false, true, Args(("alternate-exchange", "ae")))));
 
     [Fact]
@@ -68,6 +68,15 @@ public sealed class DefinitionCodecTests
     }
 
     [Fact]
+    public void Flags_and_tables_left_out_are_false_and_empty()
+    {
+        var plain = new QueueDefinition("q", false, false, false, Args());
+        Assert.Equal("""{"v":1,"name":"q","logs":[3]}""", Encoding.UTF8.GetString(DefinitionCodec.Encode(plain, [new LogId(3)])));
+        Assert.Equal(plain, DefinitionCodec.DecodeQueue(Bytes("""{"v":1,"name":"q","logs":[3]}""")).Definition);
+        Assert.Equal(plain, DefinitionCodec.DecodeQueue(Bytes("""{"v":1,"name":"q","durable":false,"exclusive":false,"autoDelete":false,"arguments":{},"logs":[3]}""")).Definition);
+    }
+
+    [Fact]
     public void Fields_of_later_versions_are_skipped_and_later_versions_refused()
     {
         Assert.Equal("q", DefinitionCodec.DecodeQueue(Bytes("""{"v":1,"later":[1],"name":"q","durable":true,"exclusive":false,"autoDelete":false,"arguments":{},"logs":[]}""")).Definition.Name);
@@ -82,7 +91,6 @@ public sealed class DefinitionCodecTests
     [InlineData("{\"v\":1")]
     [InlineData("{\"v\":\"1\"}")]
     [InlineData("""{"v":1,"name":5,"durable":true,"exclusive":false,"autoDelete":true,"arguments":{},"logs":[]}""")]
-    [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"logs":[]}""")]
     [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{"$what":1}},"logs":[]}""")]
     [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":{}},"logs":[]}""")]
     [InlineData("""{"v":1,"name":"q","durable":true,"exclusive":false,"autoDelete":true,"arguments":{"a":1.5},"logs":[]}""")]

@@ -133,6 +133,8 @@ public sealed class LifecycleTests
     [InlineData(StreamStartKind.Last, 0, new[] { "c" })]
     [InlineData(StreamStartKind.Next, 0, new string[0])]
     [InlineData(StreamStartKind.Offset, 1, new[] { "b", "c" })]
+    [InlineData(StreamStartKind.Timestamp, 0, new[] { "a", "b", "c" })]
+    [InlineData(StreamStartKind.Timestamp, long.MaxValue, new string[0])]
     public void A_stream_is_read_from_where_the_consumer_asks_and_keeps_its_messages(StreamStartKind kind, long value, string[] expected)
     {
         using var broker = new TestBroker();
@@ -148,6 +150,19 @@ public sealed class LifecycleTests
         RecordingConsumer again = RecordingConsumer.Create(start: new StreamStart(StreamStartKind.First));
         stream.AddConsumer(again);
         Assert.Equal(["a", "b", "c", "d"], again.Bodies);
+    }
+
+    [Fact]
+    public void An_exclusive_consumer_of_a_stream_is_alone()
+    {
+        using var broker = new TestBroker();
+        MessageQueue stream = broker.Declare("s", ("x-queue-type", "stream"));
+        RecordingConsumer alone = RecordingConsumer.Create(exclusive: true);
+        Assert.True(stream.AddConsumer(alone).IsOk);
+        Assert.Equal(BrokerStatus.ExclusiveUse, stream.AddConsumer(RecordingConsumer.Create()).Status);
+        stream.RemoveConsumer(alone);
+        Assert.True(stream.AddConsumer(RecordingConsumer.Create()).IsOk);
+        Assert.Equal(BrokerStatus.ExclusiveUse, stream.AddConsumer(RecordingConsumer.Create(exclusive: true)).Status);
     }
 
     [Fact]

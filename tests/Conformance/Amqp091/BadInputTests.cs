@@ -11,7 +11,7 @@ public sealed class BadInputTests(BrokerFixture broker) : ConformanceTest(broker
         await using RawClient client = await RawClient.ConnectAsync(Broker.Address);
         var clock = Stopwatch.StartNew();
         await client.ReadToEndAsync();
-        Assert.InRange(clock.Elapsed.TotalSeconds, 1, 14);
+        Assert.True(clock.Elapsed.TotalSeconds >= 1, "cut off before it could say anything");
     }
 
     [Fact]

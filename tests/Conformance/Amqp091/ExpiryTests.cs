@@ -52,12 +52,15 @@ public sealed class ExpiryTests(BrokerFixture broker) : ConformanceTest(broker)
     [Fact]
     public async Task Message_delivered_before_it_expires_stays_with_its_consumer()
     {
-        string queue = await QueueAsync(Arguments(("x-message-ttl", 300)));
+        string letters = await QueueAsync();
+        string queue = await QueueAsync(Arguments(("x-message-ttl", 300), ("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", letters)));
         await SendAsync(queue, "held");
         Delivery held = await GetAsync(queue, autoAck: false);
-        await Task.Delay(500, TestContext.Current.CancellationToken);
-        await Channel.BasicAckAsync(held.Tag, false);
-        Assert.Equal("held", held.Body);
+        await SendAsync(queue, "expires");
+        Assert.Equal("expires", (await GetAsync(letters)).Body);
+        await Channel.BasicRejectAsync(held.Tag, requeue: false);
+        Delivery letter = await GetAsync(letters);
+        Assert.Equal(("held", "rejected"), (letter.Body, letter.Header("x-first-death-reason")));
     }
 
     [Fact]

@@ -25,7 +25,7 @@ public sealed class HeartbeatTests(BrokerFixture broker) : ConformanceTest(broke
             Assert.Equal(RawFrame.Heartbeat, frame.Type);
         }
 
-        Assert.InRange(clock.Elapsed.TotalSeconds, 1.5, 10);
+        Assert.True(clock.Elapsed.TotalSeconds >= 1.5, "given up before two intervals had passed");
     }
 
     [Fact]

@@ -157,11 +157,34 @@ public sealed class PublishTests(BrokerFixture broker) : ConformanceTest(broker)
         await client.SendFrameAsync(RawFrame.Header, 1, RawClient.ContentHeader(600UL << 20));
         if (BrokerFixture.IsRabbitMq)
         {
-            // RabbitMQ counts only after the whole body has come (default limit 128 MiB); not worth 600 MB of traffic.
-            return;
+            Assert.Skip("RabbitMQ counts only after the whole body has come (default limit 128 MiB); not worth 600 MB of traffic.");
         }
 
         await client.ExpectChannelCloseAsync(1, 406);
+    }
+
+    [Theory]
+    [InlineData(false, 404)]
+    [InlineData(true, 403)]
+    public async Task Publish_that_ends_its_channel_is_never_confirmed(bool isInternal, ushort code)
+    {
+        string exchange = $"conformance.{Guid.NewGuid():N}";
+        await using RawClient client = await RawClient.OpenWithChannelAsync(Broker.Address);
+        if (isInternal)
+        {
+            const byte AutoDeleteInternal = 0x0C;
+            await client.SendMethodAsync(1, Methods.ExchangeDeclare, w => w.Short(0).ShortString(exchange).ShortString("fanout").Octet(AutoDeleteInternal).Table());
+            await client.ExpectAsync(1, Methods.ExchangeDeclareOk);
+        }
+
+        await client.SendMethodAsync(1, Methods.ConfirmSelect, w => w.Octet(0));
+        await client.ExpectAsync(1, Methods.ConfirmSelectOk);
+        await client.PublishAsync(1, exchange, "k", [1]);
+        await client.ExpectChannelCloseAsync(1, code);
+        if (isInternal)
+        {
+            await Channel.ExchangeDeleteAsync(exchange);
+        }
     }
 
     [Fact]
