@@ -7,12 +7,7 @@ namespace Sluice.Broker.Definitions;
 /// </summary>
 public static class QueueArguments
 {
-    private const string ReservedPrefix = "amq.";
-
     private static QueueSettings? s_lastResolved;
-
-    /// <summary>Names that clients may not choose for a queue.</summary>
-    public static bool IsReserved(string name) => name.StartsWith(ReservedPrefix, StringComparison.Ordinal);
 
     /// <summary>The kind asked for; classic if none or an unknown one is.</summary>
     public static QueueKind KindOf(Arguments arguments) => arguments["x-queue-type"] switch

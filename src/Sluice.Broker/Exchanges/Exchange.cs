@@ -33,9 +33,6 @@ public sealed class Exchange : IDestination
     /// <summary>The bindings. Of a delayed exchange: those of the type it delays for (x-delayed-type). The default exchange's stays empty.</summary>
     public ExchangeRouter Router { get; }
 
-    /// <summary>Takes messages from other exchanges only.</summary>
-    public bool IsInternal => Definition.Internal;
-
     /// <summary>The nameless exchange, which routes to the queue that the routing key names.</summary>
     public bool IsDefault => Definition.Name.Length == 0;
 

@@ -280,7 +280,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override void Requeue(ReadOnlySpan<MessageId> messages, bool delivered = true)
+    public override void Requeue(ReadOnlySpan<MessageId> messages)
     {
         lock (Gate)
         {
@@ -297,7 +297,7 @@ internal sealed class CompetingQueue : StoredQueue
                     continue;
                 }
 
-                if (delivered && CurrentSettings.Kind == QueueKind.Quorum)
+                if (CurrentSettings.Kind == QueueKind.Quorum)
                 {
                     int count = lane.Cursor.DeliveryCount(id.Offset) + 1;
                     if (CurrentSettings.DeliveryLimit >= 0 && count > CurrentSettings.DeliveryLimit)
@@ -309,7 +309,7 @@ internal sealed class CompetingQueue : StoredQueue
                     lane.Cursor.SetDeliveryCount(id.Offset, count);
                 }
 
-                lane.Return(id.Offset, delivered);
+                lane.Return(id.Offset, redelivered: true);
                 _readyBytes?.Returned(id);
             }
 

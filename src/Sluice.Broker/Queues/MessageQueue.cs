@@ -49,8 +49,8 @@ public abstract class MessageQueue : IDestination
     /// <summary>Settles (acknowledges) deliveries.</summary>
     public abstract void Settle(ReadOnlySpan<MessageId> messages);
 
-    /// <summary>Puts deliveries back at their place. <paramref name="delivered"/> false: the client never saw them, so they are not marked redelivered.</summary>
-    public abstract void Requeue(ReadOnlySpan<MessageId> messages, bool delivered = true);
+    /// <summary>Puts deliveries back at their place, marked redelivered.</summary>
+    public abstract void Requeue(ReadOnlySpan<MessageId> messages);
 
     /// <summary>Gives deliveries up: dead-lettered as rejected if the queue has a dead-letter exchange, dropped otherwise.</summary>
     public abstract void Reject(ReadOnlySpan<MessageId> messages);

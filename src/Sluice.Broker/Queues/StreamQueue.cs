@@ -135,7 +135,7 @@ internal sealed class StreamQueue : StoredQueue
     {
     }
 
-    public override void Requeue(ReadOnlySpan<MessageId> messages, bool delivered = true)
+    public override void Requeue(ReadOnlySpan<MessageId> messages)
     {
     }
 

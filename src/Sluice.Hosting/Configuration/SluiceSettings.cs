@@ -119,7 +119,7 @@ public sealed record ConnectionSettings
     [Setting("Kernel send and receive buffer of a connection. Small ones keep the data in the processor's cache.", Unit = "bytes", Min = 8 << 10, Max = 16 << 20)]
     public int SocketBufferBytes { get; init; } = 256 << 10;
 
-    [Setting("Output waiting for a client at which deliveries to it and reading from it pause.", Unit = "bytes", Min = 64 << 10, Max = 1 << 30)]
+    [Setting("Output waiting for a client at which deliveries to it pause. Reading from it pauses when 8 MB wait.", Unit = "bytes", Min = 64 << 10, Max = 1 << 30)]
     public int OutputHighWaterBytes { get; init; } = 512 << 10;
 
     [Setting("Output waiting for a client at which deliveries to it and reading from it resume. Below the high-water mark.", Unit = "bytes", Min = 0, Max = 1 << 30)]

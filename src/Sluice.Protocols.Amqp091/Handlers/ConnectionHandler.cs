@@ -41,8 +41,6 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
         {
             case MethodIds.ConnectionStartOk when connection.State == ConnectionState.Starting:
                 return StartOk(ConnectionStartOk.Read(arguments));
-            case MethodIds.ConnectionSecureOk when connection.State == ConnectionState.Securing:
-                return LoginAsync(ConnectionSecureOk.Read(arguments).Response.ToArray());
             case MethodIds.ConnectionTuneOk when connection.State == ConnectionState.Tuning:
                 TuneOk(ConnectionTuneOk.Read(arguments));
                 return default;

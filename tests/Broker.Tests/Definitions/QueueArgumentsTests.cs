@@ -150,13 +150,6 @@ public sealed class QueueArgumentsTests
         Assert.Equal(new QueueSettings { Kind = QueueKind.Stream, Policy = "p" }, QueueArguments.Resolve(Of("stream"), policy, null));
     }
 
-    [Fact]
-    public void Names_of_the_broker_are_reserved()
-    {
-        Assert.True(QueueArguments.IsReserved("amq.gen-1"));
-        Assert.False(QueueArguments.IsReserved("amqp"));
-    }
-
     private static readonly (string Name, object Value)[] Valid =
     [
         ("x-message-ttl", 5L), ("x-expires", 5L), ("x-max-length", 5L), ("x-max-length-bytes", 5L), ("x-max-priority", 5L), ("x-delivery-limit", 5L), ("x-consumer-timeout", 5L),

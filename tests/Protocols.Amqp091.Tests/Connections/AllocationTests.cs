@@ -16,7 +16,8 @@ public sealed class AllocationTests
 {
     private const int Batch = 500;
     private const int WarmUpBatches = 200;
-    private const int Batches = 400;
+    private const int Windows = 4;
+    private const int BatchesPerWindow = 100;
 
     /// <summary>The smallest object has 24 bytes. What remains below is per turn, per send and per piece of the log.</summary>
     [Theory]
@@ -58,7 +59,10 @@ public sealed class AllocationTests
         return await Task.Run(() => Measure(publisher.Socket, consumer.Socket, isPersistent));
     }
 
-    /// <summary>Sends batches and takes them, all with buffers made before, so that what is allocated is the broker's.</summary>
+    /// <summary>
+    /// Sends batches and takes them, all with buffers made before, so that what is allocated is the broker's. The leanest of several windows counts: what happens
+    /// beside (the compiler, a slow disk that lets the journal's buffers grow) only adds, while an allocation per message is in every one of them.
+    /// </summary>
     private static double Measure(Socket publisher, Socket consumer, bool isPersistent)
     {
         byte[] properties = isPersistent ? [0x10, 0, 2] : [0, 0];
@@ -67,12 +71,15 @@ public sealed class AllocationTests
         int delivery = RawClient.Method(1, new BasicDeliver { ConsumerTag = "c"u8, RoutingKey = "q"u8 }).Length + Frame.Overhead + 12 + properties.Length + Frame.Overhead + 100;
         byte[] inbox = new byte[1 << 20];
         ulong delivered = 0;
+        long leanest = long.MaxValue;
         long before = 0;
-        for (int i = 0; i < WarmUpBatches + Batches; i++)
+        for (int i = 0; i <= WarmUpBatches + (Windows * BatchesPerWindow); i++)
         {
-            if (i == WarmUpBatches)
+            if (i >= WarmUpBatches && (i - WarmUpBatches) % BatchesPerWindow == 0)
             {
-                before = GC.GetTotalAllocatedBytes(precise: true);
+                long now = GC.GetTotalAllocatedBytes(precise: true);
+                leanest = i == WarmUpBatches ? leanest : Math.Min(leanest, now - before);
+                before = now;
             }
 
             publisher.Send(batch);
@@ -90,6 +97,6 @@ public sealed class AllocationTests
             }
         }
 
-        return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)(Batches * Batch);
+        return leanest / (double)(BatchesPerWindow * Batch);
     }
 }
