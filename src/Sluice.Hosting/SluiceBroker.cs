@@ -37,6 +37,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             new TransportOptions
             {
                 ConnectionsMax = settings.Connections.Max,
+                IoThreads = settings.Connections.IoThreads,
                 SocketBufferBytes = settings.Connections.SocketBufferBytes,
                 HandshakeTimeout = TimeSpan.FromSeconds(settings.Connections.HandshakeTimeoutSeconds),
                 CloseTimeout = TimeSpan.FromSeconds(settings.Connections.CloseTimeoutSeconds),
@@ -193,13 +194,13 @@ public sealed class SluiceBroker : IAsyncDisposable
             _environment.Loggers.CreateLogger<Amqp091Server>());
         if (amqp.Address.Length > 0)
         {
-            Listen("amqp", amqp.Address, amqp.Port, tls: null);
+            Listen("amqp", "Amqp:Port", amqp.Address, amqp.Port, tls: null);
         }
 
         TlsSettings tls = amqp.Tls;
         if (tls.CertificateFile.Length > 0)
         {
-            Listen("amqps", tls.Address, tls.Port, new TlsOptions
+            Listen("amqps", "Amqp:Tls:Port", tls.Address, tls.Port, new TlsOptions
             {
                 CertificateFile = tls.CertificateFile,
                 KeyFile = NullIfEmpty(tls.KeyFile),
@@ -211,12 +212,13 @@ public sealed class SluiceBroker : IAsyncDisposable
         }
     }
 
-    private void Listen(string name, string address, int port, TlsOptions? tls)
+    private void Listen(string name, string setting, string address, int port, TlsOptions? tls)
     {
         IPEndPoint endPoint = Transport.Listen(
             new ListenerOptions
             {
                 Name = name,
+                PortSetting = setting,
                 EndPoint = new IPEndPoint(ListenAddress.Parse(address), port),
                 Tls = tls,
                 ConnectionsMax = Settings.Connections.Max,

@@ -101,7 +101,7 @@ internal sealed class Listener : IDisposable
             socket.Dispose();
             string advice = error.SocketErrorCode switch
             {
-                SocketError.AddressAlreadyInUse => "another program listens there: stop it, or choose another port",
+                SocketError.AddressAlreadyInUse => $"another program listens there: stop it, or choose another port{(options.PortSetting is { } setting ? $" with the setting {setting}" : "")}",
                 SocketError.AccessDenied => "this user may not open it: choose a port above 1023, or grant the right",
                 SocketError.AddressNotAvailable => "this machine has no such address: choose one that it has, or * for all",
                 _ => error.Message,

@@ -8,8 +8,8 @@ public sealed record TransportOptions
     /// <summary>Connections open at once, all listeners together.</summary>
     public int ConnectionsMax { get; init; } = 50_000;
 
-    /// <summary>Threads that receive, handle and send; each connection belongs to one of them. On Linux; elsewhere the thread pool does it.</summary>
-    public int IoThreads { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 64);
+    /// <summary>Threads that receive, handle and send; each connection belongs to one of them. 0: as many as processors. On Linux; elsewhere the thread pool does it.</summary>
+    public int IoThreads { get; init; }
 
     /// <summary>Kernel send and receive buffer of a connection, in bytes. Small ones keep the data in the processor's cache.</summary>
     public int SocketBufferBytes { get; init; } = 256 << 10;
@@ -34,6 +34,9 @@ public sealed record ListenerOptions
 {
     /// <summary>For logs and listings, e.g. "amqp" or "amqps".</summary>
     public required string Name { get; init; }
+
+    /// <summary>What the operator sets to choose another port; for the message when it cannot be used.</summary>
+    public string? PortSetting { get; init; }
 
     /// <summary>Port 0 takes a free one. <see cref="IPAddress.IPv6Any"/> also accepts IPv4.</summary>
     public required IPEndPoint EndPoint { get; init; }

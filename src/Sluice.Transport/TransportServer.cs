@@ -33,7 +33,8 @@ public sealed class TransportServer : IAsyncDisposable
         _clock = clock;
         _logger = loggers.CreateLogger<TransportServer>();
         // Elsewhere the runtime's own waiting serves, at more CPU per receive.
-        _loops = new SocketLoop[OperatingSystem.IsLinux() ? options.IoThreads : 0];
+        int threads = options.IoThreads > 0 ? options.IoThreads : Environment.ProcessorCount;
+        _loops = new SocketLoop[OperatingSystem.IsLinux() ? threads : 0];
         for (int i = 0; i < _loops.Length; i++)
         {
             _loops[i] = new SocketLoop(i, clock);

@@ -64,6 +64,23 @@ public sealed class VerifyCommandTests : IDisposable
         Assert.Contains("nothing", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_directory_without_data_is_not_called_sound()
+    {
+        (int code, string output, string error) = await Run("verify", _directory.FullName);
+        Assert.Equal(1, code);
+        Assert.DoesNotContain("sound", output, StringComparison.Ordinal);
+        Assert.Contains("is no data directory", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_an_argument_it_is_the_configured_directory()
+    {
+        (int code, _, string error) = await Run("verify");
+        Assert.Equal(1, code);
+        Assert.Contains(Path.GetFullPath(new SluiceSettings().DataDirectory), error, StringComparison.Ordinal);
+    }
+
     private static async Task<(int Code, string Output, string Error)> Run(params string[] args)
     {
         using StringWriter output = new();

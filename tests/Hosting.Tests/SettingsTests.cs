@@ -141,6 +141,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Limits:MessageBytesMax=512MB", "OutputHardLimitBytes")]
     [InlineData("Storage:TailBytesMax=1MB", "TailBytesPerLogMax")]
     [InlineData("Amqp:Address=nowhere", "Amqp:Address")]
+    [InlineData("DataDirectory=", "DataDirectory is empty")]
     [InlineData("Amqp:Tls:Address=", "Amqp:Tls:Address")]
     [InlineData("Admin:Address=1.2.3.400", "Admin:Address")]
     [InlineData("Amqp:Tls:KeyFile=x", "CertificateFile")]

@@ -152,6 +152,16 @@ public sealed class PermissionTests : IAsyncLifetime
         return connection.CloseReason.ReplyText;
     }
 
+    [Fact]
+    public async Task The_command_publishes_what_comes_on_standard_input_and_consumes_it()
+    {
+        string[] amqp = ["--port", $"{Broker.Port}"];
+        await SluiceAsync("queue", "declare", "piped");
+        await ClientProgram.RunAsync(Repository.ServerExecutable, ["publish", "piped", .. amqp], input: "two\nlines");
+        await ClientProgram.RunAsync(Repository.ServerExecutable, ["publish", "piped", "--lines", .. amqp], input: "a\nb\n");
+        Assert.Equal("two\nlines\na\nb\n", await ClientProgram.RunAsync(Repository.ServerExecutable, ["consume", "piped", "--count", "3", .. amqp]));
+    }
+
     private Task SluiceAsync(params string[] arguments) => ClientProgram.RunAsync(Repository.ServerExecutable, [.. arguments, "--admin-port", $"{Broker.AdminPort}"]);
 
     private async Task PutAsync(string path, object body)

@@ -90,12 +90,18 @@ internal static class UserHandler
             user = user with { Limits = existing.Limits };
         }
 
+        if (!user.HasTag(UserTags.Administrator))
+        {
+            KeepAnAdministrator(request, name);
+        }
+
         await request.Context.AccessControl.PutUserAsync(user).ConfigureAwait(false);
         await request.Put(existing is null).ConfigureAwait(false);
     }
 
     private static async Task Delete(AdminRequest request)
     {
+        KeepAnAdministrator(request, request["user"]);
         if (!await request.Context.AccessControl.DeleteUserAsync(request["user"]).ConfigureAwait(false))
         {
             throw AdminException.NotFound($"there is no user '{request["user"]}'");
@@ -107,6 +113,16 @@ internal static class UserHandler
         }
 
         await request.NoContent().ConfigureAwait(false);
+    }
+
+    /// <summary>Without any administrator nobody could make one again: the broker has no other way in.</summary>
+    private static void KeepAnAdministrator(AdminRequest request, string leaving)
+    {
+        if (request.Context.AccessControl.FindUser(leaving)?.HasTag(UserTags.Administrator) == true
+            && !request.Context.AccessControl.Users.Any(user => user.Name != leaving && user.HasTag(UserTags.Administrator)))
+        {
+            throw AdminException.BadRequest($"user '{leaving}' is the last administrator: give another user the tag administrator first");
+        }
     }
 
     private static Task Permissions(AdminRequest request)

@@ -93,7 +93,7 @@ internal sealed class AdminClient : IDisposable
         }
 
         string reason = json?["reason"]?.ToString() ?? $"the broker answered {(int)answer.StatusCode} {answer.ReasonPhrase}";
-        throw new CommandException(answer.StatusCode == HttpStatusCode.Unauthorized ? $"{reason}. Log in as another user with --user and --password." : $"{reason}.");
+        throw new CommandException(answer.StatusCode == HttpStatusCode.Unauthorized && reason.Contains("ogin", StringComparison.Ordinal) ? $"{reason}. Log in as another user with --user and --password." : $"{reason}.");
     }
 
     private static JsonNode? Parse(string text)

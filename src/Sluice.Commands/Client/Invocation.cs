@@ -70,7 +70,8 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
     /// <summary>The value of an option that has one by default, or must be given.</summary>
     public T Value<T>(Option<T> option) => parsed.GetValue(option)!;
 
-    public T Value<T>(Argument<T> argument) => parsed.GetRequiredValue(argument);
+    /// <summary>The value of an argument; null if it was optional and not given.</summary>
+    public T Value<T>(Argument<T> argument) => parsed.GetValue(argument)!;
 
     public bool Has(Option option) => parsed.GetResult(option) is { Implicit: false };
 

@@ -16,7 +16,7 @@ internal static class ConsumeVerb
     private static readonly Option<double?> Wait = new("--wait") { Description = "Stop when none came for this long.", HelpName = "seconds" };
     private static readonly Option<bool> Peek = new("--peek") { Description = "Only look: do not acknowledge, so that the messages go back when the command ends." };
     private static readonly Option<bool> Verbose = new("--verbose") { Description = "Show where each message came from and its properties." };
-    private static readonly Option<string?> Offset = new("--offset") { Description = "Where to begin in a stream: first, last, next or an offset." };
+    private static readonly Option<string?> Offset = new("--offset") { Description = "Where to begin in a stream: first, last, next (what comes from now on; the default) or an offset." };
 
     public static Command Create() => Invocation.Verb("consume", "Consume a queue and print its messages, a line each.", invocation => Task.FromResult(Run(invocation)))
         .With(Queue, Count, Wait, Peek, Verbose, Offset).WithAmqp();

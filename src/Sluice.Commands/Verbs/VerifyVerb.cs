@@ -24,6 +24,11 @@ internal static class VerifyVerb
             throw new CommandException($"There is no directory {directory}. Give the data directory as an argument, or set Sluice:DataDirectory.");
         }
 
+        if (!Directory.Exists(Path.Combine(directory, "journal")))
+        {
+            throw new CommandException($"{directory} is no data directory of a broker: it holds no journal.");
+        }
+
         IReadOnlyList<VerifyFinding> findings;
         long checkedBytes = 0;
         using (ProgressLine progress = invocation.Progress())
@@ -77,7 +82,7 @@ internal static class VerifyVerb
             invocation.Console().Write(table);
         }
 
-        invocation.Out.WriteLine(isDamaged ? $"{directory} is damaged." : $"{directory} is sound: {checkedBytes / 1048576.0:N0} MB checked.");
+        invocation.Out.WriteLine(isDamaged ? $"{directory} is damaged." : $"{directory} is sound: {checkedBytes / 1048576.0:N1} MB of logs and journal checked, and the snapshot.");
         return isDamaged ? 1 : 0;
     }
 

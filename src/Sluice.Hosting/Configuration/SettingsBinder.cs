@@ -58,6 +58,11 @@ internal static class SettingsBinder
             errors.Add($"Storage:TailBytesPerLogMax ({settings.Storage.TailBytesPerLogMax}) must not be above Storage:TailBytesMax ({settings.Storage.TailBytesMax}).");
         }
 
+        if (string.IsNullOrWhiteSpace(settings.DataDirectory))
+        {
+            errors.Add("DataDirectory is empty: name the directory in which the broker keeps its data.");
+        }
+
         foreach ((string key, string address, bool mayBeEmpty) in new[]
         {
             ("Amqp:Address", settings.Amqp.Address, true),

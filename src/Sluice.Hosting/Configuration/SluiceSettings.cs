@@ -107,6 +107,9 @@ public sealed record ConnectionSettings
     [Setting("Connections open at once.", Min = 1, Max = 1_000_000)]
     public int Max { get; init; } = 50_000;
 
+    [Setting("Threads that receive, handle and send for connections (Linux); 0: as many as processors.", Min = 0, Max = 256)]
+    public int IoThreads { get; init; }
+
     [Setting("Time from a connection's first packet until its client has logged in, TLS included.", Unit = "seconds", Min = 1, Max = 3600)]
     public int HandshakeTimeoutSeconds { get; init; } = 10;
 
@@ -138,7 +141,7 @@ public sealed record SecuritySettings
     [Setting("The default user's password.", Secret = true)]
     public string DefaultPassword { get; init; } = "guest";
 
-    [Setting("Users who may connect from the broker's own machine only.")]
+    [Setting("Users who may connect over the loopback interface (127.0.0.1, ::1) only.")]
     public IReadOnlyList<string> LoopbackUsers { get; init; } = ["guest"];
 
     [Setting("What of a client certificate is the user's name: `DistinguishedName` (as in `CN=worker,O=Example`) or `CommonName`.")]
