@@ -81,7 +81,8 @@ public sealed class DefinitionOrderTests
                 barrier.SignalAndWait();
                 barrier.SignalAndWait();
             }
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         thread.Start();
         Exception? failure = null;
         for (int round = 0; round < Rounds; round++)

@@ -299,9 +299,19 @@ public sealed class QueueTests(BrokerFixture broker) : ConformanceTest(broker)
         string queue = await DurableQueueAsync();
         var sent = new BasicProperties
         {
-            AppId = "app", ClusterId = "cluster", ContentEncoding = "gzip", ContentType = "text/plain", CorrelationId = "corr",
-            DeliveryMode = DeliveryModes.Persistent, Expiration = "600000", MessageId = "id", Priority = 3, ReplyTo = "reply",
-            Timestamp = new AmqpTimestamp(1_700_000_000), Type = "type", UserId = "guest",
+            AppId = "app",
+            ClusterId = "cluster",
+            ContentEncoding = "gzip",
+            ContentType = "text/plain",
+            CorrelationId = "corr",
+            DeliveryMode = DeliveryModes.Persistent,
+            Expiration = "600000",
+            MessageId = "id",
+            Priority = 3,
+            ReplyTo = "reply",
+            Timestamp = new AmqpTimestamp(1_700_000_000),
+            Type = "type",
+            UserId = "guest",
             Headers = Arguments(
                 ("bool", true), ("byte", (byte)200), ("sbyte", (sbyte)-5), ("short", (short)-300), ("int", -70_000), ("long", 5_000_000_000L),
                 ("double", 1.5), ("float", 2.5f), ("text", "grüße"), ("bytes", new byte[] { 0, 1, 255 }), ("null", null),
