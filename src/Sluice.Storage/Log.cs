@@ -175,6 +175,16 @@ public sealed class Log
         }
     }
 
+    /// <summary>
+    /// Stored bytes from the batch that holds <paramref name="offset"/> (or the first after it) on: from one place, so ask again from <see cref="LogSlice.EndOffset"/> for more.
+    /// Null when there is nothing there below <paramref name="endOffset"/>. The first batch comes whole however large it is. May block on the disk; thread-safe.
+    /// </summary>
+    /// <param name="offset">At or above <see cref="StartOffset"/>.</param>
+    /// <param name="bytesMax">Bytes wanted at most.</param>
+    /// <param name="endOffset">Where a batch begins, or the end of the log: what begins there or later is not taken.</param>
+    /// <exception cref="LogFailedException">The segment cannot be read or is damaged where the slice would begin.</exception>
+    public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => Slices.Read(this, offset, bytesMax, endOffset);
+
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
     public long FindOffset(long timestampMs)
     {

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Sluice.Base.Disk;
 
 /// <summary>
@@ -67,6 +69,9 @@ public interface IDiskFile : IDisposable
     void Sync();
 
     void SetLength(long length);
+
+    /// <summary>The operating system's handle, from which the kernel itself can send the file; null where there is none (a disk in memory). Valid until the file is disposed.</summary>
+    SafeFileHandle? Handle => null;
 }
 
 /// <summary>The lock file is held by somebody else.</summary>

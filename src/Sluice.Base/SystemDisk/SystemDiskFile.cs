@@ -10,6 +10,8 @@ internal sealed partial class SystemDiskFile(SafeFileHandle handle, string path)
 
     public long Length => RandomAccess.GetLength(handle);
 
+    public SafeFileHandle Handle => handle;
+
     public int Read(long position, Span<byte> destination) => RandomAccess.Read(handle, destination, position);
 
     public void Write(long position, ReadOnlySpan<byte> source) => RandomAccess.Write(handle, source, position);
