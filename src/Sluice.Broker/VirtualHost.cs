@@ -6,6 +6,7 @@ using Sluice.Broker.Exchanges;
 using Sluice.Broker.Hosts;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Metadata;
 
@@ -24,6 +25,7 @@ public sealed class VirtualHost
     private readonly HostExchanges _exchanges;
     private readonly HostQueues _queues;
     private readonly HostPolicies _policies;
+    private readonly HostTopics _topics;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
@@ -36,6 +38,7 @@ public sealed class VirtualHost
         _exchanges = new HostExchanges(this, Names, _bindings, _settings, _delays);
         _queues = new HostQueues(this, Names, _bindings, _settings);
         _policies = new HostPolicies(this, Names, _settings);
+        _topics = new HostTopics(this, Names, _queues, _settings);
         _exchanges.AddPredeclared();
     }
 
@@ -81,9 +84,37 @@ public sealed class VirtualHost
             return new BrokerResult(found.Status, found.Detail);
         }
 
+        if (found.Value is StreamQueue { Partition: { } partition })
+        {
+            return await DeletePartitionAsync(partition).ConfigureAwait(false);
+        }
+
         CloseConditions conditions = (ifUnused ? CloseConditions.Unused : CloseConditions.None) | (ifEmpty ? CloseConditions.Empty : CloseConditions.None);
         return await _queues.DeleteAsync((StoredQueue)found.Value!, conditions).ConfigureAwait(false);
     }
+
+    /// <summary>Null if there is none.</summary>
+    public Topic? FindTopic(string name) => _topics.Find(name);
+
+    /// <summary>Null if there is none.</summary>
+    public Topic? FindTopic(Guid id) => _topics.Find(id);
+
+    public IReadOnlyList<Topic> ListTopics() => [.. _topics.All.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
+
+    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions.</summary>
+    public BrokerResult CheckTopic(TopicDefinition definition, int partitions) => _topics.Check(definition, partitions);
+
+    /// <summary>Creates the topic; complete when it is kept. Fails as <see cref="CheckTopic"/> does.</summary>
+    public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
+
+    /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
+    public ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count) => _topics.AddPartitionsAsync(topic, count);
+
+    /// <summary>Puts another configuration in the place of the topic's own. InvalidArgument if it is not valid.</summary>
+    public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, IReadOnlyDictionary<string, string> config) => _topics.ConfigureAsync(topic, config);
+
+    /// <summary>Deletes the topic with all its records. NotFound if it has gone.</summary>
+    public ValueTask<BrokerResult> DeleteTopicAsync(Topic topic) => _topics.DeleteAsync(topic);
 
     public ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition) => _exchanges.DeclareAsync(definition);
 
@@ -145,6 +176,7 @@ public sealed class VirtualHost
                 new MetadataOperation(MetadataKeys.VirtualHost(Name), null),
             ]);
             List<Consumer> consumers = _queues.CloseAll();
+            _topics.Clear();
             Names.Exchanges.Clear();
             _bindings.Clear();
             Names.RoutingChanged();
@@ -170,6 +202,7 @@ public sealed class VirtualHost
         _policies.Load();
         _exchanges.Load();
         _queues.Load(wanted);
+        _topics.Load(wanted);
         _bindings.Load();
         wanted.UnionWith(_delays.Open());
     }
@@ -198,5 +231,19 @@ public sealed class VirtualHost
         }
 
         _delays.Stop();
+    }
+
+    /// <summary>AMQP deletes a stream: the topic it is, unless it is but a part of one.</summary>
+    private async ValueTask<BrokerResult<long>> DeletePartitionAsync(TopicPartition partition)
+    {
+        Topic topic = partition.Topic;
+        if (topic.Definition.IsInternal || topic.Partitions.Count > 1)
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"queue '{partition.Stream.Name}' in vhost '{Name}' is a partition of topic '{topic.Name}' and cannot be deleted by itself");
+        }
+
+        long ready = partition.EndOffset - partition.StartOffset;
+        BrokerResult deleted = await _topics.DeleteAsync(topic).ConfigureAwait(false);
+        return deleted.Status is BrokerStatus.Ok or BrokerStatus.NotFound ? ready : deleted;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 
 namespace Sluice.Broker.Definitions;
@@ -27,13 +28,23 @@ public static class DefinitionCodec
         WriteFlag(writer, "exclusive", definition.Exclusive);
         WriteFlag(writer, "autoDelete", definition.AutoDelete);
         WriteTable(writer, "arguments", definition.Arguments);
-        writer.WriteStartArray("logs");
-        foreach (LogId log in logs)
+        WriteLogs(writer, logs);
+    });
+
+    /// <summary>A topic and the logs of its partitions, by index.</summary>
+    public static byte[] Encode(TopicDefinition definition, IReadOnlyList<LogId> logs) => Write(writer =>
+    {
+        writer.WriteString("name", definition.Name);
+        writer.WriteString("id", definition.Id);
+        WriteFlag(writer, "internal", definition.IsInternal);
+        writer.WriteStartObject("config");
+        foreach ((string name, string value) in definition.Config.OrderBy(static setting => setting.Key, StringComparer.Ordinal))
         {
-            writer.WriteNumberValue(log.Value);
+            writer.WriteString(name, value);
         }
 
-        writer.WriteEndArray();
+        writer.WriteEndObject();
+        WriteLogs(writer, logs);
     });
 
     public static byte[] Encode(ExchangeDefinition definition) => Write(writer =>
@@ -69,8 +80,13 @@ public static class DefinitionCodec
     public static (QueueDefinition Definition, IReadOnlyList<LogId> Logs) DecodeQueue(ReadOnlyMemory<byte> value) => Read(value, "queue", root =>
     {
         var definition = new QueueDefinition(Text(root, "name"), Flag(root, "durable"), Flag(root, "exclusive"), Flag(root, "autoDelete"), Table(root, "arguments"));
-        LogId[] logs = [.. root.GetProperty("logs").EnumerateArray().Select(log => new LogId(log.GetInt64()))];
-        return (definition, (IReadOnlyList<LogId>)logs);
+        return (definition, ReadLogs(root));
+    });
+
+    public static (TopicDefinition Definition, IReadOnlyList<LogId> Logs) DecodeTopic(ReadOnlyMemory<byte> value) => Read(value, "topic", root =>
+    {
+        Dictionary<string, string> config = root.GetProperty("config").EnumerateObject().ToDictionary(setting => setting.Name, setting => Text(root.GetProperty("config"), setting.Name), StringComparer.Ordinal);
+        return (new TopicDefinition(Text(root, "name"), root.GetProperty("id").GetGuid(), config, Flag(root, "internal")), ReadLogs(root));
     });
 
     public static ExchangeDefinition DecodeExchange(ReadOnlyMemory<byte> value) => Read(value, "exchange", root => new ExchangeDefinition(
@@ -137,6 +153,19 @@ public static class DefinitionCodec
     private static bool Flag(JsonElement root, string name) => root.TryGetProperty(name, out JsonElement flag) && flag.GetBoolean();
 
     private static Arguments Table(JsonElement root, string name) => root.TryGetProperty(name, out _) ? ArgumentsJson.Read(root, name) : Arguments.Empty;
+
+    private static void WriteLogs(Utf8JsonWriter writer, IReadOnlyList<LogId> logs)
+    {
+        writer.WriteStartArray("logs");
+        foreach (LogId log in logs)
+        {
+            writer.WriteNumberValue(log.Value);
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static IReadOnlyList<LogId> ReadLogs(JsonElement root) => [.. root.GetProperty("logs").EnumerateArray().Select(static log => new LogId(log.GetInt64()))];
 
     private static void WriteFlag(Utf8JsonWriter writer, string name, bool value)
     {

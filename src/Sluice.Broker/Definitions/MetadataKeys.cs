@@ -8,6 +8,7 @@ namespace Sluice.Broker.Definitions;
 /// <code>
 /// vhosts/{vhost}                                                           the virtual host itself
 /// vhost/{vhost}/queue/{name}                                               QueueDefinition and its logs
+/// vhost/{vhost}/topic/{name}                                               TopicDefinition and the logs of its partitions
 /// vhost/{vhost}/exchange/{name}                                            ExchangeDefinition
 /// vhost/{vhost}/binding/{source}/{q|e}/{destination}/{key}/{arguments}     BindingDefinition; {arguments}: a fingerprint, '-' for none
 /// vhost/{vhost}/policy/user/{name}                                         PolicyDefinition
@@ -31,6 +32,10 @@ public static class MetadataKeys
     public static string Queues(string virtualHost) => $"{AllOf(virtualHost)}queue/";
 
     public static string Queue(string virtualHost, string name) => Queues(virtualHost) + Escape(name);
+
+    public static string Topics(string virtualHost) => $"{AllOf(virtualHost)}topic/";
+
+    public static string Topic(string virtualHost, string name) => Topics(virtualHost) + Escape(name);
 
     public static string Exchanges(string virtualHost) => $"{AllOf(virtualHost)}exchange/";
 

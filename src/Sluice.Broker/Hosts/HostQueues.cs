@@ -104,15 +104,12 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
                     return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{queue.Name}' in vhost '{host.Name}' is not empty");
             }
 
-            names.Queues.TryRemove(queue.Name, out _);
             if (queue.IsDurable)
             {
                 operations.Add(new MetadataOperation(MetadataKeys.Queue(host.Name, queue.Name), null));
             }
 
-            _owned.Remove(queue);
-            bindings.RemoveDestination(queue, operations);
-            names.RoutingChanged();
+            Remove(queue, operations);
             kept = names.Commit(operations);
             DeleteLogs(queue);
         }
@@ -124,6 +121,23 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
 
         await kept.ConfigureAwait(false);
         return ready;
+    }
+
+    /// <summary>Takes an ended queue out of all tables; what else goes with it is added to <paramref name="operations"/>. <see cref="DeleteLogs"/> follows once these are committed. Control lock held.</summary>
+    public void Remove(StoredQueue queue, List<MetadataOperation> operations)
+    {
+        names.Queues.TryRemove(queue.Name, out _);
+        _owned.Remove(queue);
+        bindings.RemoveDestination(queue, operations);
+        names.RoutingChanged();
+    }
+
+    public void DeleteLogs(StoredQueue queue)
+    {
+        foreach (LogId log in queue.LogIds)
+        {
+            host.Store.DeleteLog(log);
+        }
     }
 
     /// <summary>See <see cref="VirtualHost.ReleaseOwnerAsync"/>.</summary>
@@ -201,14 +215,6 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
 
         existing.Touch();
         return existing;
-    }
-
-    private void DeleteLogs(StoredQueue queue)
-    {
-        foreach (LogId log in queue.LogIds)
-        {
-            host.Store.DeleteLog(log);
-        }
     }
 
     private string NewName()

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -18,6 +19,9 @@ internal sealed class StreamQueue : StoredQueue
 
     public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
         : base(host, definition, settings, owner) => _log = log;
+
+    /// <summary>The partition of a topic that this stream is; null for one declared as a queue.</summary>
+    public TopicPartition? Partition { get; set; }
 
     public override IReadOnlyList<LogId> LogIds => [_log.Id];
 
@@ -125,6 +129,8 @@ internal sealed class StreamQueue : StoredQueue
         {
             subscription.Serve();
         }
+
+        Partition?.OnChanged();
     }
 
     public override void Settle(ReadOnlySpan<MessageId> messages)
@@ -149,7 +155,10 @@ internal sealed class StreamQueue : StoredQueue
     public override void ApplySettings(QueueSettings settings)
     {
         base.ApplySettings(settings);
-        _log.SetRetention(Retention(settings));
+        if (Partition is null)
+        {
+            _log.SetRetention(Retention(settings));
+        }
     }
 
     protected override IReadOnlyList<Consumer> End()
@@ -161,6 +170,7 @@ internal sealed class StreamQueue : StoredQueue
         }
 
         _subscriptions.Clear();
+        Partition?.OnChanged();
         return consumers;
     }
 

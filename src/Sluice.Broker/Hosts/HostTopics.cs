@@ -1,0 +1,234 @@
+using System.Collections.Concurrent;
+using Sluice.Broker.Definitions;
+using Sluice.Broker.Queues;
+using Sluice.Broker.Topics;
+using Sluice.Storage;
+using Sluice.Storage.Metadata;
+
+namespace Sluice.Broker.Hosts;
+
+/// <summary>
+/// The topics of a virtual host. Each partition is also a stream among the host's queues, under the topic's name if it is the only one, else as <c>topic:index</c>,
+/// which no topic can be called.
+/// </summary>
+internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues queues, SettingsInForce settings)
+{
+    /// <summary>Most partitions of one topic.</summary>
+    public const int PartitionsMax = 10_000;
+
+    private static readonly Arguments StreamArguments = new(new Dictionary<string, object?> { ["x-queue-type"] = "stream" });
+
+    private readonly ConcurrentDictionary<string, Topic> _byName = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<Guid, Topic> _byId = new();
+
+    public ICollection<Topic> All => _byName.Values;
+
+    public Topic? Find(string name) => _byName.GetValueOrDefault(name);
+
+    public Topic? Find(Guid id) => _byId.GetValueOrDefault(id);
+
+    /// <summary>Says why the topic could not be created; ok if it could.</summary>
+    public BrokerResult Check(TopicDefinition definition, int partitions)
+    {
+        if (TopicDefinition.NameProblem(definition.Name) is { } problem)
+        {
+            return new BrokerResult(BrokerStatus.InvalidArgument, problem);
+        }
+
+        if (_byName.ContainsKey(definition.Name))
+        {
+            return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' already exists.");
+        }
+
+        if (names.Queues.ContainsKey(definition.Name))
+        {
+            return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' cannot be created: a queue of this name exists.");
+        }
+
+        return CheckCount(partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
+    }
+
+    public async ValueTask<BrokerResult<Topic>> CreateAsync(TopicDefinition definition, int partitions)
+    {
+        Topic topic;
+        ValueTask kept;
+        lock (names.Control)
+        {
+            if (names.IsDeleted)
+            {
+                return names.NoHost();
+            }
+
+            BrokerResult valid = Check(definition, partitions);
+            if (!valid.IsOk)
+            {
+                return valid;
+            }
+
+            TopicSettings inForce = TopicConfig.Resolve(definition.Config);
+            TopicPartition[] created = [.. Enumerable.Range(0, partitions).Select(index => CreatePartition(definition.Name, index, partitions, inForce, existing: null))];
+            topic = new Topic(host, definition, created);
+            kept = Commit(definition, created);
+            Add(topic, created);
+        }
+
+        await kept.ConfigureAwait(false);
+        return topic;
+    }
+
+    /// <summary>Adds partitions up to a total of <paramref name="count"/>.</summary>
+    public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
+    {
+        ValueTask kept;
+        lock (names.Control)
+        {
+            if (!IsCurrent(topic))
+            {
+                return NoTopic(topic.Name);
+            }
+
+            int before = topic.Partitions.Count;
+            if (count <= before)
+            {
+                return new BrokerResult(BrokerStatus.Differs, count == before
+                    ? $"Topic already has {count} partition(s)."
+                    : $"The topic {topic.Name} currently has {before} partition(s); {count} would not be an increase.");
+            }
+
+            if (CheckCount(count) is { IsOk: false } valid)
+            {
+                return valid;
+            }
+
+            TopicPartition[] added = [.. Enumerable.Range(before, count - before).Select(index => CreatePartition(topic.Name, index, count, topic.Settings, existing: null))];
+            kept = Commit(topic.Definition, [.. topic.Partitions, .. added]);
+            topic.Add(added);
+            foreach (TopicPartition partition in added)
+            {
+                names.Queues[partition.Stream.Name] = partition.Stream;
+            }
+
+            names.RoutingChanged();
+        }
+
+        await kept.ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
+
+    /// <summary>Puts another configuration in the place of the topic's own.</summary>
+    public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, IReadOnlyDictionary<string, string> config)
+    {
+        BrokerResult valid = TopicConfig.Check(config);
+        if (!valid.IsOk)
+        {
+            return valid;
+        }
+
+        ValueTask kept;
+        lock (names.Control)
+        {
+            if (!IsCurrent(topic))
+            {
+                return NoTopic(topic.Name);
+            }
+
+            TopicDefinition definition = topic.Definition with { Config = config };
+            kept = Commit(definition, topic.Partitions);
+            topic.Configure(definition);
+        }
+
+        await kept.ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
+
+    public async ValueTask<BrokerResult> DeleteAsync(Topic topic)
+    {
+        List<Consumer> consumers = [];
+        ValueTask kept;
+        lock (names.Control)
+        {
+            if (!IsCurrent(topic))
+            {
+                return NoTopic(topic.Name);
+            }
+
+            List<MetadataOperation> operations = [new MetadataOperation(MetadataKeys.Topic(host.Name, topic.Name), null)];
+            foreach (TopicPartition partition in topic.Partitions)
+            {
+                partition.Stream.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
+                consumers.AddRange(cancelled);
+                queues.Remove(partition.Stream, operations);
+            }
+
+            _byName.TryRemove(topic.Name, out _);
+            _byId.TryRemove(topic.Id, out _);
+            kept = names.Commit(operations);
+            foreach (TopicPartition partition in topic.Partitions)
+            {
+                queues.DeleteLogs(partition.Stream);
+            }
+        }
+
+        foreach (Consumer consumer in consumers)
+        {
+            consumer.Cancelled();
+        }
+
+        await kept.ConfigureAwait(false);
+        return BrokerResult.Ok;
+    }
+
+    /// <summary>Restores what the metadata store holds; ids of the logs in use are added to <paramref name="wanted"/>.</summary>
+    public void Load(HashSet<LogId> wanted)
+    {
+        foreach (MetadataEntry entry in host.Store.Metadata.Range(MetadataKeys.Topics(host.Name)))
+        {
+            (TopicDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeTopic(entry.Value);
+            TopicSettings inForce = TopicConfig.Resolve(definition.Config);
+            TopicPartition[] partitions = [.. logs.Select((log, index) => CreatePartition(definition.Name, index, logs.Count, inForce, log))];
+            Add(new Topic(host, definition, partitions), partitions);
+            wanted.UnionWith(logs);
+        }
+    }
+
+    /// <summary>Forgets all topics, because the virtual host goes; their streams are ended with its queues. Control lock held.</summary>
+    public void Clear()
+    {
+        _byName.Clear();
+        _byId.Clear();
+    }
+
+    private static BrokerResult CheckCount(int partitions) => partitions switch
+    {
+        < 1 => new BrokerResult(BrokerStatus.LimitReached, "Number of partitions must be larger than 0."),
+        > PartitionsMax => new BrokerResult(BrokerStatus.LimitReached, $"A topic has at most {PartitionsMax} partitions."),
+        _ => BrokerResult.Ok,
+    };
+
+    private static BrokerResult NoTopic(string name) => new(BrokerStatus.NotFound, $"no topic '{name}'");
+
+    private bool IsCurrent(Topic topic) => _byName.TryGetValue(topic.Name, out Topic? current) && ReferenceEquals(current, topic);
+
+    private ValueTask Commit(TopicDefinition definition, IReadOnlyList<TopicPartition> partitions) => names.Commit([
+        new MetadataOperation(MetadataKeys.Topic(host.Name, definition.Name), DefinitionCodec.Encode(definition, [.. partitions.Select(partition => partition.LogId)])),
+    ]);
+
+    private void Add(Topic topic, TopicPartition[] partitions)
+    {
+        foreach (TopicPartition partition in partitions)
+        {
+            names.Queues[partition.Stream.Name] = partition.Stream;
+        }
+
+        _byName[topic.Name] = topic;
+        _byId[topic.Id] = topic;
+        names.RoutingChanged();
+    }
+
+    private TopicPartition CreatePartition(string topic, int index, int count, TopicSettings inForce, LogId? existing)
+    {
+        var definition = new QueueDefinition(Topic.QueueName(topic, index, count), Durable: true, Exclusive: false, AutoDelete: false, StreamArguments);
+        Log log = (existing is { } id ? host.Store.FindLog(id) : null) ?? host.Store.CreateLog(LogKind.Durable, inForce.Retention);
+        return new TopicPartition(index, new StreamQueue(host, definition, settings.For(definition), owner: null, log), log);
+    }
+}

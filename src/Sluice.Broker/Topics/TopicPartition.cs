@@ -1,0 +1,143 @@
+using Sluice.Broker.Queues;
+using Sluice.Storage;
+
+namespace Sluice.Broker.Topics;
+
+/// <summary>
+/// One partition of a topic: a log that Kafka clients append batches to and read raw, and that AMQP clients publish to and consume as a stream.
+/// Its stream's gate orders all appends. Thread-safe.
+/// </summary>
+public sealed class TopicPartition
+{
+    private readonly StreamQueue _stream;
+    private readonly Log _log;
+    private readonly List<IPartitionListener> _listeners = [];
+    private volatile bool _hasListeners;
+
+    internal TopicPartition(int index, StreamQueue stream, Log log)
+    {
+        Index = index;
+        _stream = stream;
+        _log = log;
+        stream.Partition = this;
+    }
+
+    public int Index { get; }
+
+    public Topic Topic { get; internal set; } = null!;
+
+    /// <summary>Offset of the oldest record kept.</summary>
+    public long StartOffset => _log.StartOffset;
+
+    /// <summary>One past the newest record.</summary>
+    public long EndOffset => _log.NextOffset;
+
+    /// <summary>Bytes kept.</summary>
+    public long Bytes => _log.Bytes;
+
+    /// <summary>Why nothing can be promised any more; null while it can.</summary>
+    public Exception? Failure => _log.PromiseFailure;
+
+    /// <summary>True until the topic is deleted.</summary>
+    public bool IsOpen => _stream.IsOpen;
+
+    internal StreamQueue Stream => _stream;
+
+    internal LogId LogId => _log.Id;
+
+    /// <summary>Appends a whole, checked record batch as it is. Its order is fixed on return; it is kept when the journal says so for <paramref name="position"/>.</summary>
+    /// <param name="batch">One record batch of version 2; copied.</param>
+    /// <param name="promise">What is waited for.</param>
+    /// <param name="baseOffset">Offset of its first record.</param>
+    /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>.</param>
+    public PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
+    {
+        baseOffset = -1;
+        position = JournalPosition.None;
+        lock (_stream.Gate)
+        {
+            if (!_stream.IsOpen)
+            {
+                return PartitionStatus.Deleted;
+            }
+
+            try
+            {
+                AppendResult result = _log.Append(batch, promise);
+                baseOffset = result.BaseOffset;
+                position = result.Position;
+            }
+            catch (LogFailedException)
+            {
+                return PartitionStatus.Failed;
+            }
+
+            _stream.AfterAppend();
+        }
+
+        return PartitionStatus.Ok;
+    }
+
+    /// <summary>See <see cref="Log.Read"/>.</summary>
+    public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
+
+    /// <summary>See <see cref="Log.FindOffset"/>.</summary>
+    public long FindOffset(long timestampMs) => _log.FindOffset(timestampMs);
+
+    /// <summary>Tells the listener of every append from now on, until it is removed, and of the partition's end.</summary>
+    public void AddListener(IPartitionListener listener)
+    {
+        lock (_listeners)
+        {
+            _listeners.Add(listener);
+            _hasListeners = true;
+        }
+    }
+
+    public void RemoveListener(IPartitionListener listener)
+    {
+        lock (_listeners)
+        {
+            _listeners.Remove(listener);
+            _hasListeners = _listeners.Count > 0;
+        }
+    }
+
+    /// <summary>Something was appended, or the partition has ended. Under the stream's gate.</summary>
+    internal void OnChanged()
+    {
+        if (!_hasListeners)
+        {
+            return;
+        }
+
+        lock (_listeners)
+        {
+            foreach (IPartitionListener listener in _listeners)
+            {
+                listener.OnChanged(this);
+            }
+        }
+    }
+
+    internal void ApplyRetention(RetentionPolicy retention) => _log.SetRetention(retention);
+}
+
+/// <summary>Told of a partition's appends and of its end.</summary>
+public interface IPartitionListener
+{
+    /// <summary>Called under the partition's locks, once for each turn of appends: must be short, must not call the partition and must not remove itself.</summary>
+    void OnChanged(TopicPartition partition);
+}
+
+/// <summary>Outcome of an append to a partition.</summary>
+public enum PartitionStatus : byte
+{
+    Ok = 0,
+
+    /// <summary>The topic is deleted.</summary>
+    Deleted,
+
+    /// <summary>The log or the journal has failed: nothing can be promised.</summary>
+    Failed,
+}
