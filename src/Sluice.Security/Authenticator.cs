@@ -132,6 +132,15 @@ public sealed class Authenticator
             : Admit(user, origin);
     }
 
+    /// <summary>Admits a user that configuration names for clients which do not log in. Where the user may connect from still counts.</summary>
+    public LoginResult LoginTrusted(string userName, LoginOrigin origin)
+    {
+        User? user = _accessControl.FindUser(userName);
+        return user is null
+            ? Refuse(LoginRefusal.BadCredentials, userName, origin, "there is no such user for clients that do not log in")
+            : Admit(user, origin);
+    }
+
     private LoginResult Admit(User user, LoginOrigin origin) =>
         _options.LoopbackUsers.Contains(user.Name) && !IPAddress.IsLoopback(origin.Remote.Address)
             ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only")

@@ -12,7 +12,7 @@ namespace Sluice.Storage.Records;
 /// 17 crc u32 (from 21 on)                                 61 records
 /// </code>
 /// </summary>
-internal static class RecordBatch
+public static class RecordBatch
 {
     public const int HeaderBytes = 61;
     public const int CrcStart = 21;

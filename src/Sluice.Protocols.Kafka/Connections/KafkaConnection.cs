@@ -1,0 +1,169 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using Microsoft.Extensions.Logging;
+using Sluice.Broker;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Security;
+using Sluice.Transport;
+
+namespace Sluice.Protocols.Kafka.Connections;
+
+/// <summary>
+/// One connection of a Kafka client. Requests are handled in the order in which they come, each as soon as it is there; answers go back in the same order
+/// when they are ready. Nothing here blocks.
+/// </summary>
+internal sealed class KafkaConnection
+{
+    private const int SizeBytes = 4;
+
+    private readonly CancellationTokenSource _ended = new();
+    private string _endReason = "the client closed the connection";
+
+    public KafkaConnection(KafkaServer server, ClientConnection client)
+    {
+        Server = server;
+        Client = client;
+        Responses = new ResponseQueue(client.Output);
+        Login = new SaslLogin(this);
+    }
+
+    public KafkaServer Server { get; }
+
+    public ClientConnection Client { get; }
+
+    public ResponseQueue Responses { get; }
+
+    /// <summary>Who the client is, and how it came to be.</summary>
+    public SaslLogin Login { get; }
+
+    /// <summary>What the client may do; null before its login.</summary>
+    public VirtualHostAccess? Access { get; set; }
+
+    /// <summary>As the client said in its ApiVersions request.</summary>
+    public string ClientSoftware { get; set; } = "";
+
+    /// <summary>Cancelled when the connection ends.</summary>
+    public CancellationToken Ended => _ended.Token;
+
+    /// <summary>The host and port that clients are to use for this broker.</summary>
+    public (string Host, int Port) Advertised => (
+        Server.Options.AdvertisedHost.Length > 0 ? Server.Options.AdvertisedHost : Client.LocalEndPoint.Address.ToString(),
+        Server.Options.AdvertisedPort > 0 ? Server.Options.AdvertisedPort : Client.LocalEndPoint.Port);
+
+    public async Task RunAsync(CancellationToken stopping)
+    {
+        try
+        {
+            Login.TryAnonymous();
+            using (stopping.UnsafeRegister(static state => ((KafkaConnection)state!).Client.Input.CancelPendingRead(), this))
+            {
+                await ReceiveAsync(stopping).ConfigureAwait(false);
+            }
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException)
+        {
+            _endReason = Client.AbortReason ?? $"the connection broke: {error.Message}";
+        }
+        catch (KafkaParseException error)
+        {
+            _endReason = $"it sent what is no Kafka request: {error.Message}";
+            Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+        }
+#pragma warning disable CA1031 // Whatever is wrong with one connection must not touch the others.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            _endReason = $"an error of the broker: {error.Message}";
+            Server.Logger.LogError(error, "Connection {Connection} ends by an error of the broker: please report it", Client.Name);
+        }
+
+        await _ended.CancelAsync().ConfigureAwait(false);
+        Responses.Close();
+        _ended.Dispose();
+        Server.Logger.LogDebug("Connection {Connection} has ended: {Reason}", Client.Name, _endReason);
+    }
+
+    private async Task ReceiveAsync(CancellationToken stopping)
+    {
+        PipeReader input = Client.Input;
+        while (true)
+        {
+            ReadResult result = await input.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+            ReadOnlySequence<byte> rest = result.Buffer;
+            if (stopping.IsCancellationRequested)
+            {
+                _endReason = "the broker stops";
+                input.AdvanceTo(rest.End);
+                return;
+            }
+
+            while (TryReadFrame(ref rest, out ReadOnlySequence<byte> frame))
+            {
+                ValueTask handled = Handle(frame);
+                if (!handled.IsCompletedSuccessfully)
+                {
+                    await handled.ConfigureAwait(false);
+                }
+            }
+
+            bool isEnd = result.IsCompleted;
+            input.AdvanceTo(rest.Start, rest.End);
+            if (isEnd)
+            {
+                return;
+            }
+
+            await Responses.WaitForRoomAsync(Server.Options.RequestsInFlightMax).ConfigureAwait(false);
+            await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
+            await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
+        }
+    }
+
+    private bool TryReadFrame(ref ReadOnlySequence<byte> rest, out ReadOnlySequence<byte> frame)
+    {
+        frame = default;
+        if (rest.Length < SizeBytes)
+        {
+            return false;
+        }
+
+        Span<byte> sizeBytes = stackalloc byte[SizeBytes];
+        rest.Slice(0, SizeBytes).CopyTo(sizeBytes);
+        int size = BinaryPrimitives.ReadInt32BigEndian(sizeBytes);
+        if (size < 0 || size > Server.Options.RequestBytesMax)
+        {
+            throw new KafkaParseException($"a request of {size} bytes; at most {Server.Options.RequestBytesMax} are allowed");
+        }
+
+        if (rest.Length - SizeBytes < size)
+        {
+            return false;
+        }
+
+        frame = rest.Slice(SizeBytes, size);
+        rest = rest.Slice(frame.End);
+        return true;
+    }
+
+    /// <summary>Handles one request. What must be over before the next is read is awaited.</summary>
+    private ValueTask Handle(in ReadOnlySequence<byte> frame)
+    {
+        if (frame.IsSingleSegment)
+        {
+            return Server.Dispatcher.Dispatch(this, frame.First);
+        }
+
+        byte[] whole = Server.Buffers.Take((int)frame.Length);
+        try
+        {
+            frame.CopyTo(whole);
+            return Server.Dispatcher.Dispatch(this, whole.AsMemory(0, (int)frame.Length));
+        }
+        finally
+        {
+            // The dispatcher copies what outlives the call.
+            Server.Buffers.Return(whole);
+        }
+    }
+}

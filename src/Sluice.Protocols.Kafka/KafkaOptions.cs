@@ -1,0 +1,38 @@
+namespace Sluice.Protocols.Kafka;
+
+/// <summary>Settings of the Kafka protocol.</summary>
+public sealed record KafkaOptions
+{
+    /// <summary>The virtual host whose topics Kafka clients see: they know of no virtual hosts.</summary>
+    public string VirtualHost { get; init; } = "/";
+
+    /// <summary>This broker's id.</summary>
+    public int NodeId { get; init; } = 1;
+
+    /// <summary>Host that clients are told to connect to; empty: the address at which each has reached the broker.</summary>
+    public string AdvertisedHost { get; init; } = "";
+
+    /// <summary>Port that clients are told to connect to; 0: the port at which each has reached the broker.</summary>
+    public int AdvertisedPort { get; init; }
+
+    /// <summary>The user that clients are that do not log in; empty: they must log in.</summary>
+    public string AnonymousUser { get; init; } = "guest";
+
+    /// <summary>Whether a topic is made when a client asks for its metadata or produces to it.</summary>
+    public bool AutoCreateTopics { get; init; } = true;
+
+    /// <summary>Partitions of a topic whose creator does not say how many.</summary>
+    public int DefaultPartitions { get; init; } = 1;
+
+    /// <summary>Largest request, in bytes.</summary>
+    public int RequestBytesMax { get; init; } = 100 << 20;
+
+    /// <summary>Requests of a connection that may wait for their answers; more are not read.</summary>
+    public int RequestsInFlightMax { get; init; } = 100;
+
+    /// <summary>Fetch sessions kept; clients beyond fetch without.</summary>
+    public int FetchSessionsMax { get; init; } = 1000;
+
+    /// <summary>Largest answer to a fetch, in bytes, whatever the client asks for.</summary>
+    public int FetchBytesMax { get; init; } = 55 << 20;
+}

@@ -1,0 +1,94 @@
+using System.Buffers.Text;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Buffers;
+using Sluice.Base.Scheduling;
+using Sluice.Broker;
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Security;
+using Sluice.Storage.Metadata;
+using Sluice.Transport;
+
+namespace Sluice.Protocols.Kafka;
+
+/// <summary>The Kafka protocol over any number of listeners: what its connections share.</summary>
+public sealed class KafkaServer : IProtocolHandler
+{
+    private const string ClusterIdKey = "kafka/cluster-id";
+
+    private KafkaServer(KafkaOptions options, MessageBroker broker, AccessControl accessControl, Authenticator authenticator, IScheduler scheduler, TimeProvider clock, Random random, ILogger<KafkaServer> logger, string clusterId)
+    {
+        Options = options;
+        Broker = broker;
+        AccessControl = accessControl;
+        Authenticator = authenticator;
+        Scheduler = scheduler;
+        Clock = clock;
+        Random = random;
+        Logger = logger;
+        ClusterId = clusterId;
+        FetchSessions = new FetchSessions(options.FetchSessionsMax, clock, random);
+        ProducerIds = new ProducerIds(broker.Store.Metadata);
+        Dispatcher = new RequestDispatcher(this);
+    }
+
+    public string Name => "kafka";
+
+    /// <summary>Names this broker's data, from its first start on.</summary>
+    public string ClusterId { get; }
+
+    internal KafkaOptions Options { get; }
+
+    internal MessageBroker Broker { get; }
+
+    internal AccessControl AccessControl { get; }
+
+    internal Authenticator Authenticator { get; }
+
+    internal IScheduler Scheduler { get; }
+
+    internal TimeProvider Clock { get; }
+
+    internal Random Random { get; }
+
+    internal ILogger Logger { get; }
+
+    internal FetchSessions FetchSessions { get; }
+
+    internal ProducerIds ProducerIds { get; }
+
+    internal RequestDispatcher Dispatcher { get; }
+
+    /// <summary>Blocks of responses.</summary>
+    internal BufferPool Buffers { get; } = new(keptBytesMax: 16 << 20);
+
+    /// <summary>The host whose topics clients see; null once it was deleted.</summary>
+    internal VirtualHost? Host => Broker.FindVirtualHost(Options.VirtualHost);
+
+    internal long NowMs => Clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>Reads, or at the first start chooses, what the broker must remember.</summary>
+    public static async Task<KafkaServer> CreateAsync(
+        KafkaOptions options,
+        MessageBroker broker,
+        AccessControl accessControl,
+        Authenticator authenticator,
+        IScheduler scheduler,
+        TimeProvider clock,
+        Random random,
+        ILogger<KafkaServer> logger)
+    {
+        IMetadataStore metadata = broker.Store.Metadata;
+        if (metadata.Get(ClusterIdKey) is not { } entry)
+        {
+            byte[] id = new byte[16];
+            random.NextBytes(id);
+            await metadata.CommitAsync(MetadataTransaction.Put(ClusterIdKey, System.Text.Encoding.ASCII.GetBytes(Base64Url.EncodeToString(id)))).ConfigureAwait(false);
+            entry = metadata.Get(ClusterIdKey)!;
+        }
+
+        return new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
+    }
+
+    public Task HandleAsync(ClientConnection connection, CancellationToken stopping) => new KafkaConnection(this, connection).RunAsync(stopping);
+}
