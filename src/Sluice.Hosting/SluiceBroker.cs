@@ -7,6 +7,7 @@ using Sluice.Hosting.Configuration;
 using Sluice.Hosting.Management;
 using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
+using Sluice.Protocols.Kafka;
 using Sluice.Security;
 using Sluice.Storage;
 using Sluice.Transport;
@@ -23,6 +24,7 @@ public sealed class SluiceBroker : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly List<RunningListener> _listeners = [];
     private Amqp091Server? _amqp;
+    private KafkaServer? _kafka;
     private ManagementServer? _management;
     private WatermarkMonitor? _monitor;
     private LogStore? _store;
@@ -77,7 +79,8 @@ public sealed class SluiceBroker : IAsyncDisposable
         try
         {
             await broker.OpenAsync().ConfigureAwait(false);
-            broker.Listen();
+            broker.ListenAmqp();
+            await broker.ListenKafkaAsync().ConfigureAwait(false);
             await broker.ListenHttpAsync().ConfigureAwait(false);
             return broker;
         }
@@ -105,6 +108,7 @@ public sealed class SluiceBroker : IAsyncDisposable
 
         await Transport.StopAsync(TimeSpan.FromSeconds(Settings.StopTimeoutSeconds)).ConfigureAwait(false);
         _amqp?.Dispose();
+        _kafka?.Dispose();
         Broker?.Stop();
         _store?.Dispose();
         await Transport.DisposeAsync().ConfigureAwait(false);
@@ -175,7 +179,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             _logger);
     }
 
-    private void Listen()
+    private void ListenAmqp()
     {
         AmqpSettings amqp = Settings.Amqp;
         _amqp = new Amqp091Server(
@@ -192,15 +196,51 @@ public sealed class SluiceBroker : IAsyncDisposable
             new UsageLimits(AccessControl),
             _environment.Clock,
             _environment.Loggers.CreateLogger<Amqp091Server>());
-        if (amqp.Address.Length > 0)
+        ListenBoth("amqp", "Amqp", amqp.Address, amqp.Port, amqp.Tls, _amqp);
+    }
+
+    private async Task ListenKafkaAsync()
+    {
+        KafkaSettings kafka = Settings.Kafka;
+        if (kafka.Address.Length == 0 && kafka.Tls.CertificateFile.Length == 0)
         {
-            Listen("amqp", "Amqp:Port", amqp.Address, amqp.Port, tls: null);
+            return;
         }
 
-        TlsSettings tls = amqp.Tls;
+        _kafka = await KafkaServer.CreateAsync(
+            new KafkaOptions
+            {
+                VirtualHost = kafka.VirtualHost,
+                NodeId = kafka.NodeId,
+                AdvertisedHost = kafka.AdvertisedHost,
+                AdvertisedPort = kafka.AdvertisedPort,
+                AnonymousUser = kafka.AnonymousUser,
+                AutoCreateTopics = kafka.AutoCreateTopics,
+                DefaultPartitions = kafka.DefaultPartitions,
+                RequestBytesMax = kafka.RequestBytesMax,
+                FetchSessionsMax = kafka.FetchSessionsMax,
+            },
+            Broker,
+            AccessControl,
+            Authenticator,
+            _environment.Scheduler,
+            _environment.Clock,
+            _environment.Random,
+            _environment.Loggers.CreateLogger<KafkaServer>()).ConfigureAwait(false);
+        ListenBoth("kafka", "Kafka", kafka.Address, kafka.Port, kafka.Tls, _kafka);
+    }
+
+    /// <summary>Opens a protocol's plaintext listener and its listener for TLS, so far as they are configured.</summary>
+    private void ListenBoth(string name, string section, string address, int port, TlsSettings tls, IProtocolHandler handler)
+    {
+        if (address.Length > 0)
+        {
+            Listen(name, $"{section}:Port", address, port, tls: null, handler);
+        }
+
         if (tls.CertificateFile.Length > 0)
         {
-            Listen("amqps", "Amqp:Tls:Port", tls.Address, tls.Port, new TlsOptions
+            TlsOptions options = new()
             {
                 CertificateFile = tls.CertificateFile,
                 KeyFile = NullIfEmpty(tls.KeyFile),
@@ -208,11 +248,12 @@ public sealed class SluiceBroker : IAsyncDisposable
                 ClientCertificates = tls.ClientCertificates,
                 ClientAuthorityFile = NullIfEmpty(tls.ClientAuthorityFile),
                 Tls13Only = tls.Tls13Only,
-            });
+            };
+            Listen($"{name}s", $"{section}:Tls:Port", tls.Address, tls.Port, options, handler);
         }
     }
 
-    private void Listen(string name, string setting, string address, int port, TlsOptions? tls)
+    private void Listen(string name, string setting, string address, int port, TlsOptions? tls, IProtocolHandler handler)
     {
         IPEndPoint endPoint = Transport.Listen(
             new ListenerOptions
@@ -223,7 +264,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                 Tls = tls,
                 ConnectionsMax = Settings.Connections.Max,
             },
-            _amqp!);
+            handler);
         _listeners.Add(new RunningListener(name, endPoint));
     }
 
@@ -259,6 +300,6 @@ public sealed class SluiceBroker : IAsyncDisposable
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 }
 
-/// <param name="Name">"amqp", "amqps", "http".</param>
+/// <param name="Name">"amqp", "amqps", "kafka", "kafkas", "http".</param>
 /// <param name="EndPoint">The address bound.</param>
 public sealed record RunningListener(string Name, IPEndPoint EndPoint);

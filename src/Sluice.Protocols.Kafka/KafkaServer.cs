@@ -12,8 +12,11 @@ using Sluice.Transport;
 namespace Sluice.Protocols.Kafka;
 
 /// <summary>The Kafka protocol over any number of listeners: what its connections share.</summary>
-public sealed class KafkaServer : IProtocolHandler
+public sealed class KafkaServer : IProtocolHandler, IDisposable
 {
+    /// <summary>Of every partition: one node has always led it.</summary>
+    internal const int LeaderEpoch = 0;
+
     private const string ClusterIdKey = "kafka/cluster-id";
 
     private KafkaServer(KafkaOptions options, MessageBroker broker, AccessControl accessControl, Authenticator authenticator, IScheduler scheduler, TimeProvider clock, Random random, ILogger<KafkaServer> logger, string clusterId)
@@ -88,6 +91,22 @@ public sealed class KafkaServer : IProtocolHandler
         }
 
         return new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
+    }
+
+    public void Dispose() => ProducerIds.Dispose();
+
+    /// <summary>An id for a new topic: version 4 of RFC 9562, never one of the two that Kafka reserves.</summary>
+    internal Guid NewTopicId()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        lock (Random)
+        {
+            Random.NextBytes(bytes);
+        }
+
+        bytes[6] = (byte)((bytes[6] & 0x0F) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
+        return new Guid(bytes, bigEndian: true);
     }
 
     public Task HandleAsync(ClientConnection connection, CancellationToken stopping) => new KafkaConnection(this, connection).RunAsync(stopping);

@@ -221,6 +221,61 @@ public sealed class Log
         }
     }
 
+    /// <summary>The first record whose timestamp is at or after the given one; null if there is none. Blocks on the disk.</summary>
+    /// <exception cref="LogFailedException">A part of the log that had to be read is damaged.</exception>
+    public TimedOffset? FindRecord(long timestampMs)
+    {
+        using LogReader reader = OpenReader(FindOffset(timestampMs));
+        while (true)
+        {
+            switch (reader.TryPeek(out RecordView record))
+            {
+                case PeekResult.Record:
+                    return new TimedOffset(record.Offset, record.Timestamp);
+                case PeekResult.NeedsLoad when LoadWindow(reader.NextOffset) is { } window:
+                    reader.Attach(window);
+                    break;
+                case PeekResult.NeedsLoad:
+                    break;
+                default:
+                    return null;
+            }
+        }
+    }
+
+    /// <summary>Largest timestamp of a record in the log; -1 if it is empty.</summary>
+    public long MaxTimestamp
+    {
+        get
+        {
+            lock (Sync)
+            {
+                long max = -1;
+                foreach (Segment segment in Segments ?? [])
+                {
+                    max = Math.Max(max, segment.MaxTimestamp);
+                }
+                for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
+                {
+                    max = Math.Max(max, chunk.MaxTimestamp);
+                }
+                return max;
+            }
+        }
+    }
+
+    /// <summary>Offset from which on all is in memory. <see cref="NextOffset"/> if nothing is.</summary>
+    public long MemoryStartOffset
+    {
+        get
+        {
+            lock (Sync)
+            {
+                return Head?.FirstOffset ?? _next;
+            }
+        }
+    }
+
     /// <summary>Offset at which the last batch begins, if it is in memory; else the last offset. <see cref="NextOffset"/> of an empty log.</summary>
     public long LastBatchOffset
     {
@@ -516,6 +571,9 @@ public sealed class Log
         }
     }
 }
+
+/// <summary>A record's offset and time.</summary>
+public readonly record struct TimedOffset(long Offset, long TimestampMs);
 
 /// <summary>Where an append landed.</summary>
 public readonly record struct AppendResult(long BaseOffset, JournalPosition Position);

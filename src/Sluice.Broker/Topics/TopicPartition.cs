@@ -32,6 +32,15 @@ public sealed class TopicPartition
     /// <summary>One past the newest record.</summary>
     public long EndOffset => _log.NextOffset;
 
+    /// <summary>What transactions that have not ended leave readable: offsets below it are decided.</summary>
+    public long LastStableOffset => _log.NextOffset;
+
+    /// <summary>Offset from which on all is in memory, so that reading it does not wait for the disk.</summary>
+    public long MemoryStartOffset => _log.MemoryStartOffset;
+
+    /// <summary>Largest timestamp of a record; -1 if there is none.</summary>
+    public long MaxTimestamp => _log.MaxTimestamp;
+
     /// <summary>Bytes kept.</summary>
     public long Bytes => _log.Bytes;
 
@@ -81,8 +90,8 @@ public sealed class TopicPartition
     /// <summary>See <see cref="Log.Read"/>.</summary>
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
 
-    /// <summary>See <see cref="Log.FindOffset"/>.</summary>
-    public long FindOffset(long timestampMs) => _log.FindOffset(timestampMs);
+    /// <summary>See <see cref="Log.FindRecord"/>.</summary>
+    public TimedOffset? FindTime(long timestampMs) => _log.FindRecord(timestampMs);
 
     /// <summary>Tells the listener of every append from now on, until it is removed, and of the partition's end.</summary>
     public void AddListener(IPartitionListener listener)

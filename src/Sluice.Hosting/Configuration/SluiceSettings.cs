@@ -14,6 +14,8 @@ public sealed record SluiceSettings
 
     public AmqpSettings Amqp { get; init; } = new();
 
+    public KafkaSettings Kafka { get; init; } = new();
+
     public AdminSettings Admin { get; init; } = new();
 
     public ConnectionSettings Connections { get; init; } = new();
@@ -61,6 +63,45 @@ public sealed record AmqpSettings
     public int ConsumersPerChannelMax { get; init; } = 10_000;
 
     public TlsSettings Tls { get; init; } = new();
+}
+
+/// <summary>Kafka listeners.</summary>
+public sealed record KafkaSettings
+{
+    [Setting("Address of the plaintext listener: `*` for all, or an IP address of this machine. Empty: no plaintext listener.")]
+    public string Address { get; init; } = "*";
+
+    [Setting("Port of the plaintext listener. 0 takes a free one and logs it.", Max = 65_535)]
+    public int Port { get; init; } = 9092;
+
+    [Setting("Host that clients are told to connect to. Empty: the address at which each has reached the broker.")]
+    public string AdvertisedHost { get; init; } = "";
+
+    [Setting("Port that clients are told to connect to. 0: the port at which each has reached the broker.", Max = 65_535)]
+    public int AdvertisedPort { get; init; }
+
+    [Setting("This broker's id, as clients see it.", Max = int.MaxValue)]
+    public int NodeId { get; init; } = 1;
+
+    [Setting("Virtual host whose topics Kafka clients see.")]
+    public string VirtualHost { get; init; } = "/";
+
+    [Setting("User that clients are that do not log in; where it may connect from still counts. Empty: clients must log in.")]
+    public string AnonymousUser { get; init; } = "guest";
+
+    [Setting("Whether a topic is made when a client asks for it and it is not there.")]
+    public bool AutoCreateTopics { get; init; } = true;
+
+    [Setting("Partitions of a topic whose creator does not say how many.", Min = 1, Max = 10_000)]
+    public int DefaultPartitions { get; init; } = 1;
+
+    [Setting("Largest request.", Unit = "bytes", Min = 1 << 20, Max = 1 << 30)]
+    public int RequestBytesMax { get; init; } = 100 << 20;
+
+    [Setting("Fetch sessions kept; clients beyond fetch without.", Max = 1_000_000)]
+    public int FetchSessionsMax { get; init; } = 1000;
+
+    public TlsSettings Tls { get; init; } = new() { Port = 9093 };
 }
 
 /// <summary>TLS on a listener of its own.</summary>

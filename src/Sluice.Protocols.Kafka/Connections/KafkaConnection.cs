@@ -9,6 +9,7 @@ using Sluice.Transport;
 
 namespace Sluice.Protocols.Kafka.Connections;
 
+#pragma warning disable CA1001 // RunAsync disposes what the connection owns when it ends.
 /// <summary>
 /// One connection of a Kafka client. Requests are handled in the order in which they come, each as soon as it is there; answers go back in the same order
 /// when they are ready. Nothing here blocks.
@@ -26,6 +27,7 @@ internal sealed class KafkaConnection
         Client = client;
         Responses = new ResponseQueue(client.Output);
         Login = new SaslLogin(this);
+        Ended = _ended.Token;
     }
 
     public KafkaServer Server { get; }
@@ -44,7 +46,7 @@ internal sealed class KafkaConnection
     public string ClientSoftware { get; set; } = "";
 
     /// <summary>Cancelled when the connection ends.</summary>
-    public CancellationToken Ended => _ended.Token;
+    public CancellationToken Ended { get; }
 
     /// <summary>The host and port that clients are to use for this broker.</summary>
     public (string Host, int Port) Advertised => (
@@ -55,7 +57,6 @@ internal sealed class KafkaConnection
     {
         try
         {
-            Login.TryAnonymous();
             using (stopping.UnsafeRegister(static state => ((KafkaConnection)state!).Client.Input.CancelPendingRead(), this))
             {
                 await ReceiveAsync(stopping).ConfigureAwait(false);

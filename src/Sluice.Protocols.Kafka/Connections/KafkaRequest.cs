@@ -1,10 +1,14 @@
 using Sluice.Protocols.Kafka.Wire;
+using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Connections;
 
 /// <summary>One request on its way to its answer.</summary>
 internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, KafkaRequestHeader header)
 {
+    /// <summary>What the cluster is called where permissions are asked for.</summary>
+    public const string ClusterName = "kafka-cluster";
+
     public KafkaConnection Connection => connection;
 
     public KafkaServer Server => connection.Server;
@@ -17,6 +21,23 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     /// <summary>Its place among the connection's answers.</summary>
     public ResponseSlot Slot { get; } = new();
+
+    /// <summary>Whether the client may do this with a topic or group of the name.</summary>
+    public bool Allows(Access access, string name) => connection.Access?.Allows(access, name) == true;
+
+    /// <summary>Whether the client may know of a topic: it may do something with it.</summary>
+    public bool MayDescribe(string topic) => Allows(Access.Read, topic) || Allows(Access.Write, topic) || Allows(Access.Configure, topic);
+
+    /// <summary>What the client may do with a topic, as a set of AclOperation codes.</summary>
+    public int TopicOperations(string topic) =>
+        (Allows(Access.Read, topic) ? Bits(AclOperation.Read, AclOperation.Describe) : 0)
+        | (Allows(Access.Write, topic) ? Bits(AclOperation.Write, AclOperation.Describe) : 0)
+        | (Allows(Access.Configure, topic) ? Bits(AclOperation.Create, AclOperation.Delete, AclOperation.Alter, AclOperation.Describe, AclOperation.DescribeConfigs, AclOperation.AlterConfigs) : 0);
+
+    /// <summary>What the client may do with the cluster, as a set of AclOperation codes.</summary>
+    public int ClusterOperations() => Allows(Access.Configure, ClusterName)
+        ? Bits(AclOperation.Create, AclOperation.Alter, AclOperation.Describe, AclOperation.ClusterAction, AclOperation.DescribeConfigs, AclOperation.AlterConfigs, AclOperation.IdempotentWrite)
+        : 0;
 
     /// <summary>Answers it. Any thread, once.</summary>
     public void Reply(IKafkaMessage response) => Reply(response, Version);
@@ -44,4 +65,15 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     /// <summary>Ends it without an answer, as a produce request with acks=0 asks for.</summary>
     public void EndSilently() => connection.Responses.Complete(Slot);
+
+    private static int Bits(params ReadOnlySpan<AclOperation> operations)
+    {
+        int bits = 0;
+        foreach (AclOperation operation in operations)
+        {
+            bits |= 1 << (int)operation;
+        }
+
+        return bits;
+    }
 }

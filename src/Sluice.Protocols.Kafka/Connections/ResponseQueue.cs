@@ -150,24 +150,44 @@ internal sealed class ResponseQueue(ConnectionWriter output)
 
     private void Write(KafkaWriter writer)
     {
+        string? problem = null;
         if (output.Enter())
         {
-            foreach (KafkaPiece piece in writer.Pieces)
+            try
             {
-                if (piece.Records.Source is SliceChain chain)
-                {
-                    chain.AppendTo(output);
-                }
-                else
-                {
-                    output.Append(piece.Records.IsNull ? piece.Bytes.Span : piece.Records.Memory.Span);
-                }
+                Append(writer);
             }
-
-            output.Exit();
+            catch (IOException error)
+            {
+                problem = error.Message;
+            }
+            finally
+            {
+                output.Exit();
+            }
         }
 
         Drop(writer);
+        if (problem is not null)
+        {
+            // A part of the answer is on its way: the client can only be told by the end of the connection.
+            output.Abort($"records could not be read: {problem}");
+        }
+    }
+
+    private void Append(KafkaWriter writer)
+    {
+        foreach (KafkaPiece piece in writer.Pieces)
+        {
+            if (piece.Records.Source is SliceChain chain)
+            {
+                chain.AppendTo(output);
+            }
+            else
+            {
+                output.Append(piece.Records.IsNull ? piece.Bytes.Span : piece.Records.Memory.Span);
+            }
+        }
     }
 
     private static void Drop(KafkaWriter writer)

@@ -16,14 +16,15 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
     public string UserName => connection.Access?.User ?? "";
 
-    /// <summary>Admits the client without a login, if that is allowed.</summary>
-    public void TryAnonymous()
+    /// <summary>Whether the client may ask for more than a login. One that has not begun any is admitted as the user configured for such, if there is one.</summary>
+    public bool IsAdmitted()
     {
-        string user = connection.Server.Options.AnonymousUser;
-        if (user.Length > 0 && connection.Server.Authenticator.LoginTrusted(user, Origin()).User is { } known)
+        if (connection.Access is null && Mechanism is null)
         {
-            Enter(known);
+            EnterAnonymously();
         }
+
+        return connection.Access is not null;
     }
 
     /// <summary>False if the mechanism is not offered.</summary>
@@ -49,6 +50,15 @@ internal sealed class SaslLogin(KafkaConnection connection)
         }
 
         return Enter(user) ? null : $"Authentication failed: user '{user.Name}' has no permissions in virtual host '{connection.Server.Options.VirtualHost}'";
+    }
+
+    private void EnterAnonymously()
+    {
+        string user = connection.Server.Options.AnonymousUser;
+        if (user.Length > 0 && connection.Server.Authenticator.LoginTrusted(user, Origin()).User is { } known)
+        {
+            Enter(known);
+        }
     }
 
     private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate);

@@ -35,12 +35,20 @@ public static class RecordBatch
 
     public static int RecordCount(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[57..]);
 
+    public static bool IsControl(ReadOnlySpan<byte> batch) => (BinaryPrimitives.ReadInt16BigEndian(batch[21..]) & 32) != 0;
+
+    public static long ProducerId(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt64BigEndian(batch[43..]);
+
+    public static short ProducerEpoch(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt16BigEndian(batch[51..]);
+
+    public static int BaseSequence(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[53..]);
+
     public static bool IsCompressed(ReadOnlySpan<byte> batch) => (BinaryPrimitives.ReadInt16BigEndian(batch[21..]) & CompressionMask) != 0;
 
     /// <summary>Base offset is outside the checksum, so placing a batch in a log needs no new one.</summary>
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
-    public static void WriteHeader(Span<byte> batch, int count, long baseTimestamp, long maxTimestamp)
+    internal static void WriteHeader(Span<byte> batch, int count, long baseTimestamp, long maxTimestamp)
     {
         BinaryPrimitives.WriteInt64BigEndian(batch, 0);
         BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);

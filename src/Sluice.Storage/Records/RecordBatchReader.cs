@@ -17,6 +17,9 @@ public ref struct RecordBatchReader
         _left = RecordBatch.RecordCount(batch);
     }
 
+    /// <summary>All of the batch's bytes were read.</summary>
+    public readonly bool IsAtEnd => _position == _batch.Length;
+
     /// <summary>False at the end, or where the bytes are no record.</summary>
     public bool TryRead(out RecordView record)
     {

@@ -1,0 +1,40 @@
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>ApiVersions: what this broker serves (KIP-35, KIP-511).</summary>
+internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
+{
+    private const int NameLengthMax = 128;
+
+    private readonly ApiVersionsResponse.ApiVersion[] _versions = [.. served.Order().Select(static key => KafkaApis.Find((short)key)!).Select(static api => new ApiVersionsResponse.ApiVersion
+    {
+        ApiKey = (short)api.Key,
+        MinVersion = api.MinVersion,
+        MaxVersion = api.MaxVersion,
+    })];
+
+    public ApiVersionsResponse Handle(KafkaRequest request, ApiVersionsRequest body)
+    {
+        if (request.Version >= 3 && !(IsName(body.ClientSoftwareName) && IsName(body.ClientSoftwareVersion)))
+        {
+            return Answer(KafkaErrorCode.InvalidRequest);
+        }
+
+        request.Connection.ClientSoftware = request.Version >= 3 ? $"{body.ClientSoftwareName} {body.ClientSoftwareVersion}" : "";
+        return Answer(KafkaErrorCode.None);
+    }
+
+    public ApiVersionsResponse Answer(KafkaErrorCode error) => new()
+    {
+        ErrorCode = error,
+        ApiKeys = error is KafkaErrorCode.None or KafkaErrorCode.UnsupportedVersion ? _versions : [],
+    };
+
+    /// <summary>KIP-511: letters, digits, '-' and '.' with a letter or digit at both ends.</summary>
+    private static bool IsName(string text) =>
+        text.Length is > 0 and <= NameLengthMax && char.IsAsciiLetterOrDigit(text[0]) && char.IsAsciiLetterOrDigit(text[^1])
+        && text.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
+}

@@ -1,0 +1,63 @@
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>DescribeCluster, FindCoordinator, InitProducerId: one node is all there is.</summary>
+internal sealed class ClusterHandler(KafkaServer server)
+{
+    private const int GroupKey = 0, TransactionKey = 1, ShareKey = 2;
+
+    public DescribeClusterResponse Handle(KafkaRequest request, DescribeClusterRequest body)
+    {
+        const sbyte Brokers = 1;
+        if (request.Version >= 1 && body.EndpointType != Brokers)
+        {
+            return new DescribeClusterResponse
+            {
+                ErrorCode = KafkaErrorCode.MismatchedEndpointType,
+                ErrorMessage = "The request was sent to a broker, but asks for controllers.",
+                EndpointType = Brokers,
+            };
+        }
+
+        (string host, int port) = request.Connection.Advertised;
+        return new DescribeClusterResponse
+        {
+            EndpointType = Brokers,
+            ClusterId = server.ClusterId,
+            ControllerId = server.Options.NodeId,
+            Brokers = [new DescribeClusterResponse.DescribeClusterBroker { BrokerId = server.Options.NodeId, Host = host, Port = port }],
+        };
+    }
+
+    public FindCoordinatorResponse Handle(KafkaRequest request, FindCoordinatorRequest body)
+    {
+        (string host, int port) = request.Connection.Advertised;
+        bool isKnown = body.KeyType is GroupKey or TransactionKey or ShareKey;
+        if (request.Version < 4)
+        {
+            return isKnown
+                ? new FindCoordinatorResponse { NodeId = server.Options.NodeId, Host = host, Port = port }
+                : new FindCoordinatorResponse { ErrorCode = KafkaErrorCode.InvalidRequest, NodeId = -1, Port = -1 };
+        }
+
+        return new FindCoordinatorResponse
+        {
+            Coordinators = [.. body.CoordinatorKeys.Select(key => isKnown
+                ? new FindCoordinatorResponse.Coordinator { Key = key, NodeId = server.Options.NodeId, Host = host, Port = port }
+                : new FindCoordinatorResponse.Coordinator { Key = key, ErrorCode = KafkaErrorCode.InvalidRequest, NodeId = -1, Port = -1 })],
+        };
+    }
+
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, InitProducerIdRequest body)
+    {
+        if (body.TransactionalId is not null)
+        {
+            return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.UnsupportedVersion };
+        }
+
+        return new InitProducerIdResponse { ProducerId = await server.ProducerIds.NextAsync().ConfigureAwait(false) };
+    }
+}

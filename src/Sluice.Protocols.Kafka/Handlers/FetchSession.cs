@@ -1,0 +1,201 @@
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>A partition that a client fetches, and what it was told of it last.</summary>
+internal sealed class FetchedPartition
+{
+    /// <summary>Empty when the client names topics by id only.</summary>
+    public string Topic { get; init; } = "";
+
+    public Guid TopicId { get; init; }
+
+    public int Index { get; init; }
+
+    public long Offset { get; set; }
+
+    public int BytesMax { get; set; }
+
+    public int CurrentLeaderEpoch { get; set; }
+
+    /// <summary>As last told; -1: never.</summary>
+    public long HighWatermark { get; set; } = -1;
+
+    public long LastStableOffset { get; set; } = -1;
+
+    public long StartOffset { get; set; } = -1;
+
+    /// <summary>The last answer named an error, so that the next must tell how it stands.</summary>
+    public bool HadError { get; set; }
+}
+
+/// <summary>
+/// The partitions that a client fetches, kept between its requests so that it only sends and gets what changes (KIP-227). One that is not kept has id 0. Guarded by itself.
+/// </summary>
+internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
+{
+    private readonly List<FetchedPartition> _partitions = [];
+    private readonly Dictionary<(string Topic, Guid Id, int Index), FetchedPartition> _byName = [];
+
+    /// <summary>0 for one that ends with its request.</summary>
+    public int Id => id;
+
+    public bool UsesTopicIds => usesTopicIds;
+
+    /// <summary>What the next request must carry.</summary>
+    public int NextEpoch { get; set; } = 1;
+
+    /// <summary>This answer need only name partitions about which there is something new.</summary>
+    public bool IsIncremental { get; set; }
+
+    public long LastUsedMs { get; set; } = nowMs;
+
+    /// <summary>In the order in which they are to be served.</summary>
+    public IReadOnlyList<FetchedPartition> Partitions => _partitions;
+
+    public void Update(FetchRequest body)
+    {
+        foreach (FetchRequest.FetchTopic topic in body.Topics)
+        {
+            foreach (FetchRequest.FetchPartition wanted in topic.Partitions)
+            {
+                (string, Guid, int) name = (topic.Topic, topic.TopicId, wanted.Partition);
+                if (!_byName.TryGetValue(name, out FetchedPartition? partition))
+                {
+                    partition = new FetchedPartition { Topic = topic.Topic, TopicId = topic.TopicId, Index = wanted.Partition };
+                    _byName.Add(name, partition);
+                    _partitions.Add(partition);
+                }
+
+                partition.Offset = wanted.FetchOffset;
+                partition.BytesMax = wanted.PartitionMaxBytes;
+                partition.CurrentLeaderEpoch = wanted.CurrentLeaderEpoch;
+            }
+        }
+
+        foreach (FetchRequest.ForgottenTopic topic in body.ForgottenTopicsData)
+        {
+            foreach (int index in topic.Partitions)
+            {
+                if (_byName.Remove((topic.Topic, topic.TopicId, index), out FetchedPartition? forgotten))
+                {
+                    _partitions.Remove(forgotten);
+                }
+            }
+        }
+    }
+
+    /// <summary>What got records goes to the end of the line, so that all partitions have their turn although an answer is full.</summary>
+    public void MoveToEnd(FetchedPartition partition)
+    {
+        _partitions.Remove(partition);
+        _partitions.Add(partition);
+    }
+}
+
+/// <summary>The sessions of all clients, limited in number. Thread-safe.</summary>
+internal sealed class FetchSessions(int max, TimeProvider clock, Random random)
+{
+    private const int InitialEpoch = 0, FinalEpoch = -1;
+
+    // A session that is used may only be driven out after this time without use.
+    private static readonly TimeSpan EvictionTime = TimeSpan.FromMinutes(2);
+
+    private readonly Lock _sync = new();
+    private readonly Dictionary<int, FetchSession> _sessions = [];
+
+    public int Count
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _sessions.Count;
+            }
+        }
+    }
+
+    /// <summary>The session that a request opens or goes on with, brought up to date with it.</summary>
+    public KafkaErrorCode TryOpen(KafkaRequest request, FetchRequest body, out FetchSession? session)
+    {
+        long now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        bool usesTopicIds = request.Version >= 13;
+        session = null;
+        if (request.Version < 7 || body.SessionEpoch is InitialEpoch or FinalEpoch)
+        {
+            lock (_sync)
+            {
+                if (body.SessionId != 0)
+                {
+                    _sessions.Remove(body.SessionId);
+                }
+
+                int id = request.Version >= 7 && body.SessionEpoch == InitialEpoch && body.Topics.Length > 0 ? NewId(now) : 0;
+                session = new FetchSession(id, usesTopicIds, now);
+                if (id != 0)
+                {
+                    _sessions.Add(id, session);
+                }
+            }
+
+            session.Update(body);
+            return KafkaErrorCode.None;
+        }
+
+        lock (_sync)
+        {
+            if (!_sessions.TryGetValue(body.SessionId, out session))
+            {
+                return KafkaErrorCode.FetchSessionIdNotFound;
+            }
+        }
+
+        lock (session)
+        {
+            if (session.UsesTopicIds != usesTopicIds)
+            {
+                return KafkaErrorCode.FetchSessionTopicIdError;
+            }
+
+            if (body.SessionEpoch != session.NextEpoch)
+            {
+                return KafkaErrorCode.InvalidFetchSessionEpoch;
+            }
+
+            session.NextEpoch = session.NextEpoch == int.MaxValue ? 1 : session.NextEpoch + 1;
+            session.LastUsedMs = now;
+            session.IsIncremental = true;
+            session.Update(body);
+        }
+
+        return KafkaErrorCode.None;
+    }
+
+    /// <summary>0 when there is no room.</summary>
+    private int NewId(long nowMs)
+    {
+        if (_sessions.Count >= max)
+        {
+            FetchSession oldest = _sessions.Values.MinBy(static session => session.LastUsedMs)!;
+            if (nowMs - oldest.LastUsedMs < EvictionTime.TotalMilliseconds)
+            {
+                return 0;
+            }
+
+            _sessions.Remove(oldest.Id);
+        }
+
+        int id;
+        do
+        {
+            lock (random)
+            {
+                id = random.Next(1, int.MaxValue);
+            }
+        }
+        while (_sessions.ContainsKey(id));
+        return id;
+    }
+}

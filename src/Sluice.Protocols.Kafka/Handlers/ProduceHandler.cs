@@ -1,0 +1,99 @@
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Records;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Security;
+using Sluice.Storage;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>
+/// Produce: appends each partition's batch at once, in the order of the requests, and answers when all is kept as asked: with acks=1 when the operating system has it,
+/// with acks=all when the broker's durable promise holds (setting Durability).
+/// </summary>
+internal sealed class ProduceHandler(KafkaServer server)
+{
+    private const short All = -1;
+
+    public void Handle(KafkaRequest request, ProduceRequest body)
+    {
+        if (body.Acks is not (0 or 1 or All))
+        {
+            request.Reply(Refused(body, KafkaErrorCode.InvalidRequiredAcks));
+            return;
+        }
+
+        Durability durable = server.Broker.Options.DurablePromise;
+        Durability promise = body.Acks == All || durable < Durability.OperatingSystem ? durable : Durability.OperatingSystem;
+        var pending = new PendingProduce(request, body.Acks == 0);
+        var topics = new ProduceResponse.TopicProduceResponse[body.TopicData.Length];
+        for (int i = 0; i < topics.Length; i++)
+        {
+            topics[i] = Append(request, body, body.TopicData[i], promise, pending);
+        }
+
+        pending.Response.Responses = topics;
+        pending.Start(server.Broker.Store);
+    }
+
+    private static ProduceResponse Refused(ProduceRequest body, KafkaErrorCode error) => new()
+    {
+        Responses = [.. body.TopicData.Select(topic => new ProduceResponse.TopicProduceResponse
+        {
+            Name = topic.Name,
+            TopicId = topic.TopicId,
+            PartitionResponses = [.. topic.PartitionData.Select(partition => new ProduceResponse.PartitionProduceResponse { Index = partition.Index, ErrorCode = error, BaseOffset = -1 })],
+        })],
+    };
+
+    private ProduceResponse.TopicProduceResponse Append(KafkaRequest request, ProduceRequest body, ProduceRequest.TopicProduceData data, Durability promise, PendingProduce pending)
+    {
+        Topic? topic = request.Version >= 13 ? server.Host?.FindTopic(data.TopicId) : server.Host?.FindTopic(data.Name);
+        KafkaErrorCode error =
+            !request.Allows(Access.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
+            : topic is null ? (request.Version >= 13 ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition)
+            : topic.Definition.IsInternal ? KafkaErrorCode.InvalidTopicException
+            : body.Acks == All && topic.Settings.MinInSyncReplicas > 1 ? KafkaErrorCode.NotEnoughReplicas
+            : KafkaErrorCode.None;
+        var partitions = new ProduceResponse.PartitionProduceResponse[data.PartitionData.Length];
+        for (int i = 0; i < partitions.Length; i++)
+        {
+            var response = new ProduceResponse.PartitionProduceResponse { Index = data.PartitionData[i].Index, ErrorCode = error, BaseOffset = -1 };
+            partitions[i] = response;
+            if (error == KafkaErrorCode.None)
+            {
+                Append(topic!, data.PartitionData[i], promise, pending, response);
+            }
+        }
+
+        return new ProduceResponse.TopicProduceResponse { Name = data.Name, TopicId = data.TopicId, PartitionResponses = partitions };
+    }
+
+    private void Append(Topic topic, ProduceRequest.PartitionProduceData data, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
+    {
+        if (topic.FindPartition(data.Index) is not { } partition)
+        {
+            response.ErrorCode = KafkaErrorCode.UnknownTopicOrPartition;
+            return;
+        }
+
+        TopicSettings settings = topic.Settings;
+        ReadOnlySpan<byte> batch = data.Records.Memory.Span;
+        response.ErrorCode = BatchCheck.Check(batch, settings, server.NowMs, out string? message);
+        response.ErrorMessage = message;
+        if (response.ErrorCode != KafkaErrorCode.None)
+        {
+            return;
+        }
+
+        Durability asked = settings.SyncsEachAppend ? Durability.Disk : promise;
+        response.ErrorCode = KafkaErrors.Of(partition.Append(batch, asked, out long baseOffset, out JournalPosition position));
+        response.BaseOffset = baseOffset;
+        response.LogStartOffset = partition.StartOffset;
+        if (response.ErrorCode == KafkaErrorCode.None)
+        {
+            pending.WaitFor(position, asked);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>Reads each request and hands it to the handler of its API.</summary>
+internal sealed class RequestDispatcher
+{
+    private readonly ApiVersionsHandler _apiVersions;
+    private readonly MetadataHandler _metadata;
+    private readonly ProduceHandler _produce;
+    private readonly FetchHandler _fetch;
+    private readonly ListOffsetsHandler _listOffsets;
+    private readonly TopicsHandler _topics;
+    private readonly ClusterHandler _cluster;
+
+    public RequestDispatcher(KafkaServer server)
+    {
+        _apiVersions = new ApiVersionsHandler(Served);
+        _metadata = new MetadataHandler(server);
+        _produce = new ProduceHandler(server);
+        _fetch = new FetchHandler(server);
+        _listOffsets = new ListOffsetsHandler(server);
+        _topics = new TopicsHandler(server);
+        _cluster = new ClusterHandler(server);
+    }
+
+    /// <summary>The APIs that the switch below has.</summary>
+    public static IReadOnlyList<KafkaApiKey> Served { get; } =
+    [
+        KafkaApiKey.Produce, KafkaApiKey.Fetch, KafkaApiKey.ListOffsets, KafkaApiKey.Metadata, KafkaApiKey.FindCoordinator, KafkaApiKey.SaslHandshake,
+        KafkaApiKey.ApiVersions, KafkaApiKey.CreateTopics, KafkaApiKey.DeleteTopics, KafkaApiKey.InitProducerId, KafkaApiKey.OffsetForLeaderEpoch,
+        KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster,
+    ];
+
+    /// <summary>Handles a request. The task ends when the next may be read; the answer may come later.</summary>
+    /// <exception cref="KafkaParseException">What can't be answered, as Kafka closes the connection for it.</exception>
+    public ValueTask Dispatch(KafkaConnection connection, ReadOnlyMemory<byte> frame)
+    {
+        var reader = new KafkaReader(frame);
+        KafkaRequestHeader header = KafkaRequestHeader.Read(ref reader);
+        KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && Served.Contains(known.Key)
+            ? known
+            : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
+        var request = new KafkaRequest(connection, api, header);
+        if (!api.HasVersion(header.ApiVersion))
+        {
+            if (api.Key != KafkaApiKey.ApiVersions)
+            {
+                throw new KafkaParseException($"version {header.ApiVersion} of {api.Name}, which is not served");
+            }
+
+            // KIP-511: the client learns from it which versions there are.
+            connection.Responses.Add(request.Slot);
+            request.Reply(_apiVersions.Answer(KafkaErrorCode.UnsupportedVersion), version: 0);
+            return default;
+        }
+
+        if (api.Key is not (KafkaApiKey.ApiVersions or KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && !connection.Login.IsAdmitted())
+        {
+            throw new KafkaParseException($"{api.Name} before it has logged in");
+        }
+
+        if (api.Key != KafkaApiKey.Produce)
+        {
+            // What is read may be needed after the frame's memory has gone to other uses.
+            byte[] copy = frame[reader.Position..].ToArray();
+            reader = new KafkaReader(copy);
+        }
+
+        IKafkaMessage body = api.NewRequest();
+        body.Read(ref reader, header.ApiVersion);
+        reader.End();
+        connection.Responses.Add(request.Slot);
+        return Handle(request, body);
+    }
+
+    private ValueTask Handle(KafkaRequest request, IKafkaMessage body)
+    {
+        switch (body)
+        {
+            case ProduceRequest produce:
+                _produce.Handle(request, produce);
+                return default;
+            case FetchRequest fetch:
+                _fetch.Handle(request, fetch);
+                return default;
+            case ApiVersionsRequest apiVersions:
+                request.Reply(_apiVersions.Handle(request, apiVersions));
+                return default;
+            case SaslHandshakeRequest handshake:
+                request.Reply(SaslHandler.Handle(request, handshake));
+                return default;
+            case SaslAuthenticateRequest authenticate:
+                return AwaitAsync(request, SaslHandler.HandleAsync(request, authenticate));
+            case ListOffsetsRequest listOffsets:
+                return Run(request, _listOffsets.HandleAsync(request, listOffsets));
+            case MetadataRequest metadata:
+                return Run(request, _metadata.HandleAsync(request, metadata));
+            case DescribeClusterRequest describeCluster:
+                request.Reply(_cluster.Handle(request, describeCluster));
+                return default;
+            case FindCoordinatorRequest findCoordinator:
+                request.Reply(_cluster.Handle(request, findCoordinator));
+                return default;
+            case OffsetForLeaderEpochRequest epoch:
+                request.Reply(_listOffsets.Handle(request, epoch));
+                return default;
+            case InitProducerIdRequest initProducerId:
+                return Run(request, _cluster.HandleAsync(request, initProducerId));
+            case CreateTopicsRequest createTopics:
+                return Run(request, _topics.HandleAsync(request, createTopics));
+            case CreatePartitionsRequest createPartitions:
+                return Run(request, _topics.HandleAsync(request, createPartitions));
+            case DeleteTopicsRequest deleteTopics:
+                return Run(request, _topics.HandleAsync(request, deleteTopics));
+            default:
+                throw new KafkaParseException($"{request.Api.Name}, which is not served");
+        }
+    }
+
+    /// <summary>Answers when the answer is there; the next request need not wait for it.</summary>
+    private static ValueTask Run(KafkaRequest request, ValueTask<IKafkaMessage> answer)
+    {
+        if (answer.IsCompletedSuccessfully)
+        {
+            request.Reply(answer.Result);
+        }
+        else
+        {
+            _ = RunAsync(request, answer);
+        }
+
+        return default;
+    }
+
+    private static async Task RunAsync(KafkaRequest request, ValueTask<IKafkaMessage> answer)
+    {
+        try
+        {
+            request.Reply(await answer.ConfigureAwait(false));
+        }
+#pragma warning disable CA1031 // Nobody awaits this: what goes wrong ends the connection and is told to the operator.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            request.Server.Logger.LogError(error, "Connection {Connection}: {Api} failed", request.Connection.Client.Name, request.Api.Name);
+            request.Connection.Client.Abort($"{request.Api.Name} failed by an error of the broker");
+        }
+    }
+
+    private static async ValueTask AwaitAsync(KafkaRequest request, ValueTask<IKafkaMessage> answer) => request.Reply(await answer.ConfigureAwait(false));
+}

@@ -1,0 +1,195 @@
+using Sluice.Broker;
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Security;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>CreateTopics, CreatePartitions, DeleteTopics.</summary>
+internal sealed class TopicsHandler(KafkaServer server)
+{
+    private const sbyte FromTopic = 1, FromDefault = 5;
+
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, CreateTopicsRequest body)
+    {
+        var results = new List<CreateTopicsResponse.CreatableTopicResult>();
+        HashSet<string> repeated = Repeated(body.Topics.Select(static topic => topic.Name));
+        foreach (CreateTopicsRequest.CreatableTopic wanted in body.Topics.DistinctBy(static topic => topic.Name, StringComparer.Ordinal))
+        {
+            results.Add(repeated.Contains(wanted.Name)
+                ? new CreateTopicsResponse.CreatableTopicResult { Name = wanted.Name, ErrorCode = KafkaErrorCode.InvalidRequest, ErrorMessage = "Duplicate topic name." }
+                : await CreateAsync(request, wanted, body.ValidateOnly).ConfigureAwait(false));
+        }
+
+        return new CreateTopicsResponse { Topics = [.. results] };
+    }
+
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, CreatePartitionsRequest body)
+    {
+        var results = new List<CreatePartitionsResponse.CreatePartitionsTopicResult>();
+        HashSet<string> repeated = Repeated(body.Topics.Select(static topic => topic.Name));
+        foreach (CreatePartitionsRequest.CreatePartitionsTopic wanted in body.Topics.DistinctBy(static topic => topic.Name, StringComparer.Ordinal))
+        {
+            (KafkaErrorCode error, string? message) = repeated.Contains(wanted.Name)
+                ? (KafkaErrorCode.InvalidRequest, "Duplicate topic name.")
+                : await GrowAsync(request, wanted, body.ValidateOnly).ConfigureAwait(false);
+            results.Add(new CreatePartitionsResponse.CreatePartitionsTopicResult { Name = wanted.Name, ErrorCode = error, ErrorMessage = message });
+        }
+
+        return new CreatePartitionsResponse { Results = [.. results] };
+    }
+
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, DeleteTopicsRequest body)
+    {
+        IEnumerable<(string? Name, Guid Id)> wanted = request.Version >= 6
+            ? body.Topics.Select(static topic => (topic.Name, topic.TopicId))
+            : body.TopicNames.Select(static name => ((string?)name, Guid.Empty));
+        var results = new List<DeleteTopicsResponse.DeletableTopicResult>();
+        foreach ((string? name, Guid id) in wanted)
+        {
+            results.Add(await DeleteAsync(request, name, id).ConfigureAwait(false));
+        }
+
+        return new DeleteTopicsResponse { Responses = [.. results] };
+    }
+
+    private static HashSet<string> Repeated(IEnumerable<string> names) =>
+        [.. names.GroupBy(static name => name, StringComparer.Ordinal).Where(static group => group.Count() > 1).Select(static group => group.Key)];
+
+    private async ValueTask<CreateTopicsResponse.CreatableTopicResult> CreateAsync(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, bool validateOnly)
+    {
+        var result = new CreateTopicsResponse.CreatableTopicResult { Name = wanted.Name, ErrorMessage = null, Configs = null };
+        (result.ErrorCode, result.ErrorMessage) = Check(request, wanted, out int partitions);
+        if (result.ErrorCode != KafkaErrorCode.None)
+        {
+            return result;
+        }
+
+        Dictionary<string, string> config = wanted.Configs.ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal);
+        var definition = new TopicDefinition(wanted.Name, server.NewTopicId(), config);
+        BrokerResult outcome = server.Host is not { } host ? new BrokerResult(BrokerStatus.NotFound, "The virtual host of Kafka's topics does not exist.")
+            : validateOnly ? host.CheckTopic(definition, partitions)
+            : await host.CreateTopicAsync(definition, partitions).ConfigureAwait(false) is var created ? new BrokerResult(created.Status, created.Detail) : default;
+        result.ErrorCode = KafkaErrors.OfTopic(outcome.Status);
+        result.ErrorMessage = outcome.IsOk ? null : outcome.Detail;
+        if (outcome.IsOk)
+        {
+            result.TopicId = validateOnly ? Guid.Empty : definition.Id;
+            result.NumPartitions = partitions;
+            result.ReplicationFactor = 1;
+            result.Configs = [.. TopicConfig.Keys.Values.OrderBy(static key => key.Name, StringComparer.Ordinal).Select(key => new CreateTopicsResponse.CreatableTopicConfigs
+            {
+                Name = key.Name,
+                Value = config.GetValueOrDefault(key.Name, key.Default),
+                ConfigSource = config.ContainsKey(key.Name) ? FromTopic : FromDefault,
+            })];
+        }
+
+        return result;
+    }
+
+    private (KafkaErrorCode Error, string? Message) Check(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, out int partitions)
+    {
+        partitions = wanted.NumPartitions == -1 ? server.Options.DefaultPartitions : wanted.NumPartitions;
+        if (!request.Allows(Access.Configure, wanted.Name))
+        {
+            return (KafkaErrorCode.TopicAuthorizationFailed, $"User '{request.Connection.Login.UserName}' may not configure topic '{wanted.Name}'.");
+        }
+
+        if (TopicDefinition.NameProblem(wanted.Name) is { } problem)
+        {
+            return (KafkaErrorCode.InvalidTopicException, problem);
+        }
+
+        if (wanted.Assignments.Length > 0)
+        {
+            if (wanted.NumPartitions != -1 || wanted.ReplicationFactor != -1)
+            {
+                return (KafkaErrorCode.InvalidRequest, "Both a number of partitions or replicas and an assignment of replicas were given.");
+            }
+
+            partitions = wanted.Assignments.Length;
+            if (!wanted.Assignments.Select(static assignment => assignment.PartitionIndex).Order().SequenceEqual(Enumerable.Range(0, partitions))
+                || wanted.Assignments.Any(assignment => assignment.BrokerIds is not [var id] || id != server.Options.NodeId))
+            {
+                return (KafkaErrorCode.InvalidReplicaAssignment, $"Each partition from 0 on needs one replica, on broker {server.Options.NodeId}, which is the only one.");
+            }
+        }
+        else if (wanted.ReplicationFactor is not (1 or -1))
+        {
+            return (KafkaErrorCode.InvalidReplicationFactor, wanted.ReplicationFactor <= 0
+                ? "Replication factor must be larger than 0."
+                : $"Unable to replicate the partition {wanted.ReplicationFactor} time(s): only 1 broker is there.");
+        }
+
+        string? bad = wanted.Configs.FirstOrDefault(static setting => setting.Value is null)?.Name;
+        return bad is not null ? (KafkaErrorCode.InvalidConfig, $"Null value not supported for topic configs: {bad}")
+            : Repeated(wanted.Configs.Select(static setting => setting.Name)).FirstOrDefault() is { } twice ? (KafkaErrorCode.InvalidConfig, $"Config {twice} is given twice.")
+            : (KafkaErrorCode.None, null);
+    }
+
+    private async ValueTask<(KafkaErrorCode Error, string? Message)> GrowAsync(KafkaRequest request, CreatePartitionsRequest.CreatePartitionsTopic wanted, bool validateOnly)
+    {
+        if (!request.Allows(Access.Configure, wanted.Name))
+        {
+            return (KafkaErrorCode.TopicAuthorizationFailed, null);
+        }
+
+        if (server.Host is not { } host || host.FindTopic(wanted.Name) is not { } topic)
+        {
+            return (KafkaErrorCode.UnknownTopicOrPartition, $"The topic '{wanted.Name}' does not exist.");
+        }
+
+        int added = wanted.Count - topic.Partitions.Count;
+        if (wanted.Assignments is { } assignments
+            && (assignments.Length != added || assignments.Any(assignment => assignment.BrokerIds is not [var id] || id != server.Options.NodeId)))
+        {
+            return (KafkaErrorCode.InvalidReplicaAssignment, $"Each of the {added} new partitions needs one replica, on broker {server.Options.NodeId}, which is the only one.");
+        }
+
+        if (validateOnly)
+        {
+            return added > 0 ? (KafkaErrorCode.None, null) : (KafkaErrorCode.InvalidPartitions, $"The topic {wanted.Name} currently has {topic.Partitions.Count} partition(s); {wanted.Count} would not be an increase.");
+        }
+
+        BrokerResult grown = await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
+        return grown.Status switch
+        {
+            BrokerStatus.Ok => (KafkaErrorCode.None, null),
+            BrokerStatus.NotFound => (KafkaErrorCode.UnknownTopicOrPartition, grown.Detail),
+            _ => (KafkaErrorCode.InvalidPartitions, grown.Detail),
+        };
+    }
+
+    private async ValueTask<DeleteTopicsResponse.DeletableTopicResult> DeleteAsync(KafkaRequest request, string? name, Guid id)
+    {
+        Topic? topic = name is null ? server.Host?.FindTopic(id) : server.Host?.FindTopic(name);
+        var result = new DeleteTopicsResponse.DeletableTopicResult { Name = name ?? topic?.Name, TopicId = topic?.Id ?? id };
+        string known = name ?? topic?.Name ?? "";
+        if (name is null && id == Guid.Empty)
+        {
+            (result.ErrorCode, result.ErrorMessage) = (KafkaErrorCode.InvalidRequest, "Neither topic name nor id were specified.");
+        }
+        else if (topic is not null && name is null && !request.MayDescribe(known))
+        {
+            // Whoever may not know of it is not told its name.
+            (result.Name, result.ErrorCode) = (null, KafkaErrorCode.TopicAuthorizationFailed);
+        }
+        else if (known.Length > 0 && (!request.Allows(Access.Configure, known) || topic?.Definition.IsInternal == true))
+        {
+            result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
+        }
+        else if (topic is null)
+        {
+            result.ErrorCode = name is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition;
+        }
+        else
+        {
+            result.ErrorCode = KafkaErrors.OfTopic((await topic.Host.DeleteTopicAsync(topic).ConfigureAwait(false)).Status);
+        }
+
+        return result;
+    }
+}

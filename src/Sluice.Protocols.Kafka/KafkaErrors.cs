@@ -1,0 +1,31 @@
+using Sluice.Broker;
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Wire;
+
+namespace Sluice.Protocols.Kafka;
+
+/// <summary>The broker's outcomes in Kafka's codes.</summary>
+internal static class KafkaErrors
+{
+    /// <summary>Of an operation on topics.</summary>
+    public static KafkaErrorCode OfTopic(BrokerStatus status) => status switch
+    {
+        BrokerStatus.Ok => KafkaErrorCode.None,
+        BrokerStatus.NotFound => KafkaErrorCode.UnknownTopicOrPartition,
+        BrokerStatus.Differs => KafkaErrorCode.TopicAlreadyExists,
+        BrokerStatus.InvalidArgument => KafkaErrorCode.InvalidConfig,
+        BrokerStatus.LimitReached => KafkaErrorCode.InvalidPartitions,
+        BrokerStatus.Forbidden => KafkaErrorCode.TopicAuthorizationFailed,
+        BrokerStatus.Unavailable => KafkaErrorCode.KafkaStorageError,
+        _ => KafkaErrorCode.UnknownServerError,
+    };
+
+    /// <summary>Of an append.</summary>
+    public static KafkaErrorCode Of(PartitionStatus status) => status switch
+    {
+        PartitionStatus.Ok => KafkaErrorCode.None,
+        PartitionStatus.Deleted => KafkaErrorCode.UnknownTopicOrPartition,
+        PartitionStatus.Failed => KafkaErrorCode.KafkaStorageError,
+        _ => KafkaErrorCode.UnknownServerError,
+    };
+}
