@@ -17,7 +17,7 @@ namespace Sluice.Fuzz;
 /// Everything that reads AMQP 0-9-1 bytes of strangers. The input's first byte chooses the target, the second how the bytes are cut into pieces. Malformed
 /// input may end in <see cref="AmqpException"/>; any other exception, a reply that is not AMQP, or a block not returned is a finding and is thrown.
 /// </summary>
-public sealed class Amqp091Targets : IDisposable
+public sealed class Amqp091Targets : IFuzzTargets
 {
     private const int InputsPerServer = 500;
     private readonly BlockPool _pool = new(16);
@@ -26,6 +26,8 @@ public sealed class Amqp091Targets : IDisposable
     private byte[] _login = [];
     private int _inputs;
     private long _lastId;
+
+    public IReadOnlyList<byte[]> Seeds { get; } = Amqp091Seeds.All();
 
     public async Task RunAsync(byte[] input)
     {
@@ -172,7 +174,7 @@ public sealed class Amqp091Targets : IDisposable
         await access.CreateFirstUserAsync("guest", "guest", "/").ConfigureAwait(false);
         var authenticator = new Authenticator(access, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance);
         _server = new Amqp091Server(new Amqp091Options(), broker, access, authenticator, new UsageLimits(access), TimeProvider.System, NullLogger<Amqp091Server>.Instance);
-        _login = Seeds.Login();
+        _login = Amqp091Seeds.Login();
     }
 
     private void CloseServer()

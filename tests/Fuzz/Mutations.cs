@@ -4,10 +4,10 @@ namespace Sluice.Fuzz;
 public static class Mutations
 {
     /// <summary>Runs mutations; throws what a target throws, with the input in the message.</summary>
-    public static async Task RunAsync(int seed, int count)
+    public static async Task RunAsync(IFuzzTargets targets, int seed, int count)
     {
-        using var targets = new Amqp091Targets();
-        IReadOnlyList<byte[]> seeds = Seeds.All();
+        ArgumentNullException.ThrowIfNull(targets);
+        IReadOnlyList<byte[]> seeds = targets.Seeds;
         for (int i = 0; i < count; i++)
         {
             var random = new Random(unchecked((seed * 1_000_003) + i));

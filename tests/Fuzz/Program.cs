@@ -1,16 +1,28 @@
 using Sluice.Fuzz;
 
-// One input from a file or from standard input, as fuzzers call it; or "mutate <seed> <count>" to run mutations of the seeds.
-if (args is ["mutate", var seed, var count])
+// First the protocol; then one input from a file or from standard input, as fuzzers call it, or "mutate <seed> <count>" to run mutations of the seeds.
+IFuzzTargets? chosen = args.FirstOrDefault() switch
 {
-    await Mutations.RunAsync(int.Parse(seed), int.Parse(count)).ConfigureAwait(false);
+    "amqp091" => new Amqp091Targets(),
+    "kafka" => new KafkaTargets(),
+    _ => null,
+};
+if (chosen is null)
+{
+    Console.Error.WriteLine("sluice-fuzz amqp091|kafka [FILE | mutate SEED COUNT]");
+    return 2;
+}
+
+using IFuzzTargets targets = chosen;
+if (args is [_, "mutate", var seed, var count])
+{
+    await Mutations.RunAsync(targets, int.Parse(seed), int.Parse(count)).ConfigureAwait(false);
     Console.WriteLine($"{count} mutations from seed {seed}: nothing found");
     return 0;
 }
 
-using Stream input = args.Length == 1 ? File.OpenRead(args[0]) : Console.OpenStandardInput();
+using Stream input = args.Length == 2 ? File.OpenRead(args[1]) : Console.OpenStandardInput();
 using var bytes = new MemoryStream();
 await input.CopyToAsync(bytes).ConfigureAwait(false);
-using var targets = new Amqp091Targets();
 await targets.RunAsync(bytes.ToArray()).ConfigureAwait(false);
 return 0;

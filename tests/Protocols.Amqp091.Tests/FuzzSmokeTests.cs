@@ -8,5 +8,9 @@ public sealed class FuzzSmokeTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public Task Seeded_mutations_find_nothing(int seed) => Mutations.RunAsync(seed, 3000);
+    public async Task Seeded_mutations_find_nothing(int seed)
+    {
+        using var targets = new Amqp091Targets();
+        await Mutations.RunAsync(targets, seed, 3000);
+    }
 }

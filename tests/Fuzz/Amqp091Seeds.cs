@@ -4,8 +4,8 @@ using Sluice.Protocols.Amqp091.Wire.Methods;
 
 namespace Sluice.Fuzz;
 
-/// <summary>Well-formed inputs from which mutations start, one list for each target.</summary>
-internal static class Seeds
+/// <summary>Well-formed AMQP 0-9-1 inputs, one list for each target.</summary>
+internal static class Amqp091Seeds
 {
     /// <summary>Protocol header to connection.open and channel.open.</summary>
     public static byte[] Login()
