@@ -1,3 +1,4 @@
+using Sluice.Base.Compression;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;
 using Sluice.Storage.Segments;
@@ -85,7 +86,7 @@ public sealed class Log
     internal long PhysicalStart => Volatile.Read(ref _start);
 
     /// <summary>
-    /// Appends a sealed batch (copied). Order is fixed on return; durability is reached when the journal says so for the returned position
+    /// Appends a sealed batch (copied), compressed or a control batch included, as it is. Order is fixed on return; durability is reached when the journal says so for the returned position
     /// (<see cref="JournalPosition.None"/> when nothing was journaled). Throws <see cref="LogFailedException"/> when the log or journal has failed and the promise is above Memory.
     /// </summary>
     /// <param name="batch">From RecordBatchBuilder.Seal, or as a client sent it and already validated.</param>
@@ -186,39 +187,11 @@ public sealed class Log
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => Slices.Read(this, offset, bytesMax, endOffset);
 
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
+    /// <exception cref="LogFailedException">A batch that had to be looked into cannot be read.</exception>
     public long FindOffset(long timestampMs)
     {
-        List<(Segment Segment, long Written)> segments = [];
-        lock (Sync)
-        {
-            foreach (Segment segment in Segments ?? [])
-            {
-                if (segment.MaxTimestamp >= timestampMs)
-                {
-                    segments.Add((segment, segment.WrittenBytes));
-                }
-            }
-        }
-        foreach ((Segment segment, long written) in segments)
-        {
-            long found = SegmentReader.FindTime(Store.Files, Store.Buffers, segment, written, timestampMs);
-            if (found >= 0)
-            {
-                return Math.Max(found, StartOffset);
-            }
-        }
-        lock (Sync)
-        {
-            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-            {
-                long found = chunk.MaxTimestamp < timestampMs ? -1 : SegmentReader.FindTime(chunk.Buffer.AsSpan(0, chunk.Length), timestampMs);
-                if (found >= 0)
-                {
-                    return Math.Max(found, StartOffset);
-                }
-            }
-            return _next;
-        }
+        using TimeSearch search = new(this, timestampMs);
+        return search.Run();
     }
 
     /// <summary>The first record whose timestamp is at or after the given one; null if there is none. Blocks on the disk.</summary>
@@ -553,9 +526,9 @@ public sealed class Log
         {
             throw new ArgumentException($"A record batch of {batch.Length} bytes is larger than the store's limit of {Store.Options.BatchBytesMax}.", nameof(batch));
         }
-        if (RecordBatch.IsCompressed(batch))
+        if (RecordBatch.CompressionType(batch) > CompressionType.Zstd)
         {
-            throw new ArgumentException("Compressed record batches are not supported.", nameof(batch));
+            throw new ArgumentException("A record batch of an unknown compression type.", nameof(batch));
         }
     }
 

@@ -364,6 +364,9 @@ public sealed record LogStoreOptions
     /// <summary>Largest record batch a log takes, in bytes.</summary>
     public int BatchBytesMax { get; init; } = 256 << 20;
 
+    /// <summary>Largest that the records of a compressed batch may become when a reader opens it, in bytes.</summary>
+    public int DecompressedBatchBytesMax { get; init; } = 64 << 20;
+
     /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
     internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;
 }

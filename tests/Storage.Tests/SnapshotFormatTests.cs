@@ -126,7 +126,7 @@ public sealed class SnapshotFormatTests
     /// <summary>A batch of one record with a value of one byte, at an offset; the bytes of batches are tested by themselves.</summary>
     private static string Record(long offset, char value)
     {
-        string checkedPart = "0000" + "00000000" + "0000000000001F40" + "0000000000001F40" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000001"
+        string checkedPart = "0100" + "00000000" + "0000000000001F40" + "0000000000001F40" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000001"
             + "0E" + "00" + "00" + "00" + "01" + "02" + ((int)value).ToString("X2", CultureInfo.InvariantCulture) + "00";
         return offset.ToString("X16", CultureInfo.InvariantCulture) + "00000039" + "FFFFFFFF" + "02" + FormatTests.BitwiseCrc(Convert.FromHexString(checkedPart)).ToString("X8", CultureInfo.InvariantCulture) + checkedPart;
     }

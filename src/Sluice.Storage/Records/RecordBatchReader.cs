@@ -4,16 +4,14 @@ namespace Sluice.Storage.Records;
 public ref struct RecordBatchReader
 {
     private readonly ReadOnlySpan<byte> _batch;
-    private readonly long _baseOffset;
-    private readonly long _baseTimestamp;
+    private readonly RecordContext _context;
     private int _position = RecordBatch.HeaderBytes;
     private int _left;
 
     public RecordBatchReader(ReadOnlySpan<byte> batch)
     {
         _batch = batch;
-        _baseOffset = RecordBatch.BaseOffset(batch);
-        _baseTimestamp = RecordBatch.BaseTimestamp(batch);
+        _context = new RecordContext(batch);
         _left = RecordBatch.RecordCount(batch);
     }
 
@@ -30,7 +28,7 @@ public ref struct RecordBatchReader
         }
 
         _left--;
-        _position = RecordParser.Parse(_batch, _position, _baseOffset, _baseTimestamp, out record);
+        _position = RecordParser.Parse(_batch, _position, _context, out record);
         return _position > 0;
     }
 }
