@@ -106,6 +106,22 @@ public static class RecordBatch
         SetCrc(batch);
     }
 
+    /// <summary>Gives all records of a whole batch the time at which the log takes it, and sums the batch anew.</summary>
+    public static void SetAppendTime(Span<byte> batch, long nowMs)
+    {
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)(Attributes(batch) | LogAppendTimeBit));
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], nowMs);
+        SetCrc(batch);
+    }
+
+    /// <summary>Completes a whole batch whose records were compressed otherwise than its copied header says: size, compression type, checksum.</summary>
+    public static void SetCompression(Span<byte> batch, CompressionType type)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)((Attributes(batch) & ~CompressionMask) | (ushort)type));
+        SetCrc(batch);
+    }
+
     /// <summary>Sums a whole batch after a change.</summary>
     internal static void SetCrc(Span<byte> batch) => BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
 
