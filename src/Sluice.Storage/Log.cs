@@ -92,7 +92,8 @@ public sealed class Log
     /// <param name="batch">From RecordBatchBuilder.Seal, or as a client sent it and already validated.</param>
     /// <param name="promise">Ignored for a volatile log.</param>
     /// <param name="group">Journal as part of this group instead of alone. A failure does not refuse it: the caller has looked before the group's first operation.</param>
-    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null)
+    /// <param name="isAwaited">The caller calls <see cref="LogStore.NotifyWhenKept"/> for it at the end of its turn, at the latest: nothing else need see to the write.</param>
+    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null, bool isAwaited = false)
     {
         Validate(batch);
         bool journaled = Kind == LogKind.Durable && (promise > Durability.Memory || group is not null);
@@ -114,7 +115,7 @@ public sealed class Log
                 _journaledEnd = _next;
                 if (group is null)
                 {
-                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed);
+                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed, isAwaited);
                 }
                 else
                 {

@@ -58,7 +58,7 @@ public sealed class TopicPartition
     /// <param name="batch">One record batch of version 2; copied.</param>
     /// <param name="promise">What is waited for.</param>
     /// <param name="baseOffset">Offset of its first record.</param>
-    /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>.</param>
+    /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>, which the caller is to call at the end of its turn.</param>
     public PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
     {
         baseOffset = -1;
@@ -72,7 +72,7 @@ public sealed class TopicPartition
 
             try
             {
-                AppendResult result = _log.Append(batch, promise);
+                AppendResult result = _log.Append(batch, promise, isAwaited: true);
                 baseOffset = result.BaseOffset;
                 position = result.Position;
             }

@@ -35,7 +35,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         pending.Response.Responses = topics;
-        pending.Start(server.Broker.Store);
+        request.Connection.AddProduce(pending);
     }
 
     private static ProduceResponse Refused(ProduceRequest body, KafkaErrorCode error) => new()
