@@ -1,5 +1,6 @@
 using Sluice.Base.Compression;
 using Sluice.Storage.Journaling;
+using Sluice.Storage.Producers;
 using Sluice.Storage.Records;
 using Sluice.Storage.Segments;
 using Sluice.Storage.Tails;
@@ -48,6 +49,22 @@ public sealed class Log
 
     /// <summary>The log's settlement cursor; null when <see cref="RetentionPolicy.BehindCursor"/> is false.</summary>
     public Cursor? Cursor { get; }
+
+    /// <summary>The producers that write to the log with an id; null before the first, and for a log with a cursor.</summary>
+    public ProducerStates? Producers { get; private set; }
+
+    /// <summary>Everything below is decided: the first offset of the oldest open transaction, else <see cref="NextOffset"/>.</summary>
+    public long LastStableOffset
+    {
+        get
+        {
+            lock (Sync)
+            {
+                long open = Producers?.FirstOpenOffset ?? -1;
+                return open < 0 ? _next : Math.Max(open, StartOffset);
+            }
+        }
+    }
 
     /// <summary>Why the log gives no promise above <see cref="Durability.Memory"/> any more; null while it does.</summary>
     public Exception? PromiseFailure => Failure ?? Store.Journal.Failure;
@@ -109,6 +126,7 @@ public sealed class Log
             }
             long baseOffset = _next;
             Span<byte> placed = Place(batch, baseOffset);
+            TrackProducer(placed);
             JournalPosition position = JournalPosition.None;
             if (journaled)
             {
@@ -123,6 +141,25 @@ public sealed class Log
                 }
             }
             return new AppendResult(baseOffset, position);
+        }
+    }
+
+    /// <summary>
+    /// Whether a batch may be appended by what is known of its producer. The caller holds the appender's right from here to <see cref="Append"/>.
+    /// A batch without a producer id always may; one with an id and without sequence numbers is a coordinator's, of which only the epoch is looked at.
+    /// </summary>
+    /// <param name="batch">One whole batch; of a control batch its marker is looked at.</param>
+    /// <param name="duplicateBaseOffset">For <see cref="ProducerCheck.Duplicate"/>: the offset that its first record has; else -1.</param>
+    public ProducerCheck CheckProducer(ReadOnlySpan<byte> batch, out long duplicateBaseOffset)
+    {
+        duplicateBaseOffset = -1;
+        if (RecordBatch.ProducerId(batch) < 0)
+        {
+            return ProducerCheck.Ok;
+        }
+        lock (Sync)
+        {
+            return ProducerStates.Check(Producers, batch, out duplicateBaseOffset);
         }
     }
 
@@ -363,7 +400,27 @@ public sealed class Log
     /// <summary>Notes that bytes moved from a chunk to a segment (or were settled, and moved nowhere). Under the lock.</summary>
     internal void AddBytes(long bytes) => _bytes += bytes;
 
-    internal void SetStart(long start) => Volatile.Write(ref _start, start);
+    internal void SetStart(long start)
+    {
+        Volatile.Write(ref _start, start);
+        Producers?.OnStartMoved(start);
+    }
+
+    /// <summary>Notes whose batch was placed. Under the lock.</summary>
+    internal void TrackProducer(ReadOnlySpan<byte> placed)
+    {
+        if (Cursor is null && RecordBatch.ProducerId(placed) >= 0)
+        {
+            (Producers ??= new ProducerStates(this)).Add(placed);
+        }
+    }
+
+    /// <summary>Takes the producers of a checkpoint.</summary>
+    internal void RestoreProducers(ReadOnlySpan<byte> states)
+    {
+        Producers = new ProducerStates(this);
+        ProducerStatesFormat.Read(states, Producers);
+    }
 
     /// <summary>Sets the end after recovery; offsets up to it that hold nothing are a hole. Under the lock.</summary>
     internal void SetNext(long next) => Volatile.Write(ref _next, next);
