@@ -8,6 +8,7 @@ using Sluice.Hosting.Management;
 using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Kafka;
+using Sluice.Protocols.Kafka.Groups;
 using Sluice.Security;
 using Sluice.Storage;
 using Sluice.Transport;
@@ -219,6 +220,16 @@ public sealed class SluiceBroker : IAsyncDisposable
                 DefaultPartitions = kafka.DefaultPartitions,
                 RequestBytesMax = kafka.RequestBytesMax,
                 FetchSessionsMax = kafka.FetchSessionsMax,
+                Groups = new GroupOptions
+                {
+                    OffsetsTopicPartitions = kafka.OffsetsTopicPartitions,
+                    OffsetsRetentionMs = kafka.OffsetsRetentionMinutes * 60_000L,
+                    OffsetMetadataMax = kafka.OffsetMetadataMax,
+                    InitialRebalanceDelayMs = kafka.GroupInitialRebalanceDelayMs,
+                    SessionTimeoutMinMs = kafka.GroupSessionTimeoutMinMs,
+                    SessionTimeoutMaxMs = kafka.GroupSessionTimeoutMaxMs,
+                    MembersMax = kafka.GroupMembersMax,
+                },
             },
             Broker,
             AccessControl,

@@ -1,3 +1,5 @@
+using Sluice.Protocols.Kafka.Groups;
+
 namespace Sluice.Protocols.Kafka;
 
 /// <summary>Settings of the Kafka protocol.</summary>
@@ -35,4 +37,7 @@ public sealed record KafkaOptions
 
     /// <summary>Largest answer to a fetch, in bytes, whatever the client asks for.</summary>
     public int FetchBytesMax { get; init; } = 55 << 20;
+
+    /// <summary>Consumer groups.</summary>
+    public GroupOptions Groups { get; init; } = new();
 }

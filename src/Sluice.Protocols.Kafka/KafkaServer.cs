@@ -4,6 +4,7 @@ using Sluice.Base.Buffers;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
@@ -32,6 +33,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         ClusterId = clusterId;
         FetchSessions = new FetchSessions(options.FetchSessionsMax, clock, random);
         ProducerIds = new ProducerIds(broker.Store.Metadata);
+        Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -59,6 +61,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal FetchSessions FetchSessions { get; }
 
     internal ProducerIds ProducerIds { get; }
+
+    internal GroupCoordinator Groups { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 
@@ -90,13 +94,19 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
             entry = metadata.Get(ClusterIdKey)!;
         }
 
-        return new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
+        var server = new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
+        server.Groups.Start();
+        return server;
     }
 
-    public void Dispose() => ProducerIds.Dispose();
+    public void Dispose()
+    {
+        Groups.Dispose();
+        ProducerIds.Dispose();
+    }
 
-    /// <summary>An id for a new topic: version 4 of RFC 9562, never one of the two that Kafka reserves.</summary>
-    internal Guid NewTopicId()
+    /// <summary>An id for a new topic or member: version 4 of RFC 9562, never one of the two that Kafka reserves for topics.</summary>
+    internal Guid NewId()
     {
         Span<byte> bytes = stackalloc byte[16];
         lock (Random)

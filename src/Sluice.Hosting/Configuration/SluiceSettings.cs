@@ -101,6 +101,27 @@ public sealed record KafkaSettings
     [Setting("Fetch sessions kept; clients beyond fetch without.", Max = 1_000_000)]
     public int FetchSessionsMax { get; init; } = 1000;
 
+    [Setting("Partitions of the internal topic `__consumer_offsets`, which keeps consumer groups and their offsets, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
+    public int OffsetsTopicPartitions { get; init; } = 50;
+
+    [Setting("How long committed offsets are kept after their consumer group has lost its last member; of clients that assign partitions by themselves, after the last commit.", Unit = "minutes", Min = 1, Max = int.MaxValue)]
+    public int OffsetsRetentionMinutes { get; init; } = 7 * 24 * 60;
+
+    [Setting("Most characters that a client may commit beside an offset.", Max = 1 << 20)]
+    public int OffsetMetadataMax { get; init; } = 4096;
+
+    [Setting("How long the first rebalance of a consumer group that was empty waits for more members. 0: not at all.", Unit = "ms", Max = 300_000)]
+    public int GroupInitialRebalanceDelayMs { get; init; } = 3000;
+
+    [Setting("Shortest session timeout that a consumer may ask for.", Unit = "ms", Min = 1, Max = int.MaxValue)]
+    public int GroupSessionTimeoutMinMs { get; init; } = 6000;
+
+    [Setting("Longest session timeout that a consumer may ask for.", Unit = "ms", Min = 1, Max = int.MaxValue)]
+    public int GroupSessionTimeoutMaxMs { get; init; } = 30 * 60 * 1000;
+
+    [Setting("Most members of a consumer group.", Min = 1, Max = 1_000_000)]
+    public int GroupMembersMax { get; init; } = 10_000;
+
     public TlsSettings Tls { get; init; } = new() { Port = 9093 };
 }
 

@@ -25,14 +25,19 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>Whether the client may do this with a topic or group of the name.</summary>
     public bool Allows(Access access, string name) => connection.Access?.Allows(access, name) == true;
 
-    /// <summary>Whether the client may know of a topic: it may do something with it.</summary>
-    public bool MayDescribe(string topic) => Allows(Access.Read, topic) || Allows(Access.Write, topic) || Allows(Access.Configure, topic);
+    /// <summary>Whether the client may know of a topic or group: it may do something with it.</summary>
+    public bool MayDescribe(string name) => Allows(Access.Read, name) || Allows(Access.Write, name) || Allows(Access.Configure, name);
 
     /// <summary>What the client may do with a topic, as a set of AclOperation codes.</summary>
     public int TopicOperations(string topic) =>
         (Allows(Access.Read, topic) ? Bits(AclOperation.Read, AclOperation.Describe) : 0)
         | (Allows(Access.Write, topic) ? Bits(AclOperation.Write, AclOperation.Describe) : 0)
         | (Allows(Access.Configure, topic) ? Bits(AclOperation.Create, AclOperation.Delete, AclOperation.Alter, AclOperation.Describe, AclOperation.DescribeConfigs, AclOperation.AlterConfigs) : 0);
+
+    /// <summary>What the client may do with a consumer group, as a set of AclOperation codes.</summary>
+    public int GroupOperations(string group) =>
+        (Allows(Access.Read, group) ? Bits(AclOperation.Read, AclOperation.Describe) : 0)
+        | (Allows(Access.Configure, group) ? Bits(AclOperation.Delete, AclOperation.Describe) : 0);
 
     /// <summary>What the client may do with the cluster, as a set of AclOperation codes.</summary>
     public int ClusterOperations() => Allows(Access.Configure, ClusterName)

@@ -34,21 +34,10 @@ internal sealed class ClusterHandler(KafkaServer server)
 
     public FindCoordinatorResponse Handle(KafkaRequest request, FindCoordinatorRequest body)
     {
-        (string host, int port) = request.Connection.Advertised;
-        bool isKnown = body.KeyType is GroupKey or TransactionKey or ShareKey;
-        if (request.Version < 4)
-        {
-            return isKnown
-                ? new FindCoordinatorResponse { NodeId = server.Options.NodeId, Host = host, Port = port }
-                : new FindCoordinatorResponse { ErrorCode = KafkaErrorCode.InvalidRequest, NodeId = -1, Port = -1 };
-        }
-
-        return new FindCoordinatorResponse
-        {
-            Coordinators = [.. body.CoordinatorKeys.Select(key => isKnown
-                ? new FindCoordinatorResponse.Coordinator { Key = key, NodeId = server.Options.NodeId, Host = host, Port = port }
-                : new FindCoordinatorResponse.Coordinator { Key = key, ErrorCode = KafkaErrorCode.InvalidRequest, NodeId = -1, Port = -1 })],
-        };
+        FindCoordinatorResponse.Coordinator[] found = [.. (request.Version < 4 ? [body.Key] : body.CoordinatorKeys).Select(key => Find(request, key, body.KeyType))];
+        return request.Version < 4
+            ? new FindCoordinatorResponse { ErrorCode = found[0].ErrorCode, ErrorMessage = found[0].ErrorMessage, NodeId = found[0].NodeId, Host = found[0].Host, Port = found[0].Port }
+            : new FindCoordinatorResponse { Coordinators = found };
     }
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, InitProducerIdRequest body)
@@ -59,5 +48,19 @@ internal sealed class ClusterHandler(KafkaServer server)
         }
 
         return new InitProducerIdResponse { ProducerId = await server.ProducerIds.NextAsync().ConfigureAwait(false) };
+    }
+
+    private FindCoordinatorResponse.Coordinator Find(KafkaRequest request, string key, sbyte keyType)
+    {
+        KafkaErrorCode error = keyType switch
+        {
+            GroupKey when !request.MayDescribe(key) => KafkaErrorCode.GroupAuthorizationFailed,
+            GroupKey or TransactionKey or ShareKey => KafkaErrorCode.None,
+            _ => KafkaErrorCode.InvalidRequest,
+        };
+        (string host, int port) = request.Connection.Advertised;
+        return error == KafkaErrorCode.None
+            ? new FindCoordinatorResponse.Coordinator { Key = key, NodeId = server.Options.NodeId, Host = host, Port = port }
+            : new FindCoordinatorResponse.Coordinator { Key = key, ErrorCode = error, NodeId = -1, Port = -1 };
     }
 }

@@ -77,7 +77,7 @@ internal sealed class MetadataHandler(KafkaServer server)
         }
 
         BrokerResult<Topic> created = await host.CreateTopicAsync(
-            new TopicDefinition(name, server.NewTopicId(), new Dictionary<string, string>(StringComparer.Ordinal)),
+            new TopicDefinition(name, server.NewId(), new Dictionary<string, string>(StringComparer.Ordinal)),
             server.Options.DefaultPartitions).ConfigureAwait(false);
         topic = created.Value ?? host.FindTopic(name);
         return topic is not null

@@ -15,6 +15,9 @@ internal sealed class RequestDispatcher
     private readonly ListOffsetsHandler _listOffsets;
     private readonly TopicsHandler _topics;
     private readonly ClusterHandler _cluster;
+    private readonly GroupHandler _groups;
+    private readonly OffsetsHandler _offsets;
+    private readonly GroupAdminHandler _groupAdmin;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -25,6 +28,9 @@ internal sealed class RequestDispatcher
         _listOffsets = new ListOffsetsHandler(server);
         _topics = new TopicsHandler(server);
         _cluster = new ClusterHandler(server);
+        _groups = new GroupHandler(server.Groups);
+        _offsets = new OffsetsHandler(server.Groups);
+        _groupAdmin = new GroupAdminHandler(server.Groups);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -33,6 +39,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.Produce, KafkaApiKey.Fetch, KafkaApiKey.ListOffsets, KafkaApiKey.Metadata, KafkaApiKey.FindCoordinator, KafkaApiKey.SaslHandshake,
         KafkaApiKey.ApiVersions, KafkaApiKey.CreateTopics, KafkaApiKey.DeleteTopics, KafkaApiKey.InitProducerId, KafkaApiKey.OffsetForLeaderEpoch,
         KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster,
+        KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
+        KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups,
     ];
 
     /// <summary>Handles a request. The task ends when the next may be read; the answer may come later.</summary>
@@ -116,6 +124,26 @@ internal sealed class RequestDispatcher
                 return Run(request, _topics.HandleAsync(request, createPartitions));
             case DeleteTopicsRequest deleteTopics:
                 return Run(request, _topics.HandleAsync(request, deleteTopics));
+            case JoinGroupRequest joinGroup:
+                return Run(request, _groups.HandleAsync(request, joinGroup));
+            case SyncGroupRequest syncGroup:
+                return Run(request, _groups.HandleAsync(request, syncGroup));
+            case HeartbeatRequest heartbeat:
+                return Run(request, _groups.HandleAsync(request, heartbeat));
+            case LeaveGroupRequest leaveGroup:
+                return Run(request, _groups.HandleAsync(request, leaveGroup));
+            case OffsetCommitRequest offsetCommit:
+                return Run(request, _offsets.HandleAsync(request, offsetCommit));
+            case OffsetFetchRequest offsetFetch:
+                return Run(request, _offsets.HandleAsync(request, offsetFetch));
+            case OffsetDeleteRequest offsetDelete:
+                return Run(request, _offsets.HandleAsync(request, offsetDelete));
+            case ListGroupsRequest listGroups:
+                return Run(request, _groupAdmin.HandleAsync(request, listGroups));
+            case DescribeGroupsRequest describeGroups:
+                return Run(request, _groupAdmin.HandleAsync(request, describeGroups));
+            case DeleteGroupsRequest deleteGroups:
+                return Run(request, _groupAdmin.HandleAsync(request, deleteGroups));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

@@ -68,7 +68,7 @@ internal sealed class TopicsHandler(KafkaServer server)
         }
 
         Dictionary<string, string> config = wanted.Configs.ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal);
-        var definition = new TopicDefinition(wanted.Name, server.NewTopicId(), config);
+        var definition = new TopicDefinition(wanted.Name, server.NewId(), config);
         BrokerResult outcome = server.Host is not { } host ? new BrokerResult(BrokerStatus.NotFound, "The virtual host of Kafka's topics does not exist.")
             : validateOnly ? host.CheckTopic(definition, partitions)
             : await host.CreateTopicAsync(definition, partitions).ConfigureAwait(false) is var created ? new BrokerResult(created.Status, created.Detail) : default;
@@ -188,6 +188,10 @@ internal sealed class TopicsHandler(KafkaServer server)
         else
         {
             result.ErrorCode = KafkaErrors.OfTopic((await topic.Host.DeleteTopicAsync(topic).ConfigureAwait(false)).Status);
+            if (result.ErrorCode == KafkaErrorCode.None)
+            {
+                await server.Groups.OnTopicDeletedAsync(topic.Name).ConfigureAwait(false);
+            }
         }
 
         return result;

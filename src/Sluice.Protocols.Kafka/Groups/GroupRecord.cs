@@ -1,0 +1,63 @@
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Groups;
+
+/// <summary>One record of the internal topic, in Kafka's format (group-coordinator/src/main/resources/common/message): what a key is worth from now on; no value: it is gone.</summary>
+/// <param name="Key">One of the messages named …Key.</param>
+/// <param name="Value">Its counterpart named …Value.</param>
+internal sealed record GroupRecord(IKafkaMessage Key, IKafkaMessage? Value)
+{
+    private const short GroupMetadataVersion = 3, OffsetVersion = 4, OffsetVersionWithExpiry = 1;
+
+    /// <summary>Null for a kind of record that is not known here, as a later version may write it.</summary>
+    /// <exception cref="KafkaParseException">Malformed.</exception>
+    public static GroupRecord? Read(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte>? value) => new KafkaReader(key).ReadInt16() switch
+    {
+        0 or OffsetCommitKey.RecordType => new GroupRecord(ReadOffsetKey(key), value is { } bytes ? OffsetCommitValue.ReadRecord(bytes) : null),
+        GroupMetadataKey.RecordType => new GroupRecord(GroupMetadataKey.ReadRecord(key), value is { } bytes ? GroupMetadataValue.ReadRecord(bytes) : null),
+        _ => null,
+    };
+
+    public void WriteKey(KafkaWriter writer)
+    {
+        switch (Key)
+        {
+            case OffsetCommitKey key:
+                key.WriteRecord(writer);
+                break;
+            case GroupMetadataKey key:
+                key.WriteRecord(writer);
+                break;
+            default:
+                throw new InvalidOperationException($"a key of type {Key.GetType().Name}");
+        }
+    }
+
+    /// <summary>There must be a value.</summary>
+    public void WriteValue(KafkaWriter writer)
+    {
+        switch (Value)
+        {
+            case OffsetCommitValue value:
+                value.WriteRecord(writer, value.ExpireTimestamp >= 0 ? OffsetVersionWithExpiry : OffsetVersion);
+                break;
+            case GroupMetadataValue value:
+                value.WriteRecord(writer, GroupMetadataVersion);
+                break;
+            default:
+                throw new InvalidOperationException($"a value of type {Value?.GetType().Name}");
+        }
+    }
+
+    private static OffsetCommitKey ReadOffsetKey(ReadOnlyMemory<byte> key)
+    {
+        // Numbers 0 and 1 are the same kind of record.
+        var reader = new KafkaReader(key);
+        reader.ReadInt16();
+        var read = new OffsetCommitKey();
+        read.Read(ref reader, OffsetCommitKey.MaxVersion);
+        reader.End();
+        return read;
+    }
+}

@@ -1,0 +1,305 @@
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Buffers;
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Offsets;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Storage;
+
+namespace Sluice.Protocols.Kafka.Groups;
+
+/// <summary>
+/// The groups that one partition of the internal topic keeps. Its lock guards them all; under it an operation changes them and appends what it changed, and off it the
+/// answers wait until that is kept. Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart
+/// begins with what the log has.
+/// </summary>
+internal sealed class GroupShard : IDisposable
+{
+    private readonly Lock _sync = new();
+    private readonly Dictionary<string, Group> _groups = new(StringComparer.Ordinal);
+    private readonly TopicPartition _partition;
+    private readonly LogStore _store;
+    private readonly Durability _promise;
+    private readonly GroupTimers _timers;
+    private readonly GroupContext _context;
+    private readonly GroupRecordWriter _writer;
+    private readonly ClassicRebalance _rebalance;
+    private readonly GroupTimer _expiry;
+    private ShardState _state;
+    private JournalPosition _last = JournalPosition.None;
+
+    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, BufferPool buffers, TimeProvider clock, ILogger logger, Func<Guid> newId)
+    {
+        _partition = partition;
+        _store = store;
+        _promise = promise;
+        _timers = new GroupTimers(clock, OnTimer);
+        _context = new GroupContext(options, _timers, topics, clock, logger, newId);
+        _writer = new GroupRecordWriter(buffers);
+        _rebalance = new ClassicRebalance(_context);
+        Joins = new ClassicJoin(_context, _rebalance);
+        Membership = new ClassicMembership(_context, _rebalance, partition.Topic.Settings.MaxMessageBytes);
+        OffsetOperations = new OffsetOperations(this, _context, _rebalance);
+        _expiry = new GroupTimer(Expire);
+    }
+
+    public TopicPartition Partition => _partition;
+
+    /// <summary>Under the lock, as all that follows.</summary>
+    public IReadOnlyCollection<Group> Groups => _groups.Values;
+
+    public CommittedOffsets Offsets { get; } = new();
+
+    public OffsetOperations OffsetOperations { get; }
+
+    public ClassicJoin Joins { get; }
+
+    public ClassicMembership Membership { get; }
+
+    /// <summary>Does something with the groups; the answer is given at once, or later by the operation.</summary>
+    public void Run<T>(GroupAnswer<T> answer, Action<GroupTurn> operation)
+    {
+        var turn = new GroupTurn();
+        KafkaErrorCode error;
+        JournalPosition position = JournalPosition.None;
+        lock (_sync)
+        {
+            error = Admits();
+            if (error == KafkaErrorCode.None)
+            {
+                operation(turn);
+                position = Append(turn);
+            }
+        }
+
+        if (error != KafkaErrorCode.None)
+        {
+            answer.Refuse(error);
+        }
+        else
+        {
+            Complete(turn, position);
+        }
+    }
+
+    /// <summary>Does something with the groups and answers with what it comes to.</summary>
+    public Task<T> RunAsync<T>(Func<GroupTurn, T> operation, Func<KafkaErrorCode, T> refuse)
+    {
+        var answer = new GroupAnswer<T>(refuse);
+        Run(answer, turn => turn.Answer(answer, operation(turn)));
+        return answer.Task;
+    }
+
+    public Group? Find(string groupId) => _groups.GetValueOrDefault(groupId);
+
+    public ClassicGroup AddClassic(string groupId)
+    {
+        var group = new ClassicGroup(groupId, _context.NowMs);
+        _groups.Add(groupId, group);
+        return group;
+    }
+
+    /// <summary>The group is no more.</summary>
+    public void Remove(Group group, GroupTurn turn)
+    {
+        group.EmitTombstones(turn);
+        group.Close();
+        _groups.Remove(group.Id);
+    }
+
+    /// <summary>Emits a record, and does what it says as a replay would.</summary>
+    public void EmitAndApply(GroupTurn turn, GroupRecord record)
+    {
+        turn.Emit(record);
+        Apply(record);
+    }
+
+    /// <summary>Reads what the partition has. Blocks on the disk.</summary>
+    public void Load()
+    {
+        try
+        {
+            int records = GroupRecordReader.ReadAll(_partition, record =>
+            {
+                lock (_sync)
+                {
+                    Apply(record);
+                }
+            });
+            OnLoaded(records);
+        }
+        catch (Exception error) when (error is IOException or KafkaParseException)
+        {
+            _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its groups are not served", _partition.Index, _partition.Topic.Name);
+            lock (_sync)
+            {
+                _state = ShardState.Failed;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_sync)
+        {
+            _state = ShardState.Failed;
+        }
+
+        _timers.Dispose();
+    }
+
+    private void Apply(GroupRecord record)
+    {
+        switch (record.Key)
+        {
+            case OffsetCommitKey key when record.Value is OffsetCommitValue value:
+                if (!_groups.ContainsKey(key.Group))
+                {
+                    AddClassic(key.Group);
+                }
+
+                Offsets.Put(key.Group, key.Topic, key.Partition, CommittedOffset.Restore(value));
+                break;
+            case OffsetCommitKey key:
+                Offsets.Remove(key.Group, key.Topic, key.Partition);
+                break;
+            case GroupMetadataKey key when record.Value is GroupMetadataValue value:
+                Replace(key.Group, ClassicGroup.Restore(key.Group, value));
+                break;
+            case GroupMetadataKey key:
+                Replace(key.Group, null);
+                break;
+            default:
+                throw new InvalidOperationException($"a record of type {record.Key.GetType().Name}");
+        }
+    }
+
+    private void Replace(string groupId, Group? group)
+    {
+        if (_groups.Remove(groupId, out Group? before))
+        {
+            before.Close();
+        }
+
+        if (group is not null)
+        {
+            _groups.Add(groupId, group);
+        }
+    }
+
+    private void OnLoaded(int records)
+    {
+        int groups;
+        lock (_sync)
+        {
+            if (_state == ShardState.Failed)
+            {
+                return;
+            }
+
+            foreach (ClassicGroup group in _groups.Values.OfType<ClassicGroup>())
+            {
+                foreach (ClassicMember member in group.Members)
+                {
+                    _rebalance.ExtendSession(group, member);
+                }
+            }
+
+            _timers.Schedule(_expiry, _context.Options.RetentionCheckMs);
+            _state = ShardState.Active;
+            groups = _groups.Count;
+        }
+
+        if (records > 0)
+        {
+            _context.Logger.LogInformation("Partition {Partition} of topic {Topic}: {Groups} groups from {Records} records", _partition.Index, _partition.Topic.Name, groups, records);
+        }
+    }
+
+    private KafkaErrorCode Admits() => _state switch
+    {
+        ShardState.Loading => KafkaErrorCode.CoordinatorLoadInProgress,
+        ShardState.Active => KafkaErrorCode.None,
+        _ => KafkaErrorCode.NotCoordinator,
+    };
+
+    /// <summary>Fixes the order of what the turn has emitted. Returns what its answers wait for.</summary>
+    private JournalPosition Append(GroupTurn turn)
+    {
+        if (turn.Records.Count == 0)
+        {
+            return turn.TellsOfEarlier ? _last : JournalPosition.None;
+        }
+
+        PartitionStatus status = _writer.Append(_partition, turn.Records, _promise, _context.NowMs, ref _last);
+        if (status != PartitionStatus.Ok)
+        {
+            turn.HasFailed = true;
+            _state = ShardState.Failed;
+            _context.Logger.LogError("Partition {Partition} of topic {Topic} takes no records ({Status}): its groups are not served any more", _partition.Index, _partition.Topic.Name, status);
+        }
+
+        return _last;
+    }
+
+    private void Complete(GroupTurn turn, JournalPosition position)
+    {
+        if (turn.HasFailed)
+        {
+            turn.Refuse();
+        }
+        else if (position == JournalPosition.None)
+        {
+            turn.OnKept(position);
+        }
+        else
+        {
+            _store.NotifyWhenKept(position, _promise, turn);
+        }
+    }
+
+    private void OnTimer()
+    {
+        try
+        {
+            bool any;
+            do
+            {
+                var turn = new GroupTurn();
+                JournalPosition position = JournalPosition.None;
+                lock (_sync)
+                {
+                    any = _state == ShardState.Active && _timers.FireNext(turn);
+                    position = any ? Append(turn) : position;
+                }
+
+                Complete(turn, position);
+            }
+            while (any);
+        }
+#pragma warning disable CA1031 // Nobody is above a timer to whom it could be told: these groups stop, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            _context.Logger.LogCritical(error, "A timer of partition {Partition} of topic {Topic} failed by an error of the broker: please report it", _partition.Index, _partition.Topic.Name);
+            lock (_sync)
+            {
+                _state = ShardState.Failed;
+            }
+        }
+    }
+
+    private void Expire(GroupTurn turn)
+    {
+        OffsetOperations.Expire(turn);
+        _timers.Schedule(_expiry, _context.Options.RetentionCheckMs);
+    }
+
+    private enum ShardState : byte
+    {
+        Loading,
+        Active,
+        Failed,
+    }
+}

@@ -1,0 +1,45 @@
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Storage;
+
+namespace Sluice.Protocols.Kafka.Groups;
+
+/// <summary>
+/// What one operation on a shard's groups leads to: records to append, and answers that are given when they are kept. Filled under the shard's lock, completed without it.
+/// </summary>
+internal sealed class GroupTurn : IDurabilityListener
+{
+    private readonly List<(Action Give, Action<KafkaErrorCode> Refuse)> _answers = [];
+    private readonly List<GroupRecord> _records = [];
+
+    /// <summary>To be appended, in this order.</summary>
+    public IReadOnlyList<GroupRecord> Records => _records;
+
+    /// <summary>The answers tell what earlier operations have done, so those must be kept too.</summary>
+    public bool TellsOfEarlier { get; set; }
+
+    /// <summary>What it emitted could not be appended.</summary>
+    public bool HasFailed { get; set; }
+
+    public void Emit(GroupRecord record) => _records.Add(record);
+
+    public void Answer<T>(GroupAnswer<T> answer, T response) => _answers.Add((() => answer.Give(response), answer.Refuse));
+
+    public void OnKept(JournalPosition through)
+    {
+        foreach ((Action give, _) in _answers)
+        {
+            give();
+        }
+    }
+
+    public void OnFailed(Exception error) => Refuse();
+
+    /// <summary>What was done is not kept and never will be: clients are told to look for another coordinator, as Kafka tells them when its disk fails.</summary>
+    public void Refuse()
+    {
+        foreach ((_, Action<KafkaErrorCode> refuse) in _answers)
+        {
+            refuse(KafkaErrorCode.NotCoordinator);
+        }
+    }
+}
