@@ -59,6 +59,9 @@ public sealed class LogStore : IDisposable
     /// <summary>Everything up to here is written and synced.</summary>
     public JournalPosition DurablePosition => Context.Journal.Durable;
 
+    /// <summary>Where the next journal entry goes: once all before it is kept, so is everything that has been appended.</summary>
+    public JournalPosition EndPosition => Context.Journal.End;
+
     /// <summary>Bytes queued for the journal and not yet written; publishers pause above <see cref="LogStoreOptions.JournalBacklogBytesMax"/>.</summary>
     public long JournalBacklogBytes => Context.Journal.BacklogBytes;
 

@@ -229,6 +229,15 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             {
                 data.Records = RecordsPayload.FromSource(chain, 0, (int)chain.Length);
             }
+
+            if (body.IsolationLevel == ReadCommitted)
+            {
+                data.AbortedTransactions = [.. partition.CollectAborted(wanted.Offset, limit).Select(static aborted => new FetchResponse.AbortedTransaction
+                {
+                    ProducerId = aborted.ProducerId,
+                    FirstOffset = aborted.FirstOffset,
+                })];
+            }
         }
         catch (LogFailedException)
         {

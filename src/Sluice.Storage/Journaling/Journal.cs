@@ -73,6 +73,9 @@ internal sealed class Journal : IDisposable
 
     public JournalPosition Durable => new(_waiters.Durable);
 
+    /// <summary>Where the next entry goes.</summary>
+    public JournalPosition End => new(Volatile.Read(ref _position));
+
     public Exception? Failure => _waiters.Failure;
 
     public long BacklogBytes => Volatile.Read(ref _position) - _waiters.Written;
