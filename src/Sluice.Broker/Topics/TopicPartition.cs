@@ -108,6 +108,15 @@ public sealed class TopicPartition
     /// <summary>What the log knows of producers with an id.</summary>
     public IReadOnlyList<ProducerInfo> DescribeProducers() => _log.Producers?.Describe() ?? [];
 
+    /// <summary>Whether what is known of its producer allows the batch at this moment.</summary>
+    public PartitionStatus Check(ReadOnlySpan<byte> batch) => _log.CheckProducer(batch, out _) is var check && check == ProducerCheck.Ok ? PartitionStatus.Ok : Of(check);
+
+    /// <summary>Whether a producer's batch of this epoch can be taken: none of a later one is there.</summary>
+    public bool AdmitsEpoch(long producerId, short epoch) => !(_log.Producers is { } producers && producers.FindEpoch(producerId) > epoch);
+
+    /// <summary>Forgets producers that have written nothing after <paramref name="beforeMs"/> (Unix time) and have no transaction open; returns how many.</summary>
+    public int RemoveExpiredProducers(long beforeMs) => _log.Producers?.RemoveExpired(beforeMs) ?? 0;
+
     /// <summary>See <see cref="Log.Read"/>.</summary>
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
 
@@ -149,6 +158,9 @@ public sealed class TopicPartition
             }
         }
     }
+
+    /// <summary>Gate held; what can refuse it was asked before the group's first operation.</summary>
+    internal long Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup group) => _log.Append(batch, promise, group).BaseOffset;
 
     internal void ApplyRetention(RetentionPolicy retention) => _log.SetRetention(retention);
 

@@ -2,6 +2,8 @@ using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
@@ -13,13 +15,13 @@ namespace Sluice.Protocols.Kafka.Groups;
 internal sealed class GroupCoordinator : IDisposable
 {
     private readonly GroupOptions _options;
-    private readonly GroupShards _shards;
+    private readonly CoordinatorShards<GroupShard> _shards;
 
     public GroupCoordinator(GroupOptions options, MessageBroker broker, Func<VirtualHost?> host, BufferPool buffers, IScheduler scheduler, TimeProvider clock, ILogger logger, Func<Guid> newId)
     {
         _options = options;
         Topics = new HostGroupTopics(host);
-        _shards = new GroupShards(host, options.OffsetsTopicPartitions, scheduler, newId, partition =>
+        _shards = new CoordinatorShards<GroupShard>(host, new InternalTopic(InternalTopic.Offsets, options.OffsetsTopicPartitions), scheduler, newId, partition =>
             new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, buffers, clock, logger, newId));
     }
 
@@ -128,9 +130,11 @@ internal sealed class GroupCoordinator : IDisposable
         }
     }
 
-    public Task<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(OffsetFetchRequest.OffsetFetchRequestGroup request) => RunAsync(
+    /// <param name="request">What is asked for.</param>
+    /// <param name="requiresStable">An offset that a transaction is about to replace is refused instead of told (KIP-447).</param>
+    public Task<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(OffsetFetchRequest.OffsetFetchRequestGroup request, bool requiresStable = false) => RunAsync(
         request.GroupId,
-        (shard, turn) => shard.OffsetOperations.Fetch(request, turn),
+        (shard, turn) => shard.OffsetOperations.Fetch(request, requiresStable, turn),
         code => new OffsetFetchResponse.OffsetFetchResponseGroup { GroupId = request.GroupId, ErrorCode = code },
         emptyIsGroup: true);
 
@@ -212,6 +216,13 @@ internal sealed class GroupCoordinator : IDisposable
                 static _ => false).ConfigureAwait(false);
         }
     }
+
+    /// <summary>The shard of a group; null if there is no place for groups.</summary>
+    public ValueTask<GroupShard?> OpenShardAsync(string groupId) => _shards.OpenAsync(groupId);
+
+    /// <summary>The shard that a partition keeps; null if the partition is not one of the internal topic.</summary>
+    public GroupShard? ShardOf(TopicPartition partition) =>
+        partition.Topic.Name == InternalTopic.Offsets ? _shards.All.FirstOrDefault(shard => ReferenceEquals(shard.Partition, partition)) : null;
 
     public void Dispose() => _shards.Dispose();
 

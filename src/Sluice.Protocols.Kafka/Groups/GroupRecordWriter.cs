@@ -15,12 +15,13 @@ internal sealed class GroupRecordWriter(BufferPool buffers)
 
     /// <param name="partition">Where to.</param>
     /// <param name="records">At least one.</param>
+    /// <param name="producer">Of whose transaction they are a part, if of any.</param>
     /// <param name="promise">What is waited for.</param>
     /// <param name="nowMs">The records' time, Unix time.</param>
     /// <param name="position">Raised to what must be kept.</param>
-    public PartitionStatus Append(TopicPartition partition, IReadOnlyList<GroupRecord> records, Durability promise, long nowMs, ref JournalPosition position)
+    public PartitionStatus Append(TopicPartition partition, IReadOnlyList<GroupRecord> records, BatchProducer producer, Durability promise, long nowMs, ref JournalPosition position)
     {
-        using var builder = new RecordBatchBuilder();
+        using var builder = new RecordBatchBuilder { Producer = producer };
         using var key = new KafkaWriter(buffers);
         using var value = new KafkaWriter(buffers);
         for (int i = 0; i < records.Count; i++)

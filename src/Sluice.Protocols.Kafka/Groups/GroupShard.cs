@@ -1,11 +1,13 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
+using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Groups;
 
@@ -14,7 +16,7 @@ namespace Sluice.Protocols.Kafka.Groups;
 /// answers wait until that is kept. Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart
 /// begins with what the log has.
 /// </summary>
-internal sealed class GroupShard : IDisposable
+internal sealed class GroupShard : ICoordinatorShard
 {
     private readonly Lock _sync = new();
     private readonly Dictionary<string, Group> _groups = new(StringComparer.Ordinal);
@@ -41,6 +43,7 @@ internal sealed class GroupShard : IDisposable
         Joins = new ClassicJoin(_context, _rebalance);
         Membership = new ClassicMembership(_context, _rebalance, partition.Topic.Settings.MaxMessageBytes);
         OffsetOperations = new OffsetOperations(this, _context, _rebalance);
+        TransactionalCommits = new TransactionalCommits(this, _context);
         _expiry = new GroupTimer(Expire);
     }
 
@@ -51,21 +54,37 @@ internal sealed class GroupShard : IDisposable
 
     public CommittedOffsets Offsets { get; } = new();
 
+    /// <summary>Offsets of transactions that have not ended.</summary>
+    public PendingOffsets Pending { get; } = new();
+
     public OffsetOperations OffsetOperations { get; }
+
+    public TransactionalCommits TransactionalCommits { get; }
 
     public ClassicJoin Joins { get; }
 
     public ClassicMembership Membership { get; }
 
     /// <summary>Does something with the groups; the answer is given at once, or later by the operation.</summary>
-    public void Run<T>(GroupAnswer<T> answer, Action<GroupTurn> operation)
+    public void Run<T>(GroupAnswer<T> answer, Action<GroupTurn> operation) => Begin(answer, BatchProducer.None, operation)();
+
+    /// <summary>Does something with the groups, and returns what gives the answer, to be called with no lock held.</summary>
+    /// <param name="answer">Refused if the groups can't be served.</param>
+    /// <param name="producer">Of whose transaction the operation's records are a part, if of any.</param>
+    /// <param name="operation">Called at once.</param>
+    public Action Begin<T>(GroupAnswer<T> answer, BatchProducer producer, Action<GroupTurn> operation)
     {
-        var turn = new GroupTurn();
+        var turn = new GroupTurn { Producer = producer };
         KafkaErrorCode error;
         JournalPosition position = JournalPosition.None;
         lock (_sync)
         {
             error = Admits();
+            if (error == KafkaErrorCode.None && producer.Id != RecordBatch.NoProducerId && !_partition.AdmitsEpoch(producer.Id, producer.Epoch))
+            {
+                error = KafkaErrorCode.InvalidProducerEpoch;
+            }
+
             if (error == KafkaErrorCode.None)
             {
                 operation(turn);
@@ -73,14 +92,22 @@ internal sealed class GroupShard : IDisposable
             }
         }
 
-        if (error != KafkaErrorCode.None)
-        {
-            answer.Refuse(error);
-        }
-        else
-        {
-            Complete(turn, position);
-        }
+        return error != KafkaErrorCode.None ? () => answer.Refuse(error) : () => Complete(turn, position);
+    }
+
+    /// <summary>Nothing changes here until <see cref="Exit"/>, but for <see cref="EndTransaction"/>. Several shards only by ascending partition.</summary>
+    public void Enter() => _sync.Enter();
+
+    public void Exit() => _sync.Exit();
+
+    /// <summary>What transactions there are is not known yet. Entered.</summary>
+    public bool IsLoading => _state == ShardState.Loading;
+
+    /// <summary>A marker was appended to the partition: the transaction's offsets count, or never were. Entered.</summary>
+    public void EndTransaction(long producerId, bool isCommit, JournalPosition position)
+    {
+        _last = JournalPosition.Max(_last, position);
+        ApplyEnd(producerId, isCommit);
     }
 
     /// <summary>Does something with the groups and answers with what it comes to.</summary>
@@ -112,7 +139,7 @@ internal sealed class GroupShard : IDisposable
     public void EmitAndApply(GroupTurn turn, GroupRecord record)
     {
         turn.Emit(record);
-        Apply(record);
+        Apply(record, turn.Producer.Id);
     }
 
     /// <summary>Reads what the partition has. Blocks on the disk.</summary>
@@ -120,13 +147,22 @@ internal sealed class GroupShard : IDisposable
     {
         try
         {
-            int records = GroupRecordReader.ReadAll(_partition, record =>
-            {
-                lock (_sync)
+            int records = GroupRecordReader.ReadAll(
+                _partition,
+                (record, producerId) =>
                 {
-                    Apply(record);
-                }
-            });
+                    lock (_sync)
+                    {
+                        Apply(record, producerId);
+                    }
+                },
+                (producerId, isCommit) =>
+                {
+                    lock (_sync)
+                    {
+                        ApplyEnd(producerId, isCommit);
+                    }
+                });
             OnLoaded(records);
         }
         catch (Exception error) when (error is IOException or KafkaParseException)
@@ -149,19 +185,46 @@ internal sealed class GroupShard : IDisposable
         _timers.Dispose();
     }
 
-    private void Apply(GroupRecord record)
+    private void ApplyEnd(long producerId, bool isCommit)
+    {
+        foreach ((string group, TopicIndex key, CommittedOffset offset) in Pending.Take(producerId))
+        {
+            if (isCommit)
+            {
+                PutOffset(group, key, offset);
+            }
+        }
+    }
+
+    private void PutOffset(string group, TopicIndex key, CommittedOffset offset)
+    {
+        if (!_groups.ContainsKey(group))
+        {
+            AddClassic(group);
+        }
+
+        Offsets.Put(group, key.Topic, key.Partition, offset);
+    }
+
+    private void Apply(GroupRecord record, long producerId)
     {
         switch (record.Key)
         {
-            case OffsetCommitKey key when record.Value is OffsetCommitValue value:
+            case OffsetCommitKey key when record.Value is OffsetCommitValue value && producerId != RecordBatch.NoProducerId:
                 if (!_groups.ContainsKey(key.Group))
                 {
                     AddClassic(key.Group);
                 }
 
-                Offsets.Put(key.Group, key.Topic, key.Partition, CommittedOffset.Restore(value));
+                Pending.Put(producerId, key.Group, new TopicIndex(key.Topic, key.Partition), CommittedOffset.Restore(value));
+                break;
+            case OffsetCommitKey key when record.Value is OffsetCommitValue value:
+                // Whatever becomes of a transaction, this came later.
+                Pending.Remove(key.Group, new TopicIndex(key.Topic, key.Partition));
+                PutOffset(key.Group, new TopicIndex(key.Topic, key.Partition), CommittedOffset.Restore(value));
                 break;
             case OffsetCommitKey key:
+                Pending.Remove(key.Group, new TopicIndex(key.Topic, key.Partition));
                 Offsets.Remove(key.Group, key.Topic, key.Partition);
                 break;
             case GroupMetadataKey key when record.Value is GroupMetadataValue value:
@@ -232,7 +295,7 @@ internal sealed class GroupShard : IDisposable
             return turn.TellsOfEarlier ? _last : JournalPosition.None;
         }
 
-        PartitionStatus status = _writer.Append(_partition, turn.Records, _promise, _context.NowMs, ref _last);
+        PartitionStatus status = _writer.Append(_partition, turn.Records, turn.Producer, _promise, _context.NowMs, ref _last);
         if (status != PartitionStatus.Ok)
         {
             turn.HasFailed = true;

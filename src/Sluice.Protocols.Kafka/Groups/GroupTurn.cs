@@ -1,5 +1,6 @@
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Storage;
+using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Groups;
 
@@ -13,6 +14,9 @@ internal sealed class GroupTurn : IDurabilityListener
 
     /// <summary>To be appended, in this order.</summary>
     public IReadOnlyList<GroupRecord> Records => _records;
+
+    /// <summary>Of whose transaction the records are a part, if of any.</summary>
+    public BatchProducer Producer { get; init; } = BatchProducer.None;
 
     /// <summary>The answers tell what earlier operations have done, so those must be kept too.</summary>
     public bool TellsOfEarlier { get; set; }

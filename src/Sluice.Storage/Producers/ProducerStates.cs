@@ -86,6 +86,15 @@ public sealed class ProducerStates
         }
     }
 
+    /// <summary>The newest epoch in which the producer has written; -1 if nothing is known of it.</summary>
+    public short FindEpoch(long producerId)
+    {
+        lock (_log.Sync)
+        {
+            return _producers.TryGetValue(producerId, out ProducerEntry? entry) ? entry.Epoch : (short)-1;
+        }
+    }
+
     /// <summary>Forgets producers that have written nothing after <paramref name="beforeMs"/> (Unix ms) and have no transaction open; returns how many.</summary>
     public int RemoveExpired(long beforeMs)
     {

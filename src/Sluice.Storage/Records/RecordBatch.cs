@@ -89,7 +89,7 @@ public static class RecordBatch
     /// <summary>Base offset is outside the checksum, so placing a batch in a log needs no new one.</summary>
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
-    internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp)
+    internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp, in BatchProducer producer)
     {
         BinaryPrimitives.WriteInt64BigEndian(batch, 0);
         BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
@@ -99,9 +99,9 @@ public static class RecordBatch
         BinaryPrimitives.WriteInt32BigEndian(batch[23..], count - 1);
         BinaryPrimitives.WriteInt64BigEndian(batch[27..], baseTimestamp);
         BinaryPrimitives.WriteInt64BigEndian(batch[35..], maxTimestamp);
-        BinaryPrimitives.WriteInt64BigEndian(batch[43..], -1);
-        BinaryPrimitives.WriteInt16BigEndian(batch[51..], -1);
-        BinaryPrimitives.WriteInt32BigEndian(batch[53..], -1);
+        BinaryPrimitives.WriteInt64BigEndian(batch[43..], producer.Id);
+        BinaryPrimitives.WriteInt16BigEndian(batch[51..], producer.Epoch);
+        BinaryPrimitives.WriteInt32BigEndian(batch[53..], producer.BaseSequence);
         BinaryPrimitives.WriteInt32BigEndian(batch[57..], count);
         SetCrc(batch);
     }
@@ -134,4 +134,14 @@ public static class RecordBatch
     public static bool IsIntact(ReadOnlySpan<byte> batch) =>
         LooksLikeHeader(batch) && Size(batch) == batch.Length
         && BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
+}
+
+/// <summary>Whose a batch is.</summary>
+/// <param name="Id"><see cref="RecordBatch.NoProducerId"/>: nobody's.</param>
+/// <param name="Epoch">Of the producer; -1 for nobody's.</param>
+/// <param name="BaseSequence">Sequence number of the first record; -1 for none, as coordinators write.</param>
+/// <param name="IsTransactional">It is part of the producer's transaction.</param>
+public readonly record struct BatchProducer(long Id, short Epoch, int BaseSequence, bool IsTransactional)
+{
+    public static BatchProducer None => new(RecordBatch.NoProducerId, -1, -1, IsTransactional: false);
 }

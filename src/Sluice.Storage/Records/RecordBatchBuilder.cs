@@ -21,6 +21,12 @@ public sealed class RecordBatchBuilder : IDisposable
     /// <summary>Whether the batch says that its records are the broker's own kind; see <see cref="RecordBatch.IsBrokerMessage"/>.</summary>
     public bool IsBrokerMessage { get; init; } = true;
 
+    /// <summary>Whether the batch holds a marker instead of records for consumers; see <see cref="RecordBatch.IsControl"/>.</summary>
+    public bool IsControl { get; init; }
+
+    /// <summary>Whose the batches are from now on; looked at when a batch is sealed.</summary>
+    public BatchProducer Producer { get; set; } = BatchProducer.None;
+
     /// <summary>Records added since the last <see cref="Clear"/>.</summary>
     public int Count { get; private set; }
 
@@ -57,7 +63,8 @@ public sealed class RecordBatchBuilder : IDisposable
         Span<byte> batch = _buffer.AsSpan(0, _size);
         if (!_sealed)
         {
-            RecordBatch.WriteHeader(batch, IsBrokerMessage ? RecordBatch.BrokerMessageBit : (short)0, Count, _baseTimestamp, _maxTimestamp);
+            int attributes = (IsBrokerMessage ? RecordBatch.BrokerMessageBit : 0) | (IsControl ? RecordBatch.ControlBit : 0) | (Producer.IsTransactional ? RecordBatch.TransactionalBit : 0);
+            RecordBatch.WriteHeader(batch, (short)attributes, Count, _baseTimestamp, _maxTimestamp, Producer);
             _sealed = true;
         }
         return batch;

@@ -1,3 +1,4 @@
+using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -266,7 +267,7 @@ public sealed class ClassicGroupTests
     [InlineData("polygenelubricants", 0)]
     [InlineData("", 0)]
     [InlineData("my-group-2", 5)]
-    public void A_group_is_in_the_partition_in_which_Kafka_would_have_it(string group, int partition) => Assert.Equal(partition, OffsetsTopic.PartitionOf(group, 50));
+    public void A_group_is_in_the_partition_in_which_Kafka_would_have_it(string group, int partition) => Assert.Equal(partition, InternalTopic.PartitionOf(group, 50));
 
     private static string Text(ReadOnlyMemory<byte> bytes) => System.Text.Encoding.UTF8.GetString(bytes.Span);
 }

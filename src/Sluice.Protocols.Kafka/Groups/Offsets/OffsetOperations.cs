@@ -31,7 +31,7 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
     }
 
     /// <summary>What the group has committed for the partitions asked for; for all it has if none are named. Names and ids are both in the answer.</summary>
-    public OffsetFetchResponse.OffsetFetchResponseGroup Fetch(OffsetFetchRequest.OffsetFetchRequestGroup request, GroupTurn turn)
+    public OffsetFetchResponse.OffsetFetchResponseGroup Fetch(OffsetFetchRequest.OffsetFetchRequestGroup request, bool requiresStable, GroupTurn turn)
     {
         turn.TellsOfEarlier = true;
         var response = new OffsetFetchResponse.OffsetFetchResponseGroup { GroupId = request.GroupId };
@@ -45,7 +45,7 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
         IEnumerable<(string Topic, IEnumerable<int> Partitions)> wanted = request.Topics is { } topics
             ? topics.Select(static topic => (topic.Name, topic.PartitionIndexes.AsEnumerable()))
             : shard.Offsets.Of(request.GroupId).Keys.GroupBy(static key => key.Topic, static key => key.Partition, StringComparer.Ordinal).Select(static topic => (topic.Key, topic.Order().AsEnumerable()));
-        response.Topics = [.. wanted.OrderBy(topic => request.Topics is null ? topic.Topic : "", StringComparer.Ordinal).Select(topic => Fetch(request.GroupId, topic.Topic, topic.Partitions))];
+        response.Topics = [.. wanted.OrderBy(topic => request.Topics is null ? topic.Topic : "", StringComparer.Ordinal).Select(topic => Fetch(request.GroupId, topic.Topic, topic.Partitions, requiresStable))];
         return response;
     }
 
@@ -76,7 +76,7 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
     /// <summary>Forgets all of the group's offsets.</summary>
     public void DeleteAll(string group, GroupTurn turn)
     {
-        foreach (TopicIndex key in shard.Offsets.Of(group).Keys.ToArray())
+        foreach (TopicIndex key in shard.Offsets.Of(group).Keys.Union(shard.Pending.Of(group)).ToArray())
         {
             Remove(group, key, turn);
         }
@@ -85,9 +85,9 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
     /// <summary>A topic is gone: forgets what groups have committed for it.</summary>
     public void DeleteTopic(string topic, GroupTurn turn)
     {
-        foreach (string group in shard.Offsets.Groups.ToArray())
+        foreach (string group in shard.Offsets.Groups.Union(shard.Pending.Groups, StringComparer.Ordinal).ToArray())
         {
-            foreach (TopicIndex key in shard.Offsets.Of(group).Keys.Where(key => key.Topic == topic).ToArray())
+            foreach (TopicIndex key in shard.Offsets.Of(group).Keys.Union(shard.Pending.Of(group)).Where(key => key.Topic == topic).ToArray())
             {
                 Remove(group, key, turn);
             }
@@ -102,14 +102,14 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
         {
             foreach ((TopicIndex key, CommittedOffset offset) in shard.Offsets.Of(group.Id).ToArray())
             {
-                if (!group.IsSubscribedTo(key.Topic) && group.RetentionStart(offset.CommitMs) is { } start
+                if (!group.IsSubscribedTo(key.Topic) && !shard.Pending.Has(group.Id, key) && group.RetentionStart(offset.CommitMs) is { } start
                     && (offset.ExpireMs >= 0 ? now >= offset.ExpireMs : now - start >= context.Options.OffsetsRetentionMs))
                 {
                     Remove(group.Id, key, turn);
                 }
             }
 
-            if (group.IsEmpty && shard.Offsets.Of(group.Id).Count == 0)
+            if (group.IsEmpty && shard.Offsets.Of(group.Id).Count == 0 && !shard.Pending.Of(group.Id).Any())
             {
                 shard.Remove(group, turn);
             }
@@ -139,7 +139,7 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
         return error;
     }
 
-    private OffsetFetchResponse.OffsetFetchResponseTopics Fetch(string group, string topic, IEnumerable<int> partitions)
+    private OffsetFetchResponse.OffsetFetchResponseTopics Fetch(string group, string topic, IEnumerable<int> partitions, bool requiresStable)
     {
         Guid id = context.Topics.Find(topic)?.Id ?? Guid.Empty;
         return new OffsetFetchResponse.OffsetFetchResponseTopics
@@ -148,6 +148,11 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
             TopicId = id,
             Partitions = [.. partitions.Select(partition =>
             {
+                if (requiresStable && shard.Pending.Has(group, new TopicIndex(topic, partition)))
+                {
+                    return new OffsetFetchResponse.OffsetFetchResponsePartitions { PartitionIndex = partition, CommittedOffset = -1, Metadata = "", ErrorCode = KafkaErrorCode.UnstableOffsetCommit };
+                }
+
                 // An offset of an earlier topic of that name says nothing of this one.
                 CommittedOffset? offset = shard.Offsets.Find(group, topic, partition) is { } found && (found.TopicId == Guid.Empty || id == Guid.Empty || found.TopicId == id) ? found : null;
                 return new OffsetFetchResponse.OffsetFetchResponsePartitions

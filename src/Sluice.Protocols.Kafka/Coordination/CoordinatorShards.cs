@@ -1,0 +1,89 @@
+using Sluice.Base.Scheduling;
+using Sluice.Broker;
+using Sluice.Broker.Topics;
+
+namespace Sluice.Protocols.Kafka.Coordination;
+
+/// <summary>All shards of a coordinator: one for each partition of its topic. They are made when the topic is, or when it is first looked for after a start. Thread-safe.</summary>
+internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, InternalTopic kept, IScheduler scheduler, Func<Guid> newId, Func<TopicPartition, TShard> create) : IDisposable
+    where TShard : class, ICoordinatorShard
+{
+    private readonly Lock _sync = new();
+    private Topic? _topic;
+    private TShard[] _shards = [];
+    private bool _isDisposed;
+
+    /// <summary>Those there are; none before there is a topic.</summary>
+    public IReadOnlyList<TShard> All => host()?.FindTopic(kept.Name) is { } topic ? Of(topic) : [];
+
+    /// <summary>The shard that keeps a name; null before there is a topic.</summary>
+    public TShard? Find(string id) => All is { Count: > 0 } shards ? shards[InternalTopic.PartitionOf(id, shards.Count)] : null;
+
+    /// <summary>The shard that keeps a name; null if there is no place for it.</summary>
+    public async ValueTask<TShard?> OpenAsync(string id)
+    {
+        if (host() is not { } current || await kept.OpenAsync(current, newId).ConfigureAwait(false) is not { } topic)
+        {
+            return null;
+        }
+
+        TShard[] shards = Of(topic);
+        return shards.Length == 0 ? null : shards[InternalTopic.PartitionOf(id, shards.Length)];
+    }
+
+    public void Dispose()
+    {
+        lock (_sync)
+        {
+            _isDisposed = true;
+            Clear();
+        }
+    }
+
+    private TShard[] Of(Topic topic)
+    {
+        lock (_sync)
+        {
+            if (_isDisposed)
+            {
+                return [];
+            }
+
+            if (!ReferenceEquals(topic, _topic))
+            {
+                // The topic is seen for the first time, or it was deleted with its host and is another one now.
+                Clear();
+                _topic = topic;
+                _shards = [.. topic.Partitions.Select(create)];
+                foreach (TShard shard in _shards)
+                {
+                    if (shard.Partition.StartOffset == shard.Partition.EndOffset)
+                    {
+                        shard.Load();
+                    }
+                    else
+                    {
+                        scheduler.Post(new Loading(shard));
+                    }
+                }
+            }
+
+            return _shards;
+        }
+    }
+
+    private void Clear()
+    {
+        foreach (TShard shard in _shards)
+        {
+            shard.Dispose();
+        }
+
+        _shards = [];
+    }
+
+    private sealed class Loading(TShard shard) : IThreadPoolWorkItem
+    {
+        public void Execute() => shard.Load();
+    }
+}

@@ -1,0 +1,12 @@
+using Sluice.Broker.Topics;
+
+namespace Sluice.Protocols.Kafka.Coordination;
+
+/// <summary>The part of a coordinator's state that one partition of its internal topic keeps.</summary>
+internal interface ICoordinatorShard : IDisposable
+{
+    TopicPartition Partition { get; }
+
+    /// <summary>Reads what the partition has. Blocks on the disk.</summary>
+    void Load();
+}
