@@ -9,6 +9,7 @@ using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Kafka;
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage;
 using Sluice.Transport;
@@ -229,6 +230,13 @@ public sealed class SluiceBroker : IAsyncDisposable
                     SessionTimeoutMinMs = kafka.GroupSessionTimeoutMinMs,
                     SessionTimeoutMaxMs = kafka.GroupSessionTimeoutMaxMs,
                     MembersMax = kafka.GroupMembersMax,
+                },
+                Transactions = new TransactionOptions
+                {
+                    StateTopicPartitions = kafka.TransactionTopicPartitions,
+                    TimeoutMaxMs = kafka.TransactionTimeoutMaxMs,
+                    TransactionalIdExpirationMs = kafka.TransactionalIdExpirationMinutes * 60_000L,
+                    ProducerIdExpirationMs = kafka.ProducerIdExpirationMinutes * 60_000L,
                 },
             },
             Broker,

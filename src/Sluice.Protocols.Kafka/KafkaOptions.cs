@@ -1,4 +1,5 @@
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Transactions;
 
 namespace Sluice.Protocols.Kafka;
 
@@ -40,4 +41,7 @@ public sealed record KafkaOptions
 
     /// <summary>Consumer groups.</summary>
     public GroupOptions Groups { get; init; } = new();
+
+    /// <summary>Transactions, and producers with an id.</summary>
+    public TransactionOptions Transactions { get; init; } = new();
 }

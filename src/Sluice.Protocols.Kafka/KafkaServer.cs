@@ -6,6 +6,7 @@ using Sluice.Broker;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
 using Sluice.Transport;
@@ -19,6 +20,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal const int LeaderEpoch = 0;
 
     private const string ClusterIdKey = "kafka/cluster-id";
+
+    private readonly ProducerExpiry _producerExpiry;
 
     private KafkaServer(KafkaOptions options, MessageBroker broker, AccessControl accessControl, Authenticator authenticator, IScheduler scheduler, TimeProvider clock, Random random, ILogger<KafkaServer> logger, string clusterId)
     {
@@ -34,6 +37,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         FetchSessions = new FetchSessions(options.FetchSessionsMax, clock, random);
         ProducerIds = new ProducerIds(broker.Store.Metadata);
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
+        Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
+        _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -63,6 +68,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal ProducerIds ProducerIds { get; }
 
     internal GroupCoordinator Groups { get; }
+
+    internal TransactionCoordinator Transactions { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 
@@ -96,11 +103,14 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
         var server = new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
         server.Groups.Start();
+        server.Transactions.Start();
         return server;
     }
 
     public void Dispose()
     {
+        _producerExpiry.Dispose();
+        Transactions.Dispose();
         Groups.Dispose();
         ProducerIds.Dispose();
     }

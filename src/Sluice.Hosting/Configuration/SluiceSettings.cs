@@ -122,6 +122,18 @@ public sealed record KafkaSettings
     [Setting("Most members of a consumer group.", Min = 1, Max = 1_000_000)]
     public int GroupMembersMax { get; init; } = 10_000;
 
+    [Setting("Partitions of the internal topic `__transaction_state`, which keeps transactional ids, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
+    public int TransactionTopicPartitions { get; init; } = 50;
+
+    [Setting("Longest time that a producer may ask for until its transaction is rolled back.", Unit = "ms", Min = 1, Max = int.MaxValue)]
+    public int TransactionTimeoutMaxMs { get; init; } = 15 * 60 * 1000;
+
+    [Setting("How long a transactional id is remembered after its last transaction.", Unit = "minutes", Min = 1, Max = int.MaxValue)]
+    public int TransactionalIdExpirationMinutes { get; init; } = 7 * 24 * 60;
+
+    [Setting("How long a partition remembers an idempotent or transactional producer that writes nothing.", Unit = "minutes", Min = 1, Max = int.MaxValue)]
+    public int ProducerIdExpirationMinutes { get; init; } = 24 * 60;
+
     public TlsSettings Tls { get; init; } = new() { Port = 9093 };
 }
 

@@ -42,6 +42,9 @@ public sealed class TransactionLogValue : IKafkaMessage
     /// <summary>int16, versions 1, tag 2.</summary>
     public short ClientTransactionVersion { get; set; }
 
+    /// <summary>int16, versions 1, tag 1000.</summary>
+    public short LastProducerEpoch { get; set; } = (short)(-1);
+
     /// <inheritdoc/>
     public void Read(ref KafkaReader reader, short version)
     {
@@ -62,6 +65,7 @@ public sealed class TransactionLogValue : IKafkaMessage
         TransactionLastUpdateTimestampMs = reader.ReadInt64();
         TransactionStartTimestampMs = reader.ReadInt64();
         ClientTransactionVersion = default;
+        LastProducerEpoch = (short)(-1);
         if (flexible)
         {
             for (uint left = reader.ReadTagCount(); left > 0; left--)
@@ -82,6 +86,10 @@ public sealed class TransactionLogValue : IKafkaMessage
                         break;
                     case 3:
                         NextProducerEpoch = reader.ReadInt16();
+                        reader.EndTag(end);
+                        break;
+                    case 1000:
+                        LastProducerEpoch = reader.ReadInt16();
                         reader.EndTag(end);
                         break;
                     default:
@@ -140,13 +148,19 @@ public sealed class TransactionLogValue : IKafkaMessage
             KafkaWriteException.ThrowFieldVersion("TransactionLogValue.ClientTransactionVersion", version);
         }
 
+        if (!(version >= 1) && LastProducerEpoch != (short)(-1))
+        {
+            KafkaWriteException.ThrowFieldVersion("TransactionLogValue.LastProducerEpoch", version);
+        }
+
         if (flexible)
         {
             bool hasPreviousProducerId = PreviousProducerId != -1L;
             bool hasNextProducerId = NextProducerId != -1L;
             bool hasClientTransactionVersion = ClientTransactionVersion != default;
             bool hasNextProducerEpoch = NextProducerEpoch != (short)(-1);
-            writer.WriteUnsignedVarint((hasPreviousProducerId ? 1u : 0u) + (hasNextProducerId ? 1u : 0u) + (hasClientTransactionVersion ? 1u : 0u) + (hasNextProducerEpoch ? 1u : 0u));
+            bool hasLastProducerEpoch = LastProducerEpoch != (short)(-1);
+            writer.WriteUnsignedVarint((hasPreviousProducerId ? 1u : 0u) + (hasNextProducerId ? 1u : 0u) + (hasClientTransactionVersion ? 1u : 0u) + (hasNextProducerEpoch ? 1u : 0u) + (hasLastProducerEpoch ? 1u : 0u));
             if (hasPreviousProducerId)
             {
                 int start = writer.BeginTag(0);
@@ -172,6 +186,13 @@ public sealed class TransactionLogValue : IKafkaMessage
             {
                 int start = writer.BeginTag(3);
                 writer.WriteInt16(NextProducerEpoch);
+                writer.EndTag(start);
+            }
+
+            if (hasLastProducerEpoch)
+            {
+                int start = writer.BeginTag(1000);
+                writer.WriteInt16(LastProducerEpoch);
                 writer.EndTag(start);
             }
         }

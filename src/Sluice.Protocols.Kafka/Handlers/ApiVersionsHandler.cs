@@ -8,6 +8,7 @@ namespace Sluice.Protocols.Kafka.Handlers;
 internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
 {
     private const int NameLengthMax = 128;
+    private const short TellsFeatures = 3, ReadsZero = 4;
 
     private readonly ApiVersionsResponse.ApiVersion[] _versions = [.. served.Order().Select(static key => KafkaApis.Find((short)key)!).Select(static api => new ApiVersionsResponse.ApiVersion
     {
@@ -16,22 +17,38 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
         MaxVersion = api.MaxVersion,
     })];
 
+    /// <summary>What may be switched on in a cluster, and is here (KIP-584). Producers look at transaction.version, to let Produce begin a transaction (KIP-890).</summary>
+    private static readonly (string Name, short Max)[] s_features = [("transaction.version", 2)];
+
     public ApiVersionsResponse Handle(KafkaRequest request, ApiVersionsRequest body)
     {
         if (request.Version >= 3 && !(IsName(body.ClientSoftwareName) && IsName(body.ClientSoftwareVersion)))
         {
-            return Answer(KafkaErrorCode.InvalidRequest);
+            return Answer(KafkaErrorCode.InvalidRequest, request.Version);
         }
 
         request.Connection.ClientSoftware = request.Version >= 3 ? $"{body.ClientSoftwareName} {body.ClientSoftwareVersion}" : "";
-        return Answer(KafkaErrorCode.None);
+        return Answer(KafkaErrorCode.None, request.Version);
     }
 
-    public ApiVersionsResponse Answer(KafkaErrorCode error) => new()
+    public ApiVersionsResponse Answer(KafkaErrorCode error, short version)
     {
-        ErrorCode = error,
-        ApiKeys = error is KafkaErrorCode.None or KafkaErrorCode.UnsupportedVersion ? _versions : [],
-    };
+        var response = new ApiVersionsResponse
+        {
+            ErrorCode = error,
+            ApiKeys = error is KafkaErrorCode.None or KafkaErrorCode.UnsupportedVersion ? _versions : [],
+        };
+        if (error == KafkaErrorCode.None && version >= TellsFeatures)
+        {
+            // Clients of before version 4 can't read a feature that may be switched off altogether.
+            short min = version >= ReadsZero ? (short)0 : (short)1;
+            response.FinalizedFeaturesEpoch = 0;
+            response.SupportedFeatures = [.. s_features.Select(feature => new ApiVersionsResponse.SupportedFeatureKey { Name = feature.Name, MinVersion = min, MaxVersion = feature.Max })];
+            response.FinalizedFeatures = [.. s_features.Select(static feature => new ApiVersionsResponse.FinalizedFeatureKey { Name = feature.Name, MinVersionLevel = feature.Max, MaxVersionLevel = feature.Max })];
+        }
+
+        return response;
+    }
 
     /// <summary>KIP-511: letters, digits, '-' and '.' with a letter or digit at both ends.</summary>
     private static bool IsName(string text) =>

@@ -4,7 +4,7 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>DescribeCluster, FindCoordinator, InitProducerId: one node is all there is.</summary>
+/// <summary>DescribeCluster, FindCoordinator: one node is all there is.</summary>
 internal sealed class ClusterHandler(KafkaServer server)
 {
     private const int GroupKey = 0, TransactionKey = 1, ShareKey = 2;
@@ -40,21 +40,12 @@ internal sealed class ClusterHandler(KafkaServer server)
             : new FindCoordinatorResponse { Coordinators = found };
     }
 
-    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, InitProducerIdRequest body)
-    {
-        if (body.TransactionalId is not null)
-        {
-            return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.UnsupportedVersion };
-        }
-
-        return new InitProducerIdResponse { ProducerId = await server.ProducerIds.NextAsync().ConfigureAwait(false) };
-    }
-
     private FindCoordinatorResponse.Coordinator Find(KafkaRequest request, string key, sbyte keyType)
     {
         KafkaErrorCode error = keyType switch
         {
             GroupKey when !request.MayDescribe(key) => KafkaErrorCode.GroupAuthorizationFailed,
+            TransactionKey when !request.MayDescribe(key) => KafkaErrorCode.TransactionalIdAuthorizationFailed,
             GroupKey or TransactionKey or ShareKey => KafkaErrorCode.None,
             _ => KafkaErrorCode.InvalidRequest,
         };

@@ -48,7 +48,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
             var responses = new List<OffsetFetchResponse.OffsetFetchResponseGroup>(body.Groups.Length);
             foreach (OffsetFetchRequest.OffsetFetchRequestGroup group in body.Groups)
             {
-                responses.Add(await FetchAsync(request, group).ConfigureAwait(false));
+                responses.Add(await FetchAsync(request, group, body.RequireStable).ConfigureAwait(false));
             }
 
             return new OffsetFetchResponse { Groups = [.. responses] };
@@ -58,7 +58,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
         {
             GroupId = body.GroupId,
             Topics = body.Topics is null ? null : [.. body.Topics.Select(static topic => new OffsetFetchRequest.OffsetFetchRequestTopics { Name = topic.Name, PartitionIndexes = topic.PartitionIndexes })],
-        }).ConfigureAwait(false);
+        }, body.RequireStable).ConfigureAwait(false);
         if (request.Version < 2 && fetched.ErrorCode != KafkaErrorCode.None)
         {
             // It has a place for errors at the partitions only.
@@ -125,7 +125,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
             : (topic, KafkaErrorCode.None);
     }
 
-    private async ValueTask<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(KafkaRequest request, OffsetFetchRequest.OffsetFetchRequestGroup group)
+    private async ValueTask<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(KafkaRequest request, OffsetFetchRequest.OffsetFetchRequestGroup group, bool requiresStable)
     {
         if (!request.MayDescribe(group.GroupId))
         {
@@ -155,7 +155,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
             MemberId = group.MemberId,
             MemberEpoch = group.MemberEpoch,
             Topics = wantsAll ? null : [.. wanted],
-        }).ConfigureAwait(false);
+        }, requiresStable).ConfigureAwait(false);
         if (response.ErrorCode == KafkaErrorCode.None)
         {
             response.Topics = wantsAll

@@ -1,6 +1,7 @@
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Records;
+using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
@@ -15,13 +16,20 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// </summary>
 internal sealed class ProduceHandler(KafkaServer server)
 {
-    private const short All = -1;
+    private const short All = -1, KnowsAbortable = 11, AddsPartitions = 12;
 
     public void Handle(KafkaRequest request, ProduceRequest body)
     {
         if (body.Acks is not (0 or 1 or All))
         {
             request.Reply(Refused(body, KafkaErrorCode.InvalidRequiredAcks));
+            return;
+        }
+
+        bool isTransactional = body.TopicData.Any(static topic => topic.PartitionData.Any(static partition => HasTransaction(partition.Records.Memory.Span)));
+        if (isTransactional && (body.TransactionalId is not { } id || !request.Allows(Access.Write, id)))
+        {
+            request.Reply(Refused(body, KafkaErrorCode.TransactionalIdAuthorizationFailed));
             return;
         }
 
@@ -64,14 +72,14 @@ internal sealed class ProduceHandler(KafkaServer server)
             partitions[i] = response;
             if (error == KafkaErrorCode.None)
             {
-                Append(topic!, data.PartitionData[i], promise, pending, response);
+                Append(request, topic!, body.TransactionalId, data.PartitionData[i], promise, pending, response);
             }
         }
 
         return new ProduceResponse.TopicProduceResponse { Name = data.Name, TopicId = data.TopicId, PartitionResponses = partitions };
     }
 
-    private void Append(Topic topic, ProduceRequest.PartitionProduceData data, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
+    private void Append(KafkaRequest request, Topic topic, string? transactionalId, ProduceRequest.PartitionProduceData data, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
     {
         if (topic.FindPartition(data.Index) is not { } partition)
         {
@@ -87,7 +95,7 @@ internal sealed class ProduceHandler(KafkaServer server)
             response.ErrorMessage = intake.Message;
             if (response.ErrorCode == KafkaErrorCode.None)
             {
-                Append(partition, intake.Batch, settings, promise, pending, response);
+                Append(request, partition, transactionalId, intake.Batch, settings, promise, pending, response);
             }
         }
         finally
@@ -96,11 +104,40 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
     }
 
-    private static void Append(TopicPartition partition, ReadOnlySpan<byte> batch, TopicSettings settings, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
+    /// <summary>What of a transaction's state is told to a producer, as its version knows it.</summary>
+    private static KafkaErrorCode ForVersion(KafkaErrorCode error, short version) => error switch
+    {
+        KafkaErrorCode.ProducerFenced => KafkaErrorCode.InvalidProducerEpoch,
+        KafkaErrorCode.TransactionAbortable when version < KnowsAbortable => KafkaErrorCode.InvalidTxnState,
+
+        // Producers don't try again after what the coordinator would tell them, but after this.
+        KafkaErrorCode.CoordinatorLoadInProgress or KafkaErrorCode.CoordinatorNotAvailable or KafkaErrorCode.NotCoordinator => KafkaErrorCode.NotEnoughReplicas,
+        _ => error,
+    };
+
+    private static bool HasTransaction(ReadOnlySpan<byte> records) => records.Length >= RecordBatch.HeaderBytes && RecordBatch.IsTransactional(records);
+
+    private void Append(KafkaRequest request, TopicPartition partition, string? transactionalId, ReadOnlySpan<byte> batch, TopicSettings settings, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
     {
         Durability asked = settings.SyncsEachAppend ? Durability.Disk : promise;
-        response.ErrorCode = KafkaErrors.Of(partition.Append(batch, asked, out long baseOffset, out JournalPosition position));
-        response.BaseOffset = baseOffset;
+        AppendOutcome outcome;
+        if (RecordBatch.IsTransactional(batch))
+        {
+            KafkaErrorCode error = server.Transactions.Append(transactionalId!, partition, adds: request.Version >= AddsPartitions, batch, asked, out outcome);
+            if (error != KafkaErrorCode.None)
+            {
+                response.ErrorCode = ForVersion(error, request.Version);
+                return;
+            }
+        }
+        else
+        {
+            PartitionStatus status = partition.Append(batch, asked, out long baseOffset, out JournalPosition position);
+            outcome = new AppendOutcome(status, baseOffset, position);
+        }
+
+        response.ErrorCode = KafkaErrors.Of(outcome.Status);
+        response.BaseOffset = outcome.BaseOffset;
         response.LogStartOffset = partition.StartOffset;
         if (settings.UsesAppendTime)
         {
@@ -109,7 +146,7 @@ internal sealed class ProduceHandler(KafkaServer server)
 
         if (response.ErrorCode == KafkaErrorCode.None)
         {
-            pending.WaitFor(position, asked);
+            pending.WaitFor(outcome.Position, asked);
         }
     }
 }

@@ -18,6 +18,9 @@ internal sealed class RequestDispatcher
     private readonly GroupHandler _groups;
     private readonly OffsetsHandler _offsets;
     private readonly GroupAdminHandler _groupAdmin;
+    private readonly TransactionHandler _transactions;
+    private readonly TransactionOffsetsHandler _transactionOffsets;
+    private readonly TransactionAdminHandler _transactionAdmin;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -31,6 +34,9 @@ internal sealed class RequestDispatcher
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
         _groupAdmin = new GroupAdminHandler(server.Groups);
+        _transactions = new TransactionHandler(server);
+        _transactionOffsets = new TransactionOffsetsHandler(server);
+        _transactionAdmin = new TransactionAdminHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -40,6 +46,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.ApiVersions, KafkaApiKey.CreateTopics, KafkaApiKey.DeleteTopics, KafkaApiKey.InitProducerId, KafkaApiKey.OffsetForLeaderEpoch,
         KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster,
         KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
+        KafkaApiKey.AddPartitionsToTxn, KafkaApiKey.AddOffsetsToTxn, KafkaApiKey.TxnOffsetCommit, KafkaApiKey.EndTxn, KafkaApiKey.WriteTxnMarkers,
+        KafkaApiKey.DescribeTransactions, KafkaApiKey.ListTransactions, KafkaApiKey.DescribeProducers,
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups,
     ];
 
@@ -62,7 +70,7 @@ internal sealed class RequestDispatcher
 
             // KIP-511: the client learns from it which versions there are.
             connection.Responses.Add(request.Slot);
-            request.Reply(_apiVersions.Answer(KafkaErrorCode.UnsupportedVersion), version: 0);
+            request.Reply(_apiVersions.Answer(KafkaErrorCode.UnsupportedVersion, version: 0), version: 0);
             return default;
         }
 
@@ -117,7 +125,25 @@ internal sealed class RequestDispatcher
                 request.Reply(_listOffsets.Handle(request, epoch));
                 return default;
             case InitProducerIdRequest initProducerId:
-                return Run(request, _cluster.HandleAsync(request, initProducerId));
+                return Run(request, _transactions.HandleAsync(request, initProducerId));
+            case AddPartitionsToTxnRequest addPartitions:
+                return Run(request, _transactions.HandleAsync(request, addPartitions));
+            case AddOffsetsToTxnRequest addOffsets:
+                return Run(request, _transactions.HandleAsync(request, addOffsets));
+            case TxnOffsetCommitRequest transactionOffsets:
+                return Run(request, _transactionOffsets.HandleAsync(request, transactionOffsets));
+            case EndTxnRequest endTransaction:
+                return Run(request, _transactions.HandleAsync(request, endTransaction));
+            case WriteTxnMarkersRequest markers:
+                return Run(request, _transactionAdmin.HandleAsync(request, markers));
+            case DescribeTransactionsRequest describeTransactions:
+                return Run(request, _transactionAdmin.HandleAsync(request, describeTransactions));
+            case ListTransactionsRequest listTransactions:
+                request.Reply(_transactionAdmin.Handle(request, listTransactions));
+                return default;
+            case DescribeProducersRequest describeProducers:
+                request.Reply(_transactionAdmin.Handle(request, describeProducers));
+                return default;
             case CreateTopicsRequest createTopics:
                 return Run(request, _topics.HandleAsync(request, createTopics));
             case CreatePartitionsRequest createPartitions:
