@@ -308,6 +308,36 @@ public sealed class Log
         }
     }
 
+    /// <summary>
+    /// Gives up all records below the offset; their files go in the background. Kept when the journal says so for the returned position
+    /// (<see cref="JournalPosition.None"/> if nothing changed). Only for a log without a cursor.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Above <see cref="NextOffset"/>.</exception>
+    public JournalPosition DeleteBefore(long offset)
+    {
+        if (Cursor is not null)
+        {
+            throw new InvalidOperationException("A log with a cursor gives up what the cursor has settled.");
+        }
+        lock (Sync)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _next);
+            if (offset <= PhysicalStart || IsDeleted)
+            {
+                return JournalPosition.None;
+            }
+            SetStart(offset);
+            QueueForMaintenance();
+            if (Kind != LogKind.Durable)
+            {
+                return JournalPosition.None;
+            }
+            Span<byte> payload = stackalloc byte[8];
+            System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
+            return Store.Journal.Add(JournalEntryType.StartOffset, Durability.OperatingSystem, Id.Value, payload);
+        }
+    }
+
     /// <summary>Replaces the retention policy and applies it.</summary>
     /// <exception cref="ArgumentException">It would give or take the log's cursor.</exception>
     public void SetRetention(RetentionPolicy retention)
