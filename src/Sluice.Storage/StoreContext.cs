@@ -44,6 +44,9 @@ internal sealed class StoreContext
     /// <summary>Asks the maintenance worker for a turn.</summary>
     public Action RequestMaintenance { get; set; } = static () => { };
 
+    /// <summary>Asks the maintenance worker to look which log is the next to come of age, or to be compacted.</summary>
+    public Action RequestAgeCheck { get; set; } = static () => { };
+
     /// <summary>Tails are over their limit and no disk takes them: waiting would not help.</summary>
     public bool IsFlushStuck { get; set; }
 
