@@ -37,7 +37,7 @@ internal static class CatalogueGenerator
                 foreach (Schema api in apis.OrderBy(api => api.Number))
                 {
                     string flexible = api.Flexible.IsEmpty ? "short.MaxValue" : $"{api.Flexible.Min}";
-                    code.Line($"new(KafkaApiKey.{api.Name}, {api.Versions.Min}, {api.Versions.Max}, {flexible}, static () => new {api.Name}Request(), static () => new {api.Name}Response()),");
+                    code.Line($"new(KafkaApiKey.{api.Name}, {api.Versions.Min}, {api.Versions.Max}, {api.AdvertisedMin}, {flexible}, static () => new {api.Name}Request(), static () => new {api.Name}Response()),");
                 }
             });
             code.Line("];").Line();

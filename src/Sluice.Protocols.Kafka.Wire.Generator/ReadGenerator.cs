@@ -52,6 +52,7 @@ internal sealed class ReadGenerator(Schema schema, StructSchema message, StructS
         else
         {
             code.Block($"if ({present})", () => ReadStruct(field));
+            code.Line();
         }
     }
 

@@ -13,9 +13,10 @@ internal enum SchemaKind
 /// <param name="Name">Of the API or the record.</param>
 /// <param name="Number">API key, or the number that a record's key begins with.</param>
 /// <param name="Versions">All of them.</param>
+/// <param name="AdvertisedMin">The first version that brokers claim to serve; the first there is, as a rule.</param>
 /// <param name="Flexible">Those with compact lengths and tagged fields.</param>
 /// <param name="Messages">Request and response, or the record.</param>
-internal sealed record Schema(SchemaKind Kind, string Name, short Number, VersionRange Versions, VersionRange Flexible, IReadOnlyList<StructSchema> Messages);
+internal sealed record Schema(SchemaKind Kind, string Name, short Number, VersionRange Versions, short AdvertisedMin, VersionRange Flexible, IReadOnlyList<StructSchema> Messages);
 
 /// <summary>A message, or a structure within one.</summary>
 internal sealed class StructSchema(string name, VersionRange versions)

@@ -30,7 +30,9 @@ internal sealed class SchemaParser
             ["embedded", var record] => (SchemaKind.Embedded, record, (short)0),
             _ => throw new FormatException($"{file}: '{lines[0]}'"),
         };
-        VersionRange versions = VersionRange.Parse(Value(file, lines[1], "versions"), 0);
+        string[] served = Value(file, lines[1], "versions").Split(" advertised ");
+        VersionRange versions = VersionRange.Parse(served[0], 0);
+        short advertisedMin = served.Length > 1 ? short.Parse(served[1], CultureInfo.InvariantCulture) : versions.Min;
         VersionRange flexible = VersionRange.Parse(Value(file, lines[2], "flexible"), versions.Max).Intersect(versions);
         var parser = new SchemaParser(file, lines, versions) { _at = 3 };
         while (parser._at < lines.Length)
@@ -45,7 +47,7 @@ internal sealed class SchemaParser
             }));
         }
 
-        return new Schema(kind, name, number, versions, flexible, parser._messages);
+        return new Schema(kind, name, number, versions, advertisedMin, flexible, parser._messages);
     }
 
     private static string Value(string file, string line, string key) =>

@@ -40,12 +40,12 @@ internal sealed class WriteGenerator(Schema schema, StructSchema message, Struct
     {
         string condition = field.Versions.Condition(part.Versions);
         string path = ReferenceEquals(message, part) ? $"{message.Name}.{field.Name}" : $"{message.Name}.{part.Name}.{field.Name}";
-        void Refuse() => code.Block($"if ({IsSet(field)})", () => code.Line($"KafkaWriteException.ThrowFieldVersion(\"{path}\", version);"));
+        void Refuse() => code.Line($"KafkaWriteException.ThrowFieldVersion(\"{path}\", version);");
         if (field.Tag is not null)
         {
             if (condition != "true" && !field.Ignorable)
             {
-                code.Block($"if (!({condition}) && {IsSet(field)})", () => code.Line($"KafkaWriteException.ThrowFieldVersion(\"{path}\", version);"));
+                code.Block($"if (!({condition}) && {IsSet(field)})", Refuse);
                 code.Line();
             }
 
@@ -62,7 +62,7 @@ internal sealed class WriteGenerator(Schema schema, StructSchema message, Struct
         code.Block($"if ({condition})", () => WriteValue(field, path, flexible));
         if (!field.Ignorable)
         {
-            code.Block("else", Refuse);
+            code.Block($"else if ({IsSet(field)})", Refuse);
         }
 
         code.Line();

@@ -6,12 +6,13 @@ public sealed class KafkaApi
     private readonly Func<IKafkaMessage> _newRequest;
     private readonly Func<IKafkaMessage> _newResponse;
 
-    internal KafkaApi(KafkaApiKey key, short minVersion, short maxVersion, short flexibleFrom, Func<IKafkaMessage> newRequest, Func<IKafkaMessage> newResponse)
+    internal KafkaApi(KafkaApiKey key, short minVersion, short maxVersion, short advertisedMinVersion, short flexibleFrom, Func<IKafkaMessage> newRequest, Func<IKafkaMessage> newResponse)
     {
         Key = key;
         Name = key.ToString();
         MinVersion = minVersion;
         MaxVersion = maxVersion;
+        AdvertisedMinVersion = advertisedMinVersion;
         FlexibleFrom = flexibleFrom;
         _newRequest = newRequest;
         _newResponse = newResponse;
@@ -25,6 +26,11 @@ public sealed class KafkaApi
 
     /// <summary>The latest stable version.</summary>
     public short MaxVersion { get; }
+
+    /// <summary>
+    /// What an ApiVersions response gives for <see cref="MinVersion"/>. Lower for Produce: librdkafka does not compress for brokers that do not claim its first versions (KAFKA-18659).
+    /// </summary>
+    public short AdvertisedMinVersion { get; }
 
     /// <summary>The first version with compact lengths and tagged fields; <see cref="short.MaxValue"/> if no version has them.</summary>
     public short FlexibleFrom { get; }

@@ -41,7 +41,7 @@ public sealed class KafkaWriter : IDisposable
     public ReadOnlySpan<byte> OwnBytes => _block.AsSpan(0, _length);
 
     /// <summary>What to send, in order. Borrowed until the next write, <see cref="Reset"/> or <see cref="Dispose"/>.</summary>
-    public PieceEnumerable Pieces => new(this);
+    public KafkaPieces Pieces => new(this);
 
     /// <summary>Forgets what was written; keeps the block.</summary>
     public void Reset()
@@ -252,7 +252,7 @@ public sealed class KafkaWriter : IDisposable
     {
         if (flexible)
         {
-            WriteUnsignedVarint((uint)length + 1);
+            WriteUnsignedVarint(unchecked((uint)(length + 1)));
         }
         else
         {
@@ -261,17 +261,7 @@ public sealed class KafkaWriter : IDisposable
     }
 
     /// <summary>The length that stands for null, of arrays, bytes and records.</summary>
-    public void WriteNullArray(bool flexible)
-    {
-        if (flexible)
-        {
-            WriteUnsignedVarint(0);
-        }
-        else
-        {
-            WriteInt32(-1);
-        }
-    }
+    public void WriteNullArray(bool flexible) => WriteArrayLength(-1, flexible);
 
     public void WriteInt8s(sbyte[] values, bool flexible)
     {
@@ -340,6 +330,22 @@ public sealed class KafkaWriter : IDisposable
         _length = end;
     }
 
+    /// <summary>The piece at a place: before splice number so many, own bytes from the position on. Moves both on.</summary>
+    internal bool TryGetPiece(ref int splice, ref int position, out KafkaPiece piece)
+    {
+        int end = splice < _spliceCount ? _splices[splice].Position : _length;
+        if (position < end)
+        {
+            piece = new KafkaPiece(_block.AsMemory(position, end - position));
+            position = end;
+            return true;
+        }
+
+        bool isRecords = splice < _spliceCount;
+        piece = isRecords ? new KafkaPiece(_splices[splice++].Records) : default;
+        return isRecords;
+    }
+
     private static int VarintBytes(uint value) => (38 - System.Numerics.BitOperations.LeadingZeroCount(value | 1)) / 7;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -383,45 +389,4 @@ public sealed class KafkaWriter : IDisposable
     }
 
     private readonly record struct Splice(int Position, RecordsPayload Records);
-
-    /// <summary>A writer's pieces, for foreach.</summary>
-    public readonly struct PieceEnumerable
-    {
-        private readonly KafkaWriter _writer;
-
-        internal PieceEnumerable(KafkaWriter writer) => _writer = writer;
-
-        public PieceEnumerator GetEnumerator() => new(_writer);
-    }
-
-    /// <summary>Walks over a writer's pieces; allocates nothing.</summary>
-    public struct PieceEnumerator
-    {
-        private readonly KafkaWriter _writer;
-        private int _splice;
-        private int _position;
-
-        internal PieceEnumerator(KafkaWriter writer) => _writer = writer;
-
-        public KafkaPiece Current { get; private set; }
-
-        public bool MoveNext()
-        {
-            int end = _splice < _writer._spliceCount ? _writer._splices[_splice].Position : _writer._length;
-            if (_position < end)
-            {
-                Current = new KafkaPiece(_writer._block.AsMemory(_position, end - _position));
-                _position = end;
-                return true;
-            }
-
-            if (_splice < _writer._spliceCount)
-            {
-                Current = new KafkaPiece(_writer._splices[_splice++].Records);
-                return true;
-            }
-
-            return false;
-        }
-    }
 }

@@ -26,6 +26,11 @@ internal static class KafkaErrors
         PartitionStatus.Ok => KafkaErrorCode.None,
         PartitionStatus.Deleted => KafkaErrorCode.UnknownTopicOrPartition,
         PartitionStatus.Failed => KafkaErrorCode.KafkaStorageError,
+        PartitionStatus.Duplicate => KafkaErrorCode.None,
+        PartitionStatus.OutOfOrderSequence => KafkaErrorCode.OutOfOrderSequenceNumber,
+        PartitionStatus.InvalidProducerEpoch => KafkaErrorCode.InvalidProducerEpoch,
+        PartitionStatus.InvalidTransactionState => KafkaErrorCode.InvalidTxnState,
+        PartitionStatus.CoordinatorFenced => KafkaErrorCode.TransactionCoordinatorFenced,
         _ => KafkaErrorCode.UnknownServerError,
     };
 }

@@ -1,4 +1,6 @@
+using Sluice.Base.Compression;
 using Sluice.Storage.Journaling;
+using Sluice.Storage.Producers;
 using Sluice.Storage.Records;
 using Sluice.Storage.Segments;
 using Sluice.Storage.Tails;
@@ -48,6 +50,22 @@ public sealed class Log
     /// <summary>The log's settlement cursor; null when <see cref="RetentionPolicy.BehindCursor"/> is false.</summary>
     public Cursor? Cursor { get; }
 
+    /// <summary>The producers that write to the log with an id; null before the first, and for a log with a cursor.</summary>
+    public ProducerStates? Producers { get; private set; }
+
+    /// <summary>Everything below is decided: the first offset of the oldest open transaction, else <see cref="NextOffset"/>.</summary>
+    public long LastStableOffset
+    {
+        get
+        {
+            lock (Sync)
+            {
+                long open = Producers?.FirstOpenOffset ?? -1;
+                return open < 0 ? _next : Math.Max(open, StartOffset);
+            }
+        }
+    }
+
     /// <summary>Why the log gives no promise above <see cref="Durability.Memory"/> any more; null while it does.</summary>
     public Exception? PromiseFailure => Failure ?? Store.Journal.Failure;
 
@@ -85,13 +103,14 @@ public sealed class Log
     internal long PhysicalStart => Volatile.Read(ref _start);
 
     /// <summary>
-    /// Appends a sealed batch (copied). Order is fixed on return; durability is reached when the journal says so for the returned position
+    /// Appends a sealed batch (copied), compressed or a control batch included, as it is. Order is fixed on return; durability is reached when the journal says so for the returned position
     /// (<see cref="JournalPosition.None"/> when nothing was journaled). Throws <see cref="LogFailedException"/> when the log or journal has failed and the promise is above Memory.
     /// </summary>
     /// <param name="batch">From RecordBatchBuilder.Seal, or as a client sent it and already validated.</param>
     /// <param name="promise">Ignored for a volatile log.</param>
     /// <param name="group">Journal as part of this group instead of alone. A failure does not refuse it: the caller has looked before the group's first operation.</param>
-    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null)
+    /// <param name="isAwaited">The caller calls <see cref="LogStore.NotifyWhenKept"/> for it at the end of its turn, at the latest: nothing else need see to the write.</param>
+    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null, bool isAwaited = false)
     {
         Validate(batch);
         bool journaled = Kind == LogKind.Durable && (promise > Durability.Memory || group is not null);
@@ -107,13 +126,14 @@ public sealed class Log
             }
             long baseOffset = _next;
             Span<byte> placed = Place(batch, baseOffset);
+            TrackProducer(placed);
             JournalPosition position = JournalPosition.None;
             if (journaled)
             {
                 _journaledEnd = _next;
                 if (group is null)
                 {
-                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed);
+                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed, isAwaited);
                 }
                 else
                 {
@@ -121,6 +141,25 @@ public sealed class Log
                 }
             }
             return new AppendResult(baseOffset, position);
+        }
+    }
+
+    /// <summary>
+    /// Whether a batch may be appended by what is known of its producer. The caller holds the appender's right from here to <see cref="Append"/>.
+    /// A batch without a producer id always may; one with an id and without sequence numbers is a coordinator's, of which only the epoch is looked at.
+    /// </summary>
+    /// <param name="batch">One whole batch; of a control batch its marker is looked at.</param>
+    /// <param name="duplicateBaseOffset">For <see cref="ProducerCheck.Duplicate"/>: the offset that its first record has; else -1.</param>
+    public ProducerCheck CheckProducer(ReadOnlySpan<byte> batch, out long duplicateBaseOffset)
+    {
+        duplicateBaseOffset = -1;
+        if (RecordBatch.ProducerId(batch) < 0)
+        {
+            return ProducerCheck.Ok;
+        }
+        lock (Sync)
+        {
+            return ProducerStates.Check(Producers, batch, out duplicateBaseOffset);
         }
     }
 
@@ -186,39 +225,11 @@ public sealed class Log
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => Slices.Read(this, offset, bytesMax, endOffset);
 
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
+    /// <exception cref="LogFailedException">A batch that had to be looked into cannot be read.</exception>
     public long FindOffset(long timestampMs)
     {
-        List<(Segment Segment, long Written)> segments = [];
-        lock (Sync)
-        {
-            foreach (Segment segment in Segments ?? [])
-            {
-                if (segment.MaxTimestamp >= timestampMs)
-                {
-                    segments.Add((segment, segment.WrittenBytes));
-                }
-            }
-        }
-        foreach ((Segment segment, long written) in segments)
-        {
-            long found = SegmentReader.FindTime(Store.Files, Store.Buffers, segment, written, timestampMs);
-            if (found >= 0)
-            {
-                return Math.Max(found, StartOffset);
-            }
-        }
-        lock (Sync)
-        {
-            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-            {
-                long found = chunk.MaxTimestamp < timestampMs ? -1 : SegmentReader.FindTime(chunk.Buffer.AsSpan(0, chunk.Length), timestampMs);
-                if (found >= 0)
-                {
-                    return Math.Max(found, StartOffset);
-                }
-            }
-            return _next;
-        }
+        using TimeSearch search = new(this, timestampMs);
+        return search.Run();
     }
 
     /// <summary>The first record whose timestamp is at or after the given one; null if there is none. Blocks on the disk.</summary>
@@ -294,6 +305,36 @@ public sealed class Log
 
                 return last;
             }
+        }
+    }
+
+    /// <summary>
+    /// Gives up all records below the offset; their files go in the background. Kept when the journal says so for the returned position
+    /// (<see cref="JournalPosition.None"/> if nothing changed). Only for a log without a cursor.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Above <see cref="NextOffset"/>.</exception>
+    public JournalPosition DeleteBefore(long offset)
+    {
+        if (Cursor is not null)
+        {
+            throw new InvalidOperationException("A log with a cursor gives up what the cursor has settled.");
+        }
+        lock (Sync)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _next);
+            if (offset <= PhysicalStart || IsDeleted)
+            {
+                return JournalPosition.None;
+            }
+            SetStart(offset);
+            QueueForMaintenance();
+            if (Kind != LogKind.Durable)
+            {
+                return JournalPosition.None;
+            }
+            Span<byte> payload = stackalloc byte[8];
+            System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
+            return Store.Journal.Add(JournalEntryType.StartOffset, Durability.OperatingSystem, Id.Value, payload);
         }
     }
 
@@ -389,7 +430,27 @@ public sealed class Log
     /// <summary>Notes that bytes moved from a chunk to a segment (or were settled, and moved nowhere). Under the lock.</summary>
     internal void AddBytes(long bytes) => _bytes += bytes;
 
-    internal void SetStart(long start) => Volatile.Write(ref _start, start);
+    internal void SetStart(long start)
+    {
+        Volatile.Write(ref _start, start);
+        Producers?.OnStartMoved(start);
+    }
+
+    /// <summary>Notes whose batch was placed. Under the lock.</summary>
+    internal void TrackProducer(ReadOnlySpan<byte> placed)
+    {
+        if (Cursor is null && RecordBatch.ProducerId(placed) >= 0)
+        {
+            (Producers ??= new ProducerStates(this)).Add(placed);
+        }
+    }
+
+    /// <summary>Takes the producers of a checkpoint.</summary>
+    internal void RestoreProducers(ReadOnlySpan<byte> states)
+    {
+        Producers = new ProducerStates(this);
+        ProducerStatesFormat.Read(states, Producers);
+    }
 
     /// <summary>Sets the end after recovery; offsets up to it that hold nothing are a hole. Under the lock.</summary>
     internal void SetNext(long next) => Volatile.Write(ref _next, next);
@@ -553,9 +614,9 @@ public sealed class Log
         {
             throw new ArgumentException($"A record batch of {batch.Length} bytes is larger than the store's limit of {Store.Options.BatchBytesMax}.", nameof(batch));
         }
-        if (RecordBatch.IsCompressed(batch))
+        if (RecordBatch.CompressionType(batch) > CompressionType.Zstd)
         {
-            throw new ArgumentException("Compressed record batches are not supported.", nameof(batch));
+            throw new ArgumentException("A record batch of an unknown compression type.", nameof(batch));
         }
     }
 

@@ -33,13 +33,14 @@ public sealed class LogReader : IDisposable
     private long _chunkSerial;
     private bool _holdsChunk;
 
-    // The batch entered.
+    // The batch entered. Its records lie in the source, or decompressed in a buffer of their own.
+    private RecordContext _context;
+    private BatchOpener? _opener;
+    private bool _isDecompressed;
     private int _recordsLeft;
     private int _position;
     private int _peekedEnd;
     private int _batchEnd;
-    private long _baseOffset;
-    private long _baseTimestamp;
     private long _batchEndOffset;
 
     internal LogReader(Log log, long offset)
@@ -48,23 +49,26 @@ public sealed class LogReader : IDisposable
         _next = offset;
     }
 
-    /// <summary>Holds a part of a file in memory, or a part of the tail for longer than the log itself may need it.</summary>
-    public bool HoldsMemory => _window is not null || _holdsChunk;
+    /// <summary>Holds a part of a file in memory, or a part of the tail for longer than the log itself may need it, or a decompressed batch.</summary>
+    public bool HoldsMemory => _window is not null || _holdsChunk || _isDecompressed;
 
     /// <summary>The position: offset of the next record, or the hole before it.</summary>
     public long NextOffset => _next;
 
-    /// <summary>Shows the next record without moving. Skips holes. The view is valid until the next call on this reader.</summary>
+    /// <summary>
+    /// Shows the next record without moving. Skips holes and control batches; opens compressed batches. The view is valid until the next call on this reader.
+    /// </summary>
+    /// <exception cref="LogFailedException">A batch cannot be read; it says where reading can go on.</exception>
     public PeekResult TryPeek(out RecordView record)
     {
         while (true)
         {
             while (_recordsLeft > 0)
             {
-                int end = RecordParser.Parse(_buffer.AsSpan(0, _batchEnd), _position, _baseOffset, _baseTimestamp, out record);
+                int end = RecordParser.Parse(_isDecompressed ? _opener!.Decompressed : _buffer.AsSpan(0, _batchEnd), _position, _context, out record);
                 if (end < 0)
                 {
-                    throw new LogFailedException($"The record batch at offset {_baseOffset} of log {_log.Id.Value} holds no valid record at offset {_next}.") { ResumeOffset = _batchEndOffset };
+                    throw new LogFailedException($"The record batch at offset {_context.BaseOffset} of log {_log.Id.Value} holds no valid record at offset {_next}.") { ResumeOffset = _batchEndOffset };
                 }
                 if (record.Offset >= _next)
                 {
@@ -181,7 +185,7 @@ public sealed class LogReader : IDisposable
     private bool TryEnterBatch(out PeekResult result)
     {
         result = PeekResult.Record;
-        if (_batchEndOffset > _next && _buffer is not null && _position != 0)
+        if (_batchEndOffset > _next)
         {
             // Behind the last record of the batch: what its header claims beyond is a hole.
             _next = _batchEndOffset;
@@ -193,18 +197,26 @@ public sealed class LogReader : IDisposable
             while (_batchEnd < limit)
             {
                 ReadOnlySpan<byte> batch = _buffer.AsSpan(_batchEnd, limit - _batchEnd);
-                int start = _batchEnd;
-                _batchEnd += RecordBatch.Size(batch);
+                int size = RecordBatch.Size(batch);
                 long endOffset = RecordBatch.EndOffset(batch);
+                if (endOffset > _next && RecordBatch.IsControl(batch))
+                {
+                    _next = endOffset;
+                }
                 if (endOffset > _next)
                 {
-                    _baseOffset = RecordBatch.BaseOffset(batch);
-                    _baseTimestamp = RecordBatch.BaseTimestamp(batch);
+                    _context = new RecordContext(batch);
+                    _position = _batchEnd + RecordBatch.HeaderBytes;
+                    if (RecordBatch.IsCompressed(batch))
+                    {
+                        Decompress(batch[..size]);
+                    }
+                    _batchEnd += size;
                     _batchEndOffset = endOffset;
                     _recordsLeft = RecordBatch.RecordCount(batch);
-                    _position = start + RecordBatch.HeaderBytes;
                     return true;
                 }
+                _batchEnd += size;
             }
             if (_next >= _log.NextOffset)
             {
@@ -276,8 +288,22 @@ public sealed class LogReader : IDisposable
         }
     }
 
+    /// <summary>If it throws, the reader is still before the batch.</summary>
+    private void Decompress(ReadOnlySpan<byte> batch)
+    {
+        _opener ??= new BatchOpener(_log.Store.Buffers, _log.Store.Options.DecompressedBatchBytesMax);
+        _opener.Open(_log.Id.Value, batch);
+        _isDecompressed = true;
+        _position = 0;
+    }
+
     private void LeaveBatch()
     {
+        if (_isDecompressed)
+        {
+            _isDecompressed = false;
+            _opener!.Dispose();
+        }
         _recordsLeft = 0;
         _position = 0;
         _peekedEnd = 0;

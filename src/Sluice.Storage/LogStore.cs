@@ -59,6 +59,9 @@ public sealed class LogStore : IDisposable
     /// <summary>Everything up to here is written and synced.</summary>
     public JournalPosition DurablePosition => Context.Journal.Durable;
 
+    /// <summary>Where the next journal entry goes: once all before it is kept, so is everything that has been appended.</summary>
+    public JournalPosition EndPosition => Context.Journal.End;
+
     /// <summary>Bytes queued for the journal and not yet written; publishers pause above <see cref="LogStoreOptions.JournalBacklogBytesMax"/>.</summary>
     public long JournalBacklogBytes => Context.Journal.BacklogBytes;
 
@@ -363,6 +366,9 @@ public sealed record LogStoreOptions
 
     /// <summary>Largest record batch a log takes, in bytes.</summary>
     public int BatchBytesMax { get; init; } = 256 << 20;
+
+    /// <summary>Largest that the records of a compressed batch may become when a reader opens it, in bytes.</summary>
+    public int DecompressedBatchBytesMax { get; init; } = 64 << 20;
 
     /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
     internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;

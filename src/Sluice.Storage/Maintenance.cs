@@ -290,13 +290,13 @@ internal sealed class Maintenance : IDisposable
                 return;
             }
             long start = log.RetainedFrom(Now());
-            if (start <= log.PhysicalStart)
+            bool isMoved = start > log.PhysicalStart;
+            if (isMoved)
             {
-                return;
+                log.SetStart(start);
             }
-            log.SetStart(start);
             dropped.AddRange(log.CutBelow(start));
-            if (dropped.Count > 0 && log.Kind == LogKind.Durable)
+            if (isMoved && dropped.Count > 0 && log.Kind == LogKind.Durable)
             {
                 Span<byte> payload = stackalloc byte[8];
                 BinaryPrimitives.WriteInt64LittleEndian(payload, start);

@@ -81,7 +81,7 @@ public sealed class BlockPool : MemoryPool<byte>
 }
 
 /// <summary>One pinned block. Owned by whoever rented it; Dispose gives it back.</summary>
-internal sealed class Block(BlockPool pool) : IMemoryOwner<byte>
+internal sealed class Block(BlockPool pool) : OutputPiece, IMemoryOwner<byte>
 {
     private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(BlockPool.BlockBytes, pinned: true);
     private int _rented = 1;
@@ -89,16 +89,13 @@ internal sealed class Block(BlockPool pool) : IMemoryOwner<byte>
     /// <summary>Bytes filled from the start; kept by the writer that fills the block.</summary>
     public int Length;
 
-    /// <summary>The block after this one in its owner's chain.</summary>
-    public Block? Next;
-
     public Memory<byte> Memory => _bytes;
 
     public Span<byte> SpanFrom(int start, int length) => _bytes.AsSpan(start, length);
 
     public void MarkRented() => _rented = 1;
 
-    public void Dispose()
+    public override void Dispose()
     {
         if (Interlocked.Exchange(ref _rented, 0) == 0)
         {

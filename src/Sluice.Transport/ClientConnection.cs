@@ -10,6 +10,7 @@ namespace Sluice.Transport;
 public sealed class ClientConnection
 {
     private readonly Action _close;
+    private readonly Action<IThreadPoolWorkItem>? _post;
     private readonly CancellationTokenSource _closed = new();
     private string? _name;
     private string? _abortReason;
@@ -43,6 +44,7 @@ public sealed class ClientConnection
         Tls = tls;
         Logger = logger;
         _close = close ?? stream.Dispose;
+        _post = post;
         Input = PipeReader.Create(stream, new StreamPipeReaderOptions(pool, BlockPool.BlockBytes, minimumReadSize: 4 << 10, leaveOpen: true, useZeroByteReads: true));
         Output = new ConnectionWriter(stream, pool, limits, Abort, post);
     }
@@ -74,6 +76,19 @@ public sealed class ClientConnection
 
     /// <summary>Cancelled when the connection is aborted or has ended.</summary>
     public CancellationToken Closed => _closed.Token;
+
+    /// <summary>Runs the item soon where the connection's input is handled. It must not block.</summary>
+    public void Post(IThreadPoolWorkItem item)
+    {
+        if (_post is null)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+        }
+        else
+        {
+            _post(item);
+        }
+    }
 
     /// <summary>Why <see cref="Abort"/> was called first; null if it was not.</summary>
     public string? AbortReason => Volatile.Read(ref _abortReason);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Sluice.Transport;
 
@@ -28,8 +29,8 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     private readonly Action<IThreadPoolWorkItem>? _post;
 
     // Guarded by _lock.
-    private Block? _head;
-    private Block? _tail;
+    private OutputPiece? _head;
+    private OutputPiece? _tail;
     private long _pendingBytes;
     private State _state;
     private bool _flushing;
@@ -37,7 +38,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     private TaskCompletionSource? _room;
     private TaskCompletionSource? _idle;
 
-    private Block? _sending;
+    private OutputPiece? _sending;
 
     // Owned by the flusher.
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _send;
@@ -99,8 +100,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "Reserve outside of Enter and Exit");
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size - 1, (uint)ReserveBytesMax - 1, nameof(size));
-        Block? tail = _tail;
-        if (tail is null || BlockPool.BlockBytes - tail.Length < size)
+        if (_tail is not Block tail || BlockPool.BlockBytes - tail.Length < size)
         {
             tail = AddBlock();
         }
@@ -112,7 +112,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     public void Commit(int size)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "Commit outside of Enter and Exit");
-        Block tail = _tail!;
+        var tail = (Block)_tail!;
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size, (uint)(BlockPool.BlockBytes - tail.Length), nameof(size));
         tail.Length += size;
         _pendingBytes += size;
@@ -125,8 +125,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         _pendingBytes += bytes.Length;
         while (!bytes.IsEmpty)
         {
-            Block? tail = _tail;
-            if (tail is null || tail.Length == BlockPool.BlockBytes)
+            if (_tail is not Block tail || tail.Length == BlockPool.BlockBytes)
             {
                 tail = AddBlock();
             }
@@ -145,6 +144,22 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         {
             Append(segment.Span);
         }
+    }
+
+    /// <summary>Whether <see cref="AppendFile"/> can be used: not where bytes are encrypted here.</summary>
+    public bool CanSendFiles => _stream is IFileSender;
+
+    /// <summary>Makes a range of a file part of the output; the kernel sends it from its page cache. Between Enter and Exit only.</summary>
+    /// <param name="file">Stays open until <paramref name="owner"/> is disposed.</param>
+    /// <param name="position">Where the range begins.</param>
+    /// <param name="length">Bytes of the range; they must be there.</param>
+    /// <param name="owner">Disposed when the range is sent or dropped, on any thread.</param>
+    public void AppendFile(SafeFileHandle file, long position, long length, IDisposable owner)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "AppendFile outside of Enter and Exit");
+        var piece = new FilePiece(file, position, length, owner);
+        Add(piece);
+        _pendingBytes += piece.Weight;
     }
 
     /// <summary>Ends what <see cref="Enter"/> began. Does not send: follow with <see cref="Flush"/> or <see cref="ScheduleFlush"/>, once per turn.</summary>
@@ -216,7 +231,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     /// <summary>Drops everything pending and aborts the connection.</summary>
     public void Abort(string reason)
     {
-        Block? dropped;
+        OutputPiece? dropped;
         TaskCompletionSource? room;
         TaskCompletionSource? idle;
         lock (_lock)
@@ -266,17 +281,22 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     private Block AddBlock()
     {
         Block block = _pool.RentBlock();
+        Add(block);
+        return block;
+    }
+
+    private void Add(OutputPiece piece)
+    {
         if (_tail is null)
         {
-            _head = block;
+            _head = piece;
         }
         else
         {
-            _tail.Next = block;
+            _tail.Next = piece;
         }
 
-        _tail = block;
-        return block;
+        _tail = piece;
     }
 
     private bool TryBeginFlush()
@@ -295,7 +315,8 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
 
     private void QueueFlusher()
     {
-        if (_post is null)
+        // Sending a file may wait for the disk, which must not hold up other connections.
+        if (_post is null || _sending is FilePiece)
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
         }
@@ -309,7 +330,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         for (int sends = 0; TakeBlock(); sends++)
         {
-            if (sends == InlineSendsMax)
+            if (sends == InlineSendsMax || (_sending is FilePiece && !Thread.CurrentThread.IsThreadPoolThread))
             {
                 QueueFlusher();
                 return;
@@ -318,12 +339,12 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
             try
             {
 #pragma warning disable CA2012 // Consumed once: GetResult in EndSend, now or when Resume is called.
-                _send = _stream.WriteAsync(_sending!.Memory[.._sending.Length]).ConfigureAwait(false).GetAwaiter();
+                _send = SendPiece(_sending!).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
             }
             catch (Exception error) when (IsConnectionError(error))
             {
-                EndBlock(error);
+                EndPiece(error);
                 continue;
             }
 
@@ -335,6 +356,29 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
 
             EndSend();
         }
+    }
+
+    private ValueTask SendPiece(OutputPiece piece)
+    {
+        if (piece is Block block)
+        {
+            return _stream.WriteAsync(block.Memory[..block.Length]);
+        }
+
+        var file = (FilePiece)piece;
+        var sender = (IFileSender)_stream;
+        while (file.Remaining > 0)
+        {
+            long sent = sender.SendFile(file.File, file.Position, file.Remaining);
+            if (sent == 0)
+            {
+                return sender.WaitWritableAsync();
+            }
+
+            file.Advance(sent);
+        }
+
+        return default;
     }
 
     private void Resume()
@@ -355,19 +399,22 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
             failure = error;
         }
 
-        EndBlock(failure);
+        if (failure is not null || _sending is not FilePiece { Remaining: > 0 })
+        {
+            EndPiece(failure);
+        }
     }
 
-    /// <summary>Gives the block sent back to the pool, and tells those who wait for room.</summary>
-    private void EndBlock(Exception? failure)
+    /// <summary>Lets go of the piece sent, and tells those who wait for room.</summary>
+    private void EndPiece(Exception? failure)
     {
-        Block block = _sending!;
+        OutputPiece piece = _sending!;
         bool drained = false;
         TaskCompletionSource? room = null;
         lock (_lock)
         {
             _sending = null;
-            _pendingBytes -= block.Length;
+            _pendingBytes -= WeightOf(piece);
             if (_aboveHighWater && _pendingBytes <= Limits.LowWaterBytes)
             {
                 _aboveHighWater = false;
@@ -377,7 +424,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
             }
         }
 
-        block.Dispose();
+        piece.Dispose();
         if (failure is not null)
         {
             Abort($"sending failed: {failure.Message}");
@@ -391,7 +438,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Makes the oldest block the one to send. When there is none the flusher ends here.</summary>
+    /// <summary>Makes the oldest piece the one to send. When there is none the flusher ends here.</summary>
     private bool TakeBlock()
     {
         TaskCompletionSource? idle;
@@ -402,17 +449,17 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
                 return true;
             }
 
-            Block? block = _head;
-            if (block is not null)
+            OutputPiece? piece = _head;
+            if (piece is not null)
             {
-                _head = block.Next;
+                _head = piece.Next;
                 if (_head is null)
                 {
                     _tail = null;
                 }
 
-                block.Next = null;
-                _sending = block;
+                piece.Next = null;
+                _sending = piece;
                 return true;
             }
 
@@ -424,20 +471,27 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         return false;
     }
 
-    private Block? DropAll()
+    private static int WeightOf(OutputPiece? piece) => piece switch
     {
-        Block? chain = _head;
+        Block block => block.Length,
+        FilePiece file => file.Weight,
+        _ => 0,
+    };
+
+    private OutputPiece? DropAll()
+    {
+        OutputPiece? chain = _head;
         _head = null;
         _tail = null;
-        _pendingBytes = _sending?.Length ?? 0;
+        _pendingBytes = WeightOf(_sending);
         return chain;
     }
 
-    private static void ReturnChain(Block? chain)
+    private static void ReturnChain(OutputPiece? chain)
     {
         while (chain is not null)
         {
-            Block? next = chain.Next;
+            OutputPiece? next = chain.Next;
             chain.Dispose();
             chain = next;
         }

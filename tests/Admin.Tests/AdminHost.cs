@@ -42,6 +42,7 @@ internal sealed class AdminHost : IAsyncDisposable
         {
             Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
             Admin = new AdminSettings { Address = "127.0.0.1", Port = 0 },
+            Kafka = new KafkaSettings { Address = "" },
             Memory = new MemorySettings { Watermark = MemoryLimit.OfFraction(1) },
             Disk = new DiskSettings { FreeBytesMin = 0 },
             StopTimeoutSeconds = 2,

@@ -24,6 +24,7 @@ public sealed class VerifyCommandTests : IDisposable
             DataDirectory = data,
             Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
             Admin = new AdminSettings { Address = "" },
+            Kafka = new KafkaSettings { Address = "" },
         };
         await using (SluiceBroker broker = await SluiceBroker.StartAsync(settings, SluiceEnvironment.OfSystem(settings, NullLoggerFactory.Instance)))
         {

@@ -5,7 +5,7 @@ namespace Sluice.Hosting.Tests;
 
 public sealed class ServeTests : IDisposable
 {
-    private static readonly (string, string)[] AnyPort = [("Sluice__Amqp__Port", "0"), ("Sluice__Amqp__Address", "127.0.0.1"), ("Sluice__Admin__Port", "0"), ("Sluice__Admin__Address", "127.0.0.1")];
+    private static readonly (string, string)[] AnyPort = [("Sluice__Amqp__Port", "0"), ("Sluice__Amqp__Address", "127.0.0.1"), ("Sluice__Kafka__Port", "0"), ("Sluice__Kafka__Address", "127.0.0.1"), ("Sluice__Admin__Port", "0"), ("Sluice__Admin__Address", "127.0.0.1")];
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("sluice-serve-");
 

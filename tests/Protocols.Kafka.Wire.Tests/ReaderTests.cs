@@ -139,6 +139,23 @@ public sealed class ReaderTests
         }
     }
 
+    [Fact]
+    public void Arrays_of_structures_and_strings_count_to_that()
+    {
+        byte[] topics = Codec.Write(new Messages.MetadataRequest { Topics = [new() { Name = "a" }, new() { Name = "b" }, new() { Name = "c" }] }, 9);
+        byte[] groups = Codec.Write(new Messages.DeleteGroupsRequest { GroupsNames = ["a", "b", "c"] }, 2);
+        Read(new Messages.MetadataRequest(), topics, 9, 3);
+        Read(new Messages.DeleteGroupsRequest(), groups, 2, 3);
+        Assert.Throws<KafkaParseException>(() => Read(new Messages.MetadataRequest(), topics, 9, 2));
+        Assert.Throws<KafkaParseException>(() => Read(new Messages.DeleteGroupsRequest(), groups, 2, 2));
+
+        static void Read(IKafkaMessage message, byte[] bytes, short version, int structsMax)
+        {
+            var reader = new KafkaReader(bytes, structsMax);
+            message.Read(ref reader, version);
+        }
+    }
+
     [Theory]
     [InlineData("02" + "0000")]
     [InlineData("01" + "0005" + "01020304")]

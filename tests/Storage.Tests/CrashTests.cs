@@ -43,4 +43,29 @@ public sealed class CrashTests
         }
         Assert.True(count < 10 || crashes > count);
     }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void What_is_known_of_producers_is_what_the_surviving_batches_say(int block)
+    {
+        int count = CountOverride is null ? HistoriesPerCase : int.Parse(CountOverride);
+        int recovered = 0;
+        for (int seed = block * 1_000_000; seed < (block * 1_000_000) + count; seed++)
+        {
+            try
+            {
+                ProducerHistory history = new(seed);
+                history.Run(lives: 4, operationsPerLife: 100);
+                recovered += history.Recovered;
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"History {seed} failed: {e.Message}", e);
+            }
+        }
+        Assert.True(recovered > count);
+    }
 }

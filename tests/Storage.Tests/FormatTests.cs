@@ -15,7 +15,7 @@ public sealed class FormatTests
         builder.Append(1_700_000_000_005, hasKey: false, default, hasValue: false, default, default, 0);
         byte[] batch = builder.Seal().ToArray();
         Assert.Equal(
-            "0000000000000000" + "0000004A" + "FFFFFFFF" + "02" + Convert.ToHexString(batch, 17, 4) + "0000" + "00000001"
+            "0000000000000000" + "0000004A" + "FFFFFFFF" + "02" + Convert.ToHexString(batch, 17, 4) + "0100" + "00000001"
             + "0000018BCFE56800" + "0000018BCFE56805" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000002"
             + "22" + "00" + "00" + "00" + "02" + "6B" + "0A" + "76616C7565" + "02" + "0268" + "047677"
             + "0C" + "00" + "0A" + "02" + "01" + "01" + "00",
@@ -50,10 +50,12 @@ public sealed class FormatTests
             }
             byte[] batch = builder.Seal().ToArray();
             Assert.True(RecordBatch.IsIntact(batch));
+            RecordBatch.SetBaseOffset(batch, 100);
+            RecordContext context = new(batch);
             int position = RecordBatch.HeaderBytes;
             for (int i = 0; i < count; i++)
             {
-                position = RecordParser.Parse(batch, position, 100, RecordBatch.BaseTimestamp(batch), out RecordView view);
+                position = RecordParser.Parse(batch, position, context, out RecordView view);
                 Assert.Equal(100 + i, view.Offset);
                 Assert.Equal(expected[i].Time, view.Timestamp);
                 Assert.True(view.Value.SequenceEqual(expected[i].Value));
@@ -66,7 +68,7 @@ public sealed class FormatTests
                 int at = RecordBatch.HeaderBytes;
                 while (at >= 0 && at < length)
                 {
-                    at = RecordParser.Parse(batch.AsSpan(0, length), at, 0, 0, out _);
+                    at = RecordParser.Parse(batch.AsSpan(0, length), at, context, out _);
                 }
             }
             int bit = random.Next((batch.Length - 21) * 8);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sluice.Base.Disk;
 using Sluice.Storage.Checkpoints;
+using Sluice.Storage.Producers;
 using Sluice.TestKit.Disk;
 using Sluice.TestKit.Scheduling;
 using Sluice.TestKit.Time;
@@ -13,8 +14,8 @@ public sealed class SnapshotFormatTests
     private const long JournalPosition = 0x1234;
 
     /// <summary>Log 1, the metadata store's, which is empty; log 2 with settled ranges, a delivery count, a complete and an incomplete segment, and a tail.</summary>
-    private static string Golden(long journalPosition = JournalPosition) =>
-        "534C55494345534E" + "01000000" + Crc(Header(journalPosition)) + Header(journalPosition)
+    private static string Golden(long journalPosition = JournalPosition, int version = 2) =>
+        "534C55494345534E" + $"0{version}000000" + Crc(Header(journalPosition)) + Header(journalPosition)
         + Section(
             "0100000000000000" + "0101000000000000" + Zeros(16)
             + "0000000000000000" + "0000000000000000" + "0000000000000000" + "00000000" + "00000000" + "00000000" + "00000000")
@@ -55,10 +56,12 @@ public sealed class SnapshotFormatTests
         Assert.Equal(Golden(position), Convert.ToHexString(disk.ReadAll(name)));
     }
 
-    [Fact]
-    public void Snapshot_of_these_bytes_is_read()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Snapshot_of_these_bytes_is_read(int version)
     {
-        FaultDisk disk = DiskWith(Convert.FromHexString(Golden()));
+        FaultDisk disk = DiskWith(Convert.FromHexString(Golden(version: version)));
         Assert.Null(SnapshotReader.Check(disk, "snapshot", out long position, out long nextLogId));
         Assert.Equal((JournalPosition, 3L), (position, nextLogId));
         List<long> ids = [];
@@ -74,6 +77,7 @@ public sealed class SnapshotFormatTests
             Assert.Equal((0L, 7L, 1L), (log.Start, log.Next, log.Floor));
             Assert.Equal("0400000000000000" + "0600000000000000", Convert.ToHexString(log.Ranges));
             Assert.Equal("0600000000000000" + "0200000000000000", Convert.ToHexString(log.DeliveryCounts));
+            Assert.True(log.Producers.IsEmpty);
             var complete = SnapshotReader.ParseSegment(2, log.Segments);
             Assert.Equal((0L, 2L, 140_144L, 6_000L, 0, true), (complete.BaseOffset, complete.EndOffset, complete.WrittenBytes, complete.MaxTimestamp, complete.Generation, complete.IsSealed));
             var last = SnapshotReader.ParseSegment(2, log.Segments[SnapshotFormat.SegmentBytes..]);
@@ -81,6 +85,37 @@ public sealed class SnapshotFormatTests
             Assert.Equal(Record(3, 'a') + Record(4, 'b') + Record(5, 'c') + Record(6, 'd'), Convert.ToHexString(log.Tail));
         });
         Assert.Equal([1, 2], ids);
+    }
+
+    /// <summary>Producer 7 with one batch and a transaction that was rolled back; producer 9 with a transaction open.</summary>
+    [Fact]
+    public void Producers_have_these_bytes_and_are_read()
+    {
+        string producers = "02000000" + "01000000"
+            + "0700000000000000" + "0300" + "01" + "00" + "05000000" + "D007000000000000" + "FFFFFFFFFFFFFFFF"
+            + "0A000000" + "01000000" + "0000000000000000" + "E803000000000000"
+            + "0900000000000000" + "0000" + "01" + "00" + "FFFFFFFF" + "E803000000000000" + "0300000000000000"
+            + "FFFFFF7F" + "00000000" + "0300000000000000" + "E803000000000000"
+            + "0700000000000000" + "0000000000000000" + "0200000000000000" + "0300000000000000";
+        FaultDisk disk = new(1);
+        LogStore store = StoreFixture.Open(disk, new StepScheduler(1), new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
+        log.Append((KafkaBatch.Of("a", "b") with { ProducerId = 7, ProducerEpoch = 3, BaseSequence = 10, IsTransactional = true }).Bytes(), Durability.Disk);
+        log.Append(KafkaBatch.Marker(7, 3, isCommit: false, coordinatorEpoch: 5, timestamp: 2_000), Durability.Disk);
+        log.Append((KafkaBatch.Of("c") with { ProducerId = 9, ProducerEpoch = 0, BaseSequence = int.MaxValue, IsTransactional = true }).Bytes(), Durability.Disk);
+        var described = log.Producers!.Describe();
+        store.Dispose();
+        string name = disk.List("").Single(SnapshotFormat.IsFileName);
+        string written = "";
+        SnapshotReader.Read(disk, name, (in SnapshotLog state) => written += Convert.ToHexString(state.Producers));
+        Assert.Equal(producers, written);
+        Assert.Contains("01000000" + Hex(producers.Length / 2)[..8] + producers, Convert.ToHexString(disk.ReadAll(name)));
+
+        using LogStore again = StoreFixture.Open(disk, new StepScheduler(1), new ManualTimeProvider());
+        Log restored = again.FindLog(log.Id)!;
+        Assert.Equal(described, restored.Producers!.Describe());
+        Assert.Equal(3, restored.LastStableOffset);
+        Assert.Equal(new AbortedTransaction(7, 0, 2, 3), Assert.Single(restored.Producers.CollectAborted(0, 10)));
     }
 
     [Fact]
@@ -108,9 +143,9 @@ public sealed class SnapshotFormatTests
     public void Snapshot_of_a_newer_format_is_refused_by_name()
     {
         byte[] newer = Convert.FromHexString(Golden());
-        newer[8] = 2;
+        newer[8] = 3;
         StorageFormatException refused = Assert.Throws<StorageFormatException>(() => SnapshotReader.Check(DiskWith(newer), "snapshot", out _, out _));
-        Assert.Contains("snapshot has format 2", refused.Message);
+        Assert.Contains("snapshot has format 3", refused.Message);
     }
 
     private static FaultDisk DiskWith(byte[] snapshot)
@@ -126,7 +161,7 @@ public sealed class SnapshotFormatTests
     /// <summary>A batch of one record with a value of one byte, at an offset; the bytes of batches are tested by themselves.</summary>
     private static string Record(long offset, char value)
     {
-        string checkedPart = "0000" + "00000000" + "0000000000001F40" + "0000000000001F40" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000001"
+        string checkedPart = "0100" + "00000000" + "0000000000001F40" + "0000000000001F40" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000001"
             + "0E" + "00" + "00" + "00" + "01" + "02" + ((int)value).ToString("X2", CultureInfo.InvariantCulture) + "00";
         return offset.ToString("X16", CultureInfo.InvariantCulture) + "00000039" + "FFFFFFFF" + "02" + FormatTests.BitwiseCrc(Convert.FromHexString(checkedPart)).ToString("X8", CultureInfo.InvariantCulture) + checkedPart;
     }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;
 using Sluice.Storage.Records;
+using Sluice.Storage.Tails;
 
 namespace Sluice.Storage.Tests;
 
@@ -56,6 +57,38 @@ internal static class StoreFixture
                     break;
                 default:
                     return records;
+            }
+        }
+    }
+
+    /// <summary>Every batch that the log holds, as it is stored.</summary>
+    public static List<byte[]> RawBatches(Log log)
+    {
+        List<byte[]> batches = [];
+        long offset = log.StartOffset;
+        while (log.LoadWindow(offset) is { } window)
+        {
+            using (window)
+            {
+                Split(window.Buffer.AsSpan(window.Start, window.End - window.Start));
+            }
+        }
+        for (Chunk? chunk = log.Head; chunk is not null; chunk = chunk.Next)
+        {
+            Split(chunk.Buffer.AsSpan(0, chunk.Length));
+        }
+        return batches;
+
+        void Split(ReadOnlySpan<byte> bytes)
+        {
+            for (int size; bytes.Length > 0; bytes = bytes[size..])
+            {
+                size = RecordBatch.Size(bytes);
+                if (RecordBatch.EndOffset(bytes) > offset)
+                {
+                    batches.Add(bytes[..size].ToArray());
+                    offset = RecordBatch.EndOffset(bytes);
+                }
             }
         }
     }

@@ -76,7 +76,7 @@ internal static class MessageRecord
         return at;
     }
 
-    /// <summary>Reads a record as a message. Headers that are not the broker's are left alone.</summary>
+    /// <summary>Reads a record as a message. Headers that are not the broker's are left alone; a Kafka client's record is handed on as it is.</summary>
     public static void Read(scoped in RecordView record, out MessageView message)
     {
         message = default;
@@ -84,6 +84,15 @@ internal static class MessageRecord
         message.TimestampMs = record.Timestamp;
         message.Body = record.Value;
         message.ExpiresAtMs = -1;
+        if (!record.IsBrokerMessage)
+        {
+            message.Format = PropertiesFormat.Kafka;
+            message.HasKey = record.HasKey;
+            message.Key = record.Key;
+            message.HeaderCount = record.HeaderCount;
+            message.Headers = record.Headers;
+            return;
+        }
         ReadOnlySpan<byte> headers = record.Headers;
         int at = 0;
         for (int i = 0; i < record.HeaderCount; i++)

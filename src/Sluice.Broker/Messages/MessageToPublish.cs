@@ -57,6 +57,9 @@ public enum PropertiesFormat : byte
 
     /// <summary>AMQP 0-9-1 property flags and list (spec 4.2.6.1), as sent by the publisher.</summary>
     Amqp091 = 1,
+
+    /// <summary>A record as a Kafka client sent it: key and record headers of its own.</summary>
+    Kafka = 2,
 }
 
 /// <summary>Named header values of one message, for routing.</summary>

@@ -24,6 +24,16 @@ public ref struct MessageView
     /// <summary>Encoded <see cref="DeathHistory"/>; empty for a message never dead-lettered.</summary>
     public ReadOnlySpan<byte> Deaths;
 
+    /// <summary>False for no key. Only a <see cref="PropertiesFormat.Kafka"/> record has one.</summary>
+    public bool HasKey;
+
+    public ReadOnlySpan<byte> Key;
+
+    public int HeaderCount;
+
+    /// <summary>The record headers of a <see cref="PropertiesFormat.Kafka"/> record as encoded; see <see cref="Storage.Records.RecordView.Headers"/>. Empty for the broker's own messages, whose headers are the fields above.</summary>
+    public ReadOnlySpan<byte> Headers;
+
     /// <summary>Its offset in the log it was read from (what a stream consumer is told).</summary>
     public long Offset;
 }

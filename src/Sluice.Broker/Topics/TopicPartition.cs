@@ -1,5 +1,8 @@
+using System.Diagnostics;
 using Sluice.Broker.Queues;
 using Sluice.Storage;
+using Sluice.Storage.Producers;
+using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Topics;
 
@@ -33,7 +36,7 @@ public sealed class TopicPartition
     public long EndOffset => _log.NextOffset;
 
     /// <summary>What transactions that have not ended leave readable: offsets below it are decided.</summary>
-    public long LastStableOffset => _log.NextOffset;
+    public long LastStableOffset => _log.LastStableOffset;
 
     /// <summary>Offset from which on all is in memory, so that reading it does not wait for the disk.</summary>
     public long MemoryStartOffset => _log.MemoryStartOffset;
@@ -58,7 +61,7 @@ public sealed class TopicPartition
     /// <param name="batch">One record batch of version 2; copied.</param>
     /// <param name="promise">What is waited for.</param>
     /// <param name="baseOffset">Offset of its first record.</param>
-    /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>.</param>
+    /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>, which the caller is to call at the end of its turn.</param>
     public PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
     {
         baseOffset = -1;
@@ -70,9 +73,21 @@ public sealed class TopicPartition
                 return PartitionStatus.Deleted;
             }
 
+            if (RecordBatch.ProducerId(batch) != RecordBatch.NoProducerId)
+            {
+                ProducerCheck check = _log.CheckProducer(batch, out long duplicate);
+                if (check != ProducerCheck.Ok)
+                {
+                    baseOffset = duplicate;
+                    // What it repeats may not be kept yet: it is when the journal has come this far.
+                    position = check == ProducerCheck.Duplicate ? _stream.Host.Store.EndPosition : JournalPosition.None;
+                    return Of(check);
+                }
+            }
+
             try
             {
-                AppendResult result = _log.Append(batch, promise);
+                AppendResult result = _log.Append(batch, promise, isAwaited: true);
                 baseOffset = result.BaseOffset;
                 position = result.Position;
             }
@@ -87,8 +102,17 @@ public sealed class TopicPartition
         return PartitionStatus.Ok;
     }
 
+    /// <summary>The transactions rolled back that a reader of these offsets has to know.</summary>
+    public IReadOnlyList<AbortedTransaction> CollectAborted(long fetchOffset, long upperOffset) => _log.Producers?.CollectAborted(fetchOffset, upperOffset) ?? [];
+
+    /// <summary>What the log knows of producers with an id.</summary>
+    public IReadOnlyList<ProducerInfo> DescribeProducers() => _log.Producers?.Describe() ?? [];
+
     /// <summary>See <see cref="Log.Read"/>.</summary>
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
+
+    /// <summary>See <see cref="Log.DeleteBefore"/>.</summary>
+    public JournalPosition DeleteBefore(long offset) => _log.DeleteBefore(offset);
 
     /// <summary>See <see cref="Log.FindRecord"/>.</summary>
     public TimedOffset? FindTime(long timestampMs) => _log.FindRecord(timestampMs);
@@ -130,6 +154,16 @@ public sealed class TopicPartition
     }
 
     internal void ApplyRetention(RetentionPolicy retention) => _log.SetRetention(retention);
+
+    private static PartitionStatus Of(ProducerCheck check) => check switch
+    {
+        ProducerCheck.Duplicate => PartitionStatus.Duplicate,
+        ProducerCheck.OutOfOrderSequence => PartitionStatus.OutOfOrderSequence,
+        ProducerCheck.InvalidEpoch => PartitionStatus.InvalidProducerEpoch,
+        ProducerCheck.InvalidTransactionState => PartitionStatus.InvalidTransactionState,
+        ProducerCheck.CoordinatorFenced => PartitionStatus.CoordinatorFenced,
+        _ => throw new UnreachableException(),
+    };
 }
 
 /// <summary>Told of a partition's appends and of its end.</summary>
@@ -149,4 +183,19 @@ public enum PartitionStatus : byte
 
     /// <summary>The log or the journal has failed: nothing can be promised.</summary>
     Failed,
+
+    /// <summary>The producer has sent it before: it has the offset given already.</summary>
+    Duplicate,
+
+    /// <summary>Not what follows the producer's last batch.</summary>
+    OutOfOrderSequence,
+
+    /// <summary>A newer instance of the producer has written.</summary>
+    InvalidProducerEpoch,
+
+    /// <summary>Outside a transaction while the producer has one open.</summary>
+    InvalidTransactionState,
+
+    /// <summary>A marker of a transaction coordinator that has been replaced.</summary>
+    CoordinatorFenced,
 }

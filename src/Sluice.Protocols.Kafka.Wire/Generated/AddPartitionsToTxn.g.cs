@@ -57,48 +57,36 @@ public sealed class AddPartitionsToTxnRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Transactions.Length != 0)
         {
-            if (Transactions.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.Transactions", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.Transactions", version);
         }
 
         if (version <= 3)
         {
             writer.WriteString(V3AndBelowTransactionalId, flexible);
         }
-        else
+        else if (V3AndBelowTransactionalId.Length != 0)
         {
-            if (V3AndBelowTransactionalId.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowTransactionalId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowTransactionalId", version);
         }
 
         if (version <= 3)
         {
             writer.WriteInt64(V3AndBelowProducerId);
         }
-        else
+        else if (V3AndBelowProducerId != default)
         {
-            if (V3AndBelowProducerId != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowProducerId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowProducerId", version);
         }
 
         if (version <= 3)
         {
             writer.WriteInt16(V3AndBelowProducerEpoch);
         }
-        else
+        else if (V3AndBelowProducerEpoch != default)
         {
-            if (V3AndBelowProducerEpoch != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowProducerEpoch", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowProducerEpoch", version);
         }
 
         if (version <= 3)
@@ -109,12 +97,9 @@ public sealed class AddPartitionsToTxnRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (V3AndBelowTopics.Length != 0)
         {
-            if (V3AndBelowTopics.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowTopics", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnRequest.V3AndBelowTopics", version);
         }
 
         if (flexible)
@@ -285,12 +270,9 @@ public sealed class AddPartitionsToTxnResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (ResultsByTransaction.Length != 0)
         {
-            if (ResultsByTransaction.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnResponse.ResultsByTransaction", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnResponse.ResultsByTransaction", version);
         }
 
         if (version <= 3)
@@ -301,12 +283,9 @@ public sealed class AddPartitionsToTxnResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (ResultsByTopicV3AndBelow.Length != 0)
         {
-            if (ResultsByTopicV3AndBelow.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnResponse.ResultsByTopicV3AndBelow", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AddPartitionsToTxnResponse.ResultsByTopicV3AndBelow", version);
         }
 
         if (flexible)

@@ -41,12 +41,9 @@ public sealed class AlterPartitionReassignmentsRequest : IKafkaMessage
         {
             writer.WriteBool(AllowReplicationFactorChange);
         }
-        else
+        else if (!AllowReplicationFactorChange)
         {
-            if (!AllowReplicationFactorChange)
-            {
-                KafkaWriteException.ThrowFieldVersion("AlterPartitionReassignmentsRequest.AllowReplicationFactorChange", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("AlterPartitionReassignmentsRequest.AllowReplicationFactorChange", version);
         }
 
         writer.WriteArrayLength(Topics.Length, true);

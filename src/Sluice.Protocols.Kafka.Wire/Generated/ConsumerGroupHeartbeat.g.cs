@@ -83,12 +83,9 @@ public sealed class ConsumerGroupHeartbeatRequest : IKafkaMessage
         {
             writer.WriteNullableString(SubscribedTopicRegex, true);
         }
-        else
+        else if (SubscribedTopicRegex is not null)
         {
-            if (SubscribedTopicRegex is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("ConsumerGroupHeartbeatRequest.SubscribedTopicRegex", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ConsumerGroupHeartbeatRequest.SubscribedTopicRegex", version);
         }
 
         writer.WriteNullableString(ServerAssignor, true);
@@ -191,6 +188,7 @@ public sealed class ConsumerGroupHeartbeatResponse : IKafkaMessage
             Assignment = new AssignmentData();
             Assignment.Read(ref reader, version);
         }
+
         reader.SkipTags();
     }
 

@@ -49,12 +49,9 @@ public sealed class DeleteTopicsRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Topics.Length != 0)
         {
-            if (Topics.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("DeleteTopicsRequest.Topics", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DeleteTopicsRequest.Topics", version);
         }
 
         if (version <= 5)

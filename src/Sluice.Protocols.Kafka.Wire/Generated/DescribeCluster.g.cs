@@ -41,24 +41,18 @@ public sealed class DescribeClusterRequest : IKafkaMessage
         {
             writer.WriteInt8(EndpointType);
         }
-        else
+        else if (EndpointType != (sbyte)1)
         {
-            if (EndpointType != (sbyte)1)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeClusterRequest.EndpointType", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeClusterRequest.EndpointType", version);
         }
 
         if (version >= 2)
         {
             writer.WriteBool(IncludeFencedBrokers);
         }
-        else
+        else if (IncludeFencedBrokers)
         {
-            if (IncludeFencedBrokers)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeClusterRequest.IncludeFencedBrokers", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeClusterRequest.IncludeFencedBrokers", version);
         }
 
         writer.WriteUnsignedVarint(0);
@@ -126,12 +120,9 @@ public sealed class DescribeClusterResponse : IKafkaMessage
         {
             writer.WriteInt8(EndpointType);
         }
-        else
+        else if (EndpointType != (sbyte)1)
         {
-            if (EndpointType != (sbyte)1)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeClusterResponse.EndpointType", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeClusterResponse.EndpointType", version);
         }
 
         writer.WriteString(ClusterId, true);
@@ -184,12 +175,9 @@ public sealed class DescribeClusterResponse : IKafkaMessage
             {
                 writer.WriteBool(IsFenced);
             }
-            else
+            else if (IsFenced)
             {
-                if (IsFenced)
-                {
-                    KafkaWriteException.ThrowFieldVersion("DescribeClusterResponse.DescribeClusterBroker.IsFenced", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("DescribeClusterResponse.DescribeClusterBroker.IsFenced", version);
             }
 
             writer.WriteUnsignedVarint(0);

@@ -52,12 +52,9 @@ public sealed class DescribeConfigsRequest : IKafkaMessage
         {
             writer.WriteBool(IncludeDocumentation);
         }
-        else
+        else if (IncludeDocumentation)
         {
-            if (IncludeDocumentation)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeConfigsRequest.IncludeDocumentation", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeConfigsRequest.IncludeDocumentation", version);
         }
 
         if (flexible)

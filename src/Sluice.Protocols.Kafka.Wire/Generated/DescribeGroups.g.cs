@@ -42,12 +42,9 @@ public sealed class DescribeGroupsRequest : IKafkaMessage
         {
             writer.WriteBool(IncludeAuthorizedOperations);
         }
-        else
+        else if (IncludeAuthorizedOperations)
         {
-            if (IncludeAuthorizedOperations)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeGroupsRequest.IncludeAuthorizedOperations", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeGroupsRequest.IncludeAuthorizedOperations", version);
         }
 
         if (flexible)
@@ -161,12 +158,9 @@ public sealed class DescribeGroupsResponse : IKafkaMessage
             {
                 writer.WriteNullableString(ErrorMessage, flexible);
             }
-            else
+            else if (ErrorMessage is not null)
             {
-                if (ErrorMessage is not null)
-                {
-                    KafkaWriteException.ThrowFieldVersion("DescribeGroupsResponse.DescribedGroup.ErrorMessage", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("DescribeGroupsResponse.DescribedGroup.ErrorMessage", version);
             }
 
             writer.WriteString(GroupId, flexible);
@@ -183,12 +177,9 @@ public sealed class DescribeGroupsResponse : IKafkaMessage
             {
                 writer.WriteInt32(AuthorizedOperations);
             }
-            else
+            else if (AuthorizedOperations != -2147483648)
             {
-                if (AuthorizedOperations != -2147483648)
-                {
-                    KafkaWriteException.ThrowFieldVersion("DescribeGroupsResponse.DescribedGroup.AuthorizedOperations", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("DescribeGroupsResponse.DescribedGroup.AuthorizedOperations", version);
             }
 
             if (flexible)

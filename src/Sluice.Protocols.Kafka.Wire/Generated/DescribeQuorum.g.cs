@@ -172,12 +172,9 @@ public sealed class DescribeQuorumResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Nodes.Length != 0)
         {
-            if (Nodes.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("DescribeQuorumResponse.Nodes", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("DescribeQuorumResponse.Nodes", version);
         }
 
         writer.WriteUnsignedVarint(0);
@@ -429,12 +426,9 @@ public sealed class DescribeQuorumResponse : IKafkaMessage
             {
                 writer.WriteUuid(ReplicaDirectoryId);
             }
-            else
+            else if (ReplicaDirectoryId != default)
             {
-                if (ReplicaDirectoryId != default)
-                {
-                    KafkaWriteException.ThrowFieldVersion("DescribeQuorumResponse.ReplicaState.ReplicaDirectoryId", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("DescribeQuorumResponse.ReplicaState.ReplicaDirectoryId", version);
             }
 
             writer.WriteInt64(LogEndOffset);

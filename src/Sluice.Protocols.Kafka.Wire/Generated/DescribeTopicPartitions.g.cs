@@ -30,6 +30,7 @@ public sealed class DescribeTopicPartitionsRequest : IKafkaMessage
             Cursor = new CursorData();
             Cursor.Read(ref reader, version);
         }
+
         reader.SkipTags();
     }
 
@@ -139,6 +140,7 @@ public sealed class DescribeTopicPartitionsResponse : IKafkaMessage
             NextCursor = new Cursor();
             NextCursor.Read(ref reader, version);
         }
+
         reader.SkipTags();
     }
 

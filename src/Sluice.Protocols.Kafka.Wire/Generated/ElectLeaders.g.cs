@@ -45,12 +45,9 @@ public sealed class ElectLeadersRequest : IKafkaMessage
         {
             writer.WriteInt8(ElectionType);
         }
-        else
+        else if (ElectionType != default)
         {
-            if (ElectionType != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("ElectLeadersRequest.ElectionType", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ElectLeadersRequest.ElectionType", version);
         }
 
         if (TopicPartitions is null)
@@ -164,12 +161,9 @@ public sealed class ElectLeadersResponse : IKafkaMessage
         {
             writer.WriteErrorCode(ErrorCode);
         }
-        else
+        else if (ErrorCode != default)
         {
-            if (ErrorCode != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("ElectLeadersResponse.ErrorCode", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ElectLeadersResponse.ErrorCode", version);
         }
 
         writer.WriteArrayLength(ReplicaElectionResults.Length, flexible);

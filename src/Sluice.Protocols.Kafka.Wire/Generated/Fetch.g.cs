@@ -98,12 +98,9 @@ public sealed class FetchRequest : IKafkaMessage
         {
             writer.WriteInt32(ReplicaId);
         }
-        else
+        else if (ReplicaId != -1)
         {
-            if (ReplicaId != -1)
-            {
-                KafkaWriteException.ThrowFieldVersion("FetchRequest.ReplicaId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FetchRequest.ReplicaId", version);
         }
 
         if (!(version >= 15) && ReplicaState is not null)
@@ -139,12 +136,9 @@ public sealed class FetchRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (ForgottenTopicsData.Length != 0)
         {
-            if (ForgottenTopicsData.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("FetchRequest.ForgottenTopicsData", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FetchRequest.ForgottenTopicsData", version);
         }
 
         if (version >= 11)
@@ -335,12 +329,9 @@ public sealed class FetchRequest : IKafkaMessage
             {
                 writer.WriteInt32(LastFetchedEpoch);
             }
-            else
+            else if (LastFetchedEpoch != -1)
             {
-                if (LastFetchedEpoch != -1)
-                {
-                    KafkaWriteException.ThrowFieldVersion("FetchRequest.FetchPartition.LastFetchedEpoch", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("FetchRequest.FetchPartition.LastFetchedEpoch", version);
             }
 
             if (version >= 5)
@@ -514,12 +505,9 @@ public sealed class FetchResponse : IKafkaMessage
         {
             writer.WriteInt32(SessionId);
         }
-        else
+        else if (SessionId != default)
         {
-            if (SessionId != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("FetchResponse.SessionId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FetchResponse.SessionId", version);
         }
 
         writer.WriteArrayLength(Responses.Length, flexible);
@@ -738,12 +726,9 @@ public sealed class FetchResponse : IKafkaMessage
             {
                 writer.WriteInt32(PreferredReadReplica);
             }
-            else
+            else if (PreferredReadReplica != -1)
             {
-                if (PreferredReadReplica != -1)
-                {
-                    KafkaWriteException.ThrowFieldVersion("FetchResponse.PartitionData.PreferredReadReplica", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("FetchResponse.PartitionData.PreferredReadReplica", version);
             }
 
             writer.WriteNullableRecords(Records, flexible);

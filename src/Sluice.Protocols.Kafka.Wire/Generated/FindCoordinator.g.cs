@@ -45,36 +45,27 @@ public sealed class FindCoordinatorRequest : IKafkaMessage
         {
             writer.WriteString(Key, flexible);
         }
-        else
+        else if (Key.Length != 0)
         {
-            if (Key.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.Key", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.Key", version);
         }
 
         if (version >= 1)
         {
             writer.WriteInt8(KeyType);
         }
-        else
+        else if (KeyType != default)
         {
-            if (KeyType != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.KeyType", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.KeyType", version);
         }
 
         if (version >= 4)
         {
             writer.WriteStrings(CoordinatorKeys, flexible);
         }
-        else
+        else if (CoordinatorKeys.Length != 0)
         {
-            if (CoordinatorKeys.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.CoordinatorKeys", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorRequest.CoordinatorKeys", version);
         }
 
         if (flexible)
@@ -148,12 +139,9 @@ public sealed class FindCoordinatorResponse : IKafkaMessage
         {
             writer.WriteErrorCode(ErrorCode);
         }
-        else
+        else if (ErrorCode != default)
         {
-            if (ErrorCode != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.ErrorCode", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.ErrorCode", version);
         }
 
         if (version >= 1 && version <= 3)
@@ -165,36 +153,27 @@ public sealed class FindCoordinatorResponse : IKafkaMessage
         {
             writer.WriteInt32(NodeId);
         }
-        else
+        else if (NodeId != default)
         {
-            if (NodeId != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.NodeId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.NodeId", version);
         }
 
         if (version <= 3)
         {
             writer.WriteString(Host, flexible);
         }
-        else
+        else if (Host.Length != 0)
         {
-            if (Host.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Host", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Host", version);
         }
 
         if (version <= 3)
         {
             writer.WriteInt32(Port);
         }
-        else
+        else if (Port != default)
         {
-            if (Port != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Port", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Port", version);
         }
 
         if (version >= 4)
@@ -205,12 +184,9 @@ public sealed class FindCoordinatorResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Coordinators.Length != 0)
         {
-            if (Coordinators.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Coordinators", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("FindCoordinatorResponse.Coordinators", version);
         }
 
         if (flexible)

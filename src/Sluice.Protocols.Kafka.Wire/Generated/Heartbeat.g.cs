@@ -52,12 +52,9 @@ public sealed class HeartbeatRequest : IKafkaMessage
         {
             writer.WriteNullableString(GroupInstanceId, flexible);
         }
-        else
+        else if (GroupInstanceId is not null)
         {
-            if (GroupInstanceId is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("HeartbeatRequest.GroupInstanceId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("HeartbeatRequest.GroupInstanceId", version);
         }
 
         if (flexible)

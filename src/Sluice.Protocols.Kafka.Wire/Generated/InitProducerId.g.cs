@@ -51,24 +51,18 @@ public sealed class InitProducerIdRequest : IKafkaMessage
         {
             writer.WriteInt64(ProducerId);
         }
-        else
+        else if (ProducerId != -1L)
         {
-            if (ProducerId != -1L)
-            {
-                KafkaWriteException.ThrowFieldVersion("InitProducerIdRequest.ProducerId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("InitProducerIdRequest.ProducerId", version);
         }
 
         if (version >= 3)
         {
             writer.WriteInt16(ProducerEpoch);
         }
-        else
+        else if (ProducerEpoch != (short)(-1))
         {
-            if (ProducerEpoch != (short)(-1))
-            {
-                KafkaWriteException.ThrowFieldVersion("InitProducerIdRequest.ProducerEpoch", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("InitProducerIdRequest.ProducerEpoch", version);
         }
 
         if (flexible)

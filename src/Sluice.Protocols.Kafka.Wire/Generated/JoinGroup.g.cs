@@ -73,12 +73,9 @@ public sealed class JoinGroupRequest : IKafkaMessage
         {
             writer.WriteNullableString(GroupInstanceId, flexible);
         }
-        else
+        else if (GroupInstanceId is not null)
         {
-            if (GroupInstanceId is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("JoinGroupRequest.GroupInstanceId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("JoinGroupRequest.GroupInstanceId", version);
         }
 
         writer.WriteString(ProtocolType, flexible);
@@ -236,12 +233,9 @@ public sealed class JoinGroupResponse : IKafkaMessage
         {
             writer.WriteBool(SkipAssignment);
         }
-        else
+        else if (SkipAssignment)
         {
-            if (SkipAssignment)
-            {
-                KafkaWriteException.ThrowFieldVersion("JoinGroupResponse.SkipAssignment", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("JoinGroupResponse.SkipAssignment", version);
         }
 
         writer.WriteString(MemberId, flexible);

@@ -46,12 +46,9 @@ public sealed class LeaveGroupRequest : IKafkaMessage
         {
             writer.WriteString(MemberId, flexible);
         }
-        else
+        else if (MemberId.Length != 0)
         {
-            if (MemberId.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("LeaveGroupRequest.MemberId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("LeaveGroupRequest.MemberId", version);
         }
 
         if (version >= 3)
@@ -62,12 +59,9 @@ public sealed class LeaveGroupRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Members.Length != 0)
         {
-            if (Members.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("LeaveGroupRequest.Members", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("LeaveGroupRequest.Members", version);
         }
 
         if (flexible)
@@ -185,12 +179,9 @@ public sealed class LeaveGroupResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Members.Length != 0)
         {
-            if (Members.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("LeaveGroupResponse.Members", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("LeaveGroupResponse.Members", version);
         }
 
         if (flexible)

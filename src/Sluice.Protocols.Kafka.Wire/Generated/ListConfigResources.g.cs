@@ -32,12 +32,9 @@ public sealed class ListConfigResourcesRequest : IKafkaMessage
         {
             writer.WriteInt8s(ResourceTypes, true);
         }
-        else
+        else if (ResourceTypes.Length != 0)
         {
-            if (ResourceTypes.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListConfigResourcesRequest.ResourceTypes", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListConfigResourcesRequest.ResourceTypes", version);
         }
 
         writer.WriteUnsignedVarint(0);

@@ -41,24 +41,18 @@ public sealed class ListGroupsRequest : IKafkaMessage
         {
             writer.WriteStrings(StatesFilter, flexible);
         }
-        else
+        else if (StatesFilter.Length != 0)
         {
-            if (StatesFilter.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListGroupsRequest.StatesFilter", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListGroupsRequest.StatesFilter", version);
         }
 
         if (version >= 5)
         {
             writer.WriteStrings(TypesFilter, flexible);
         }
-        else
+        else if (TypesFilter.Length != 0)
         {
-            if (TypesFilter.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListGroupsRequest.TypesFilter", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListGroupsRequest.TypesFilter", version);
         }
 
         if (flexible)

@@ -50,12 +50,9 @@ public sealed class ListOffsetsRequest : IKafkaMessage
         {
             writer.WriteInt8(IsolationLevel);
         }
-        else
+        else if (IsolationLevel != default)
         {
-            if (IsolationLevel != default)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListOffsetsRequest.IsolationLevel", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListOffsetsRequest.IsolationLevel", version);
         }
 
         writer.WriteArrayLength(Topics.Length, flexible);
@@ -328,12 +325,9 @@ public sealed class ListOffsetsResponse : IKafkaMessage
             {
                 writer.WriteInt32(LeaderEpoch);
             }
-            else
+            else if (LeaderEpoch != -1)
             {
-                if (LeaderEpoch != -1)
-                {
-                    KafkaWriteException.ThrowFieldVersion("ListOffsetsResponse.ListOffsetsPartitionResponse.LeaderEpoch", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("ListOffsetsResponse.ListOffsetsPartitionResponse.LeaderEpoch", version);
             }
 
             if (flexible)

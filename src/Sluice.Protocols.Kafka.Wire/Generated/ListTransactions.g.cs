@@ -46,24 +46,18 @@ public sealed class ListTransactionsRequest : IKafkaMessage
         {
             writer.WriteInt64(DurationFilter);
         }
-        else
+        else if (DurationFilter != -1L)
         {
-            if (DurationFilter != -1L)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListTransactionsRequest.DurationFilter", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListTransactionsRequest.DurationFilter", version);
         }
 
         if (version >= 2)
         {
             writer.WriteNullableString(TransactionalIdPattern, true);
         }
-        else
+        else if (TransactionalIdPattern is not null)
         {
-            if (TransactionalIdPattern is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("ListTransactionsRequest.TransactionalIdPattern", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ListTransactionsRequest.TransactionalIdPattern", version);
         }
 
         writer.WriteUnsignedVarint(0);

@@ -74,36 +74,27 @@ public sealed class MetadataRequest : IKafkaMessage
         {
             writer.WriteBool(AllowAutoTopicCreation);
         }
-        else
+        else if (!AllowAutoTopicCreation)
         {
-            if (!AllowAutoTopicCreation)
-            {
-                KafkaWriteException.ThrowFieldVersion("MetadataRequest.AllowAutoTopicCreation", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("MetadataRequest.AllowAutoTopicCreation", version);
         }
 
         if (version >= 8 && version <= 10)
         {
             writer.WriteBool(IncludeClusterAuthorizedOperations);
         }
-        else
+        else if (IncludeClusterAuthorizedOperations)
         {
-            if (IncludeClusterAuthorizedOperations)
-            {
-                KafkaWriteException.ThrowFieldVersion("MetadataRequest.IncludeClusterAuthorizedOperations", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("MetadataRequest.IncludeClusterAuthorizedOperations", version);
         }
 
         if (version >= 8)
         {
             writer.WriteBool(IncludeTopicAuthorizedOperations);
         }
-        else
+        else if (IncludeTopicAuthorizedOperations)
         {
-            if (IncludeTopicAuthorizedOperations)
-            {
-                KafkaWriteException.ThrowFieldVersion("MetadataRequest.IncludeTopicAuthorizedOperations", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("MetadataRequest.IncludeTopicAuthorizedOperations", version);
         }
 
         if (flexible)
@@ -258,12 +249,9 @@ public sealed class MetadataResponse : IKafkaMessage
         {
             writer.WriteInt32(ClusterAuthorizedOperations);
         }
-        else
+        else if (ClusterAuthorizedOperations != -2147483648)
         {
-            if (ClusterAuthorizedOperations != -2147483648)
-            {
-                KafkaWriteException.ThrowFieldVersion("MetadataResponse.ClusterAuthorizedOperations", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("MetadataResponse.ClusterAuthorizedOperations", version);
         }
 
         if (version >= 13)
@@ -407,12 +395,9 @@ public sealed class MetadataResponse : IKafkaMessage
             {
                 writer.WriteInt32(TopicAuthorizedOperations);
             }
-            else
+            else if (TopicAuthorizedOperations != -2147483648)
             {
-                if (TopicAuthorizedOperations != -2147483648)
-                {
-                    KafkaWriteException.ThrowFieldVersion("MetadataResponse.MetadataResponseTopic.TopicAuthorizedOperations", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("MetadataResponse.MetadataResponseTopic.TopicAuthorizedOperations", version);
             }
 
             if (flexible)

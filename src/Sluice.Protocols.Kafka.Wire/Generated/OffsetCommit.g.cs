@@ -60,12 +60,9 @@ public sealed class OffsetCommitRequest : IKafkaMessage
         {
             writer.WriteNullableString(GroupInstanceId, flexible);
         }
-        else
+        else if (GroupInstanceId is not null)
         {
-            if (GroupInstanceId is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetCommitRequest.GroupInstanceId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetCommitRequest.GroupInstanceId", version);
         }
 
         if (version <= 4)

@@ -49,12 +49,9 @@ public sealed class OffsetFetchRequest : IKafkaMessage
         {
             writer.WriteString(GroupId, flexible);
         }
-        else
+        else if (GroupId.Length != 0)
         {
-            if (GroupId.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.GroupId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.GroupId", version);
         }
 
         if (version <= 7)
@@ -84,12 +81,9 @@ public sealed class OffsetFetchRequest : IKafkaMessage
                 }
             }
         }
-        else
+        else if (Topics is not { Length: 0 })
         {
-            if (Topics is not { Length: 0 })
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.Topics", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.Topics", version);
         }
 
         if (version >= 8)
@@ -100,24 +94,18 @@ public sealed class OffsetFetchRequest : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Groups.Length != 0)
         {
-            if (Groups.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.Groups", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.Groups", version);
         }
 
         if (version >= 7)
         {
             writer.WriteBool(RequireStable);
         }
-        else
+        else if (RequireStable)
         {
-            if (RequireStable)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.RequireStable", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchRequest.RequireStable", version);
         }
 
         if (flexible)
@@ -348,12 +336,9 @@ public sealed class OffsetFetchResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Topics.Length != 0)
         {
-            if (Topics.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchResponse.Topics", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchResponse.Topics", version);
         }
 
         if (version >= 2 && version <= 7)
@@ -369,12 +354,9 @@ public sealed class OffsetFetchResponse : IKafkaMessage
                 item.Write(writer, version);
             }
         }
-        else
+        else if (Groups.Length != 0)
         {
-            if (Groups.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("OffsetFetchResponse.Groups", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("OffsetFetchResponse.Groups", version);
         }
 
         if (flexible)

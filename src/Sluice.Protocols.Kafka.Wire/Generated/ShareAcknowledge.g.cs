@@ -51,12 +51,9 @@ public sealed class ShareAcknowledgeRequest : IKafkaMessage
         {
             writer.WriteBool(IsRenewAck);
         }
-        else
+        else if (IsRenewAck)
         {
-            if (IsRenewAck)
-            {
-                KafkaWriteException.ThrowFieldVersion("ShareAcknowledgeRequest.IsRenewAck", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ShareAcknowledgeRequest.IsRenewAck", version);
         }
 
         writer.WriteArrayLength(Topics.Length, true);

@@ -89,12 +89,9 @@ public sealed class ShareFetchRequest : IKafkaMessage
         {
             writer.WriteBool(IsRenewAck);
         }
-        else
+        else if (IsRenewAck)
         {
-            if (IsRenewAck)
-            {
-                KafkaWriteException.ThrowFieldVersion("ShareFetchRequest.IsRenewAck", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("ShareFetchRequest.IsRenewAck", version);
         }
 
         writer.WriteArrayLength(Topics.Length, true);

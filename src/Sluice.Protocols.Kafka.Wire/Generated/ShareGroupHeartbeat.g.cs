@@ -105,6 +105,7 @@ public sealed class ShareGroupHeartbeatResponse : IKafkaMessage
             Assignment = new AssignmentData();
             Assignment.Read(ref reader, version);
         }
+
         reader.SkipTags();
     }
 

@@ -122,6 +122,7 @@ public sealed class StreamsGroupDescribeResponse : IKafkaMessage
                 Topology = new Topology();
                 Topology.Read(ref reader, version);
             }
+
             Members = Member.ReadArray(ref reader, reader.ReadArrayLength(true, 28), version);
             AuthorizedOperations = reader.ReadInt32();
             reader.SkipTags();
@@ -325,6 +326,7 @@ public sealed class StreamsGroupDescribeResponse : IKafkaMessage
                 UserEndpoint = new Endpoint();
                 UserEndpoint.Read(ref reader, version);
             }
+
             ClientTags = KeyValue.ReadArray(ref reader, reader.ReadArrayLength(true, 3), version);
             TaskOffsets = TaskOffset.ReadArray(ref reader, reader.ReadArrayLength(true, 14), version);
             TaskEndOffsets = TaskOffset.ReadArray(ref reader, reader.ReadArrayLength(true, 14), version);

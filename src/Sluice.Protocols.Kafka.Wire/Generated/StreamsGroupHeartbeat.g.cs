@@ -77,6 +77,7 @@ public sealed class StreamsGroupHeartbeatRequest : IKafkaMessage
             Topology = new TopologyData();
             Topology.Read(ref reader, version);
         }
+
         ActiveTasks = (reader.ReadNullableArrayLength(true, 3) is >= 0 and int activeTasksLength ? TaskIds.ReadArray(ref reader, activeTasksLength, version) : null);
         StandbyTasks = (reader.ReadNullableArrayLength(true, 3) is >= 0 and int standbyTasksLength ? TaskIds.ReadArray(ref reader, standbyTasksLength, version) : null);
         WarmupTasks = (reader.ReadNullableArrayLength(true, 3) is >= 0 and int warmupTasksLength ? TaskIds.ReadArray(ref reader, warmupTasksLength, version) : null);
@@ -87,6 +88,7 @@ public sealed class StreamsGroupHeartbeatRequest : IKafkaMessage
             UserEndpoint = new Endpoint();
             UserEndpoint.Read(ref reader, version);
         }
+
         ClientTags = (reader.ReadNullableArrayLength(true, 3) is >= 0 and int clientTagsLength ? KeyValue.ReadArray(ref reader, clientTagsLength, version) : null);
         TaskOffsets = (reader.ReadNullableArrayLength(true, 14) is >= 0 and int taskOffsetsLength ? TaskOffset.ReadArray(ref reader, taskOffsetsLength, version) : null);
         TaskEndOffsets = (reader.ReadNullableArrayLength(true, 14) is >= 0 and int taskEndOffsetsLength ? TaskOffset.ReadArray(ref reader, taskEndOffsetsLength, version) : null);

@@ -64,12 +64,9 @@ public sealed class SyncGroupRequest : IKafkaMessage
         {
             writer.WriteNullableString(GroupInstanceId, flexible);
         }
-        else
+        else if (GroupInstanceId is not null)
         {
-            if (GroupInstanceId is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("SyncGroupRequest.GroupInstanceId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("SyncGroupRequest.GroupInstanceId", version);
         }
 
         if (version >= 5)

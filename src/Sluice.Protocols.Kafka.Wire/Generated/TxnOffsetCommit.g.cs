@@ -69,36 +69,27 @@ public sealed class TxnOffsetCommitRequest : IKafkaMessage
         {
             writer.WriteInt32(GenerationId);
         }
-        else
+        else if (GenerationId != -1)
         {
-            if (GenerationId != -1)
-            {
-                KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.GenerationId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.GenerationId", version);
         }
 
         if (version >= 3)
         {
             writer.WriteString(MemberId, flexible);
         }
-        else
+        else if (MemberId.Length != 0)
         {
-            if (MemberId.Length != 0)
-            {
-                KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.MemberId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.MemberId", version);
         }
 
         if (version >= 3)
         {
             writer.WriteNullableString(GroupInstanceId, flexible);
         }
-        else
+        else if (GroupInstanceId is not null)
         {
-            if (GroupInstanceId is not null)
-            {
-                KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.GroupInstanceId", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("TxnOffsetCommitRequest.GroupInstanceId", version);
         }
 
         writer.WriteArrayLength(Topics.Length, flexible);

@@ -47,12 +47,9 @@ public sealed class UpdateFeaturesRequest : IKafkaMessage
         {
             writer.WriteBool(ValidateOnly);
         }
-        else
+        else if (ValidateOnly)
         {
-            if (ValidateOnly)
-            {
-                KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.ValidateOnly", version);
-            }
+            KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.ValidateOnly", version);
         }
 
         writer.WriteUnsignedVarint(0);
@@ -90,24 +87,18 @@ public sealed class UpdateFeaturesRequest : IKafkaMessage
             {
                 writer.WriteBool(AllowDowngrade);
             }
-            else
+            else if (AllowDowngrade)
             {
-                if (AllowDowngrade)
-                {
-                    KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.FeatureUpdateKey.AllowDowngrade", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.FeatureUpdateKey.AllowDowngrade", version);
             }
 
             if (version >= 1)
             {
                 writer.WriteInt8(UpgradeType);
             }
-            else
+            else if (UpgradeType != (sbyte)1)
             {
-                if (UpgradeType != (sbyte)1)
-                {
-                    KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.FeatureUpdateKey.UpgradeType", version);
-                }
+                KafkaWriteException.ThrowFieldVersion("UpdateFeaturesRequest.FeatureUpdateKey.UpgradeType", version);
             }
 
             writer.WriteUnsignedVarint(0);

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using Microsoft.Extensions.Logging;
-using Sluice.Broker;
+using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Security;
 using Sluice.Transport;
@@ -19,6 +19,7 @@ internal sealed class KafkaConnection
     private const int SizeBytes = 4;
 
     private readonly CancellationTokenSource _ended = new();
+    private readonly List<PendingProduce> _produces = [];
     private string _endReason = "the client closed the connection";
 
     public KafkaConnection(KafkaServer server, ClientConnection client)
@@ -52,6 +53,9 @@ internal sealed class KafkaConnection
     public (string Host, int Port) Advertised => (
         Server.Options.AdvertisedHost.Length > 0 ? Server.Options.AdvertisedHost : Client.LocalEndPoint.Address.ToString(),
         Server.Options.AdvertisedPort > 0 ? Server.Options.AdvertisedPort : Client.LocalEndPoint.Port);
+
+    /// <summary>A produce request has been appended; it is answered after the turn.</summary>
+    public void AddProduce(PendingProduce produce) => _produces.Add(produce);
 
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -104,10 +108,12 @@ internal sealed class KafkaConnection
                 ValueTask handled = Handle(frame);
                 if (!handled.IsCompletedSuccessfully)
                 {
+                    EndTurn();
                     await handled.ConfigureAwait(false);
                 }
             }
 
+            EndTurn();
             bool isEnd = result.IsCompleted;
             input.AdvanceTo(rest.Start, rest.End);
             if (isEnd)
@@ -119,6 +125,17 @@ internal sealed class KafkaConnection
             await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
             await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>All that one read has brought is appended: one write of the journal keeps it.</summary>
+    private void EndTurn()
+    {
+        foreach (PendingProduce produce in _produces)
+        {
+            produce.Finish(Server.Broker.Store);
+        }
+
+        _produces.Clear();
     }
 
     private bool TryReadFrame(ref ReadOnlySequence<byte> rest, out ReadOnlySequence<byte> frame)

@@ -12,7 +12,7 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
     private readonly ApiVersionsResponse.ApiVersion[] _versions = [.. served.Order().Select(static key => KafkaApis.Find((short)key)!).Select(static api => new ApiVersionsResponse.ApiVersion
     {
         ApiKey = (short)api.Key,
-        MinVersion = api.MinVersion,
+        MinVersion = api.AdvertisedMinVersion,
         MaxVersion = api.MaxVersion,
     })];
 

@@ -22,7 +22,9 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     private CancellationTokenRegistration _registration;
     private volatile bool _isTimeOver;
     private bool _isDone;
-    private bool _isPosted;
+    private bool _isActive = true;
+    private bool _isWantedAgain;
+    private bool _isToBlock;
     private bool _isWaiting;
 
     private KafkaServer Server => request.Server;
@@ -30,20 +32,23 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     public void Start()
     {
         _isTimeOver = body.MaxWaitMs <= 0;
-        if (IsInMemory())
-        {
-            Attempt();
-        }
-        else
-        {
-            Post();
-        }
+        TryAttempt();
     }
 
     /// <summary>Something was appended. Under the partition's lock.</summary>
     void IPartitionListener.OnChanged(TopicPartition partition) => Post();
 
-    void IThreadPoolWorkItem.Execute() => Attempt();
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_isToBlock)
+        {
+            Attempt();
+        }
+        else
+        {
+            TryAttempt();
+        }
+    }
 
     private static FetchResponse.PartitionData Refused(FetchedPartition wanted, KafkaErrorCode error) => new()
     {
@@ -79,26 +84,38 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     {
         lock (_sync)
         {
-            if (_isDone || _isPosted)
+            if (_isDone || _isActive)
             {
+                _isWantedAgain = true;
                 return;
             }
 
-            _isPosted = true;
+            _isActive = true;
         }
 
-        Server.Scheduler.Post(this);
+        request.Connection.Client.Post(this);
+    }
+
+    /// <summary>Attempts it here if that does not wait for a disk.</summary>
+    private void TryAttempt()
+    {
+        if (IsInMemory())
+        {
+            Attempt();
+        }
+        else
+        {
+            _isToBlock = true;
+            Server.Scheduler.Post(this);
+        }
     }
 
     private void Attempt()
     {
+        _isToBlock = false;
         lock (_sync)
         {
-            _isPosted = false;
-            if (_isDone)
-            {
-                return;
-            }
+            _isWantedAgain = false;
         }
 
         bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
@@ -113,6 +130,17 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         if (response is not null)
         {
             Finish(response);
+            return;
+        }
+
+        lock (_sync)
+        {
+            _isActive = _isWantedAgain;
+        }
+
+        if (_isActive)
+        {
+            request.Connection.Client.Post(this);
         }
     }
 
@@ -200,6 +228,15 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             if (ReadRecords(partition, wanted, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
             {
                 data.Records = RecordsPayload.FromSource(chain, 0, (int)chain.Length);
+            }
+
+            if (body.IsolationLevel == ReadCommitted)
+            {
+                data.AbortedTransactions = [.. partition.CollectAborted(wanted.Offset, limit).Select(static aborted => new FetchResponse.AbortedTransaction
+                {
+                    ProducerId = aborted.ProducerId,
+                    FirstOffset = aborted.FirstOffset,
+                })];
             }
         }
         catch (LogFailedException)

@@ -20,11 +20,16 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
         _promise = promise > _promise ? promise : _promise;
     }
 
-    /// <summary>All is appended: answers, now or when it is kept.</summary>
-    public void Start(LogStore store)
+    /// <summary>The turn is over: answers, now or when all is kept.</summary>
+    public void Finish(LogStore store)
     {
         if (isSilent)
         {
+            if (_position != JournalPosition.None)
+            {
+                store.NotifyWhenKept(_position, _promise, this);
+            }
+
             request.EndSilently();
             if (Response.Responses.Any(static topic => topic.PartitionResponses.Any(static partition => partition.ErrorCode != KafkaErrorCode.None)))
             {
@@ -44,10 +49,21 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
         store.NotifyWhenKept(_position, _promise, this);
     }
 
-    void IDurabilityListener.OnKept(JournalPosition through) => request.Reply(Response);
+    void IDurabilityListener.OnKept(JournalPosition through)
+    {
+        if (!isSilent)
+        {
+            request.Reply(Response);
+        }
+    }
 
     void IDurabilityListener.OnFailed(Exception error)
     {
+        if (isSilent)
+        {
+            return;
+        }
+
         foreach (ProduceResponse.PartitionProduceResponse partition in Response.Responses.SelectMany(static topic => topic.PartitionResponses))
         {
             if (partition.ErrorCode == KafkaErrorCode.None)

@@ -5,6 +5,7 @@ using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
 using Sluice.Storage;
+using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -34,7 +35,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         pending.Response.Responses = topics;
-        pending.Start(server.Broker.Store);
+        request.Connection.AddProduce(pending);
     }
 
     private static ProduceResponse Refused(ProduceRequest body, KafkaErrorCode error) => new()
@@ -79,18 +80,33 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         TopicSettings settings = topic.Settings;
-        ReadOnlySpan<byte> batch = data.Records.Memory.Span;
-        response.ErrorCode = BatchCheck.Check(batch, settings, server.NowMs, out string? message);
-        response.ErrorMessage = message;
-        if (response.ErrorCode != KafkaErrorCode.None)
+        var intake = new BatchIntake(server.Buffers, settings, server.NowMs);
+        try
         {
-            return;
+            response.ErrorCode = intake.Take(data.Records.Memory.Span);
+            response.ErrorMessage = intake.Message;
+            if (response.ErrorCode == KafkaErrorCode.None)
+            {
+                Append(partition, intake.Batch, settings, promise, pending, response);
+            }
         }
+        finally
+        {
+            intake.Dispose();
+        }
+    }
 
+    private static void Append(TopicPartition partition, ReadOnlySpan<byte> batch, TopicSettings settings, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
+    {
         Durability asked = settings.SyncsEachAppend ? Durability.Disk : promise;
         response.ErrorCode = KafkaErrors.Of(partition.Append(batch, asked, out long baseOffset, out JournalPosition position));
         response.BaseOffset = baseOffset;
         response.LogStartOffset = partition.StartOffset;
+        if (settings.UsesAppendTime)
+        {
+            response.LogAppendTimeMs = RecordBatch.MaxTimestamp(batch);
+        }
+
         if (response.ErrorCode == KafkaErrorCode.None)
         {
             pending.WaitFor(position, asked);

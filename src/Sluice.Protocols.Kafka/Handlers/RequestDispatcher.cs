@@ -15,6 +15,8 @@ internal sealed class RequestDispatcher
     private readonly ListOffsetsHandler _listOffsets;
     private readonly TopicsHandler _topics;
     private readonly ClusterHandler _cluster;
+    private readonly ConfigsHandler _configs;
+    private readonly PartitionsHandler _partitions;
     private readonly GroupHandler _groups;
     private readonly OffsetsHandler _offsets;
     private readonly GroupAdminHandler _groupAdmin;
@@ -28,6 +30,8 @@ internal sealed class RequestDispatcher
         _listOffsets = new ListOffsetsHandler(server);
         _topics = new TopicsHandler(server);
         _cluster = new ClusterHandler(server);
+        _configs = new ConfigsHandler(server);
+        _partitions = new PartitionsHandler(server);
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
         _groupAdmin = new GroupAdminHandler(server.Groups);
@@ -40,8 +44,12 @@ internal sealed class RequestDispatcher
         KafkaApiKey.ApiVersions, KafkaApiKey.CreateTopics, KafkaApiKey.DeleteTopics, KafkaApiKey.InitProducerId, KafkaApiKey.OffsetForLeaderEpoch,
         KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster,
         KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
+        KafkaApiKey.DescribeConfigs, KafkaApiKey.AlterConfigs, KafkaApiKey.IncrementalAlterConfigs, KafkaApiKey.DescribeTopicPartitions, KafkaApiKey.DescribeLogDirs,
+        KafkaApiKey.DeleteRecords,
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups,
     ];
+
+    private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
 
     /// <summary>Handles a request. The task ends when the next may be read; the answer may come later.</summary>
     /// <exception cref="KafkaParseException">What can't be answered, as Kafka closes the connection for it.</exception>
@@ -49,7 +57,7 @@ internal sealed class RequestDispatcher
     {
         var reader = new KafkaReader(frame);
         KafkaRequestHeader header = KafkaRequestHeader.Read(ref reader);
-        KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && Served.Contains(known.Key)
+        KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
         var request = new KafkaRequest(connection, api, header);
@@ -122,6 +130,21 @@ internal sealed class RequestDispatcher
                 return Run(request, _topics.HandleAsync(request, createTopics));
             case CreatePartitionsRequest createPartitions:
                 return Run(request, _topics.HandleAsync(request, createPartitions));
+            case DescribeConfigsRequest describeConfigs:
+                request.Reply(_configs.Handle(request, describeConfigs));
+                return default;
+            case AlterConfigsRequest alterConfigs:
+                return Run(request, _configs.HandleAsync(request, alterConfigs));
+            case IncrementalAlterConfigsRequest incrementalAlterConfigs:
+                return Run(request, _configs.HandleAsync(request, incrementalAlterConfigs));
+            case DescribeTopicPartitionsRequest describePartitions:
+                request.Reply(_partitions.Handle(request, describePartitions));
+                return default;
+            case DescribeLogDirsRequest describeLogDirs:
+                request.Reply(_partitions.Handle(request, describeLogDirs));
+                return default;
+            case DeleteRecordsRequest deleteRecords:
+                return Run(request, _partitions.HandleAsync(request, deleteRecords));
             case DeleteTopicsRequest deleteTopics:
                 return Run(request, _topics.HandleAsync(request, deleteTopics));
             case JoinGroupRequest joinGroup:

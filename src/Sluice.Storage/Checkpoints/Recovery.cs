@@ -102,6 +102,10 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
             log.Place(batch, RecordBatch.BaseOffset(batch));
             rest = rest[batch.Length..];
         }
+        if (!state.Producers.IsEmpty)
+        {
+            log.RestoreProducers(state.Producers);
+        }
         log.SetNext(state.Next);
         log.MarkPersisted(state.Next);
         RelieveMemory();
@@ -188,6 +192,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
             log.Cursor?.Apply(log.NextOffset, baseOffset);
         }
         log.Place(batch, baseOffset);
+        log.TrackProducer(batch);
         log.MarkPersisted(log.NextOffset);
         RelieveMemory();
     }

@@ -12,7 +12,8 @@ namespace Sluice.Storage.Checkpoints;
 /// payload: 0 log id i64  8 definition (24 bytes)  32 start i64  40 next i64  48 cursor floor i64
 ///          56 settled ranges i32  60 delivery counts i32  64 segments i32  68 tail bytes i32
 ///          ranges: from i64, to i64; counts: offset i64, count i64;
-///          segments: base i64, end i64, bytes i64, max timestamp i64, generation i32, sealed i32; tail: record batches
+///          segments: base i64, end i64, bytes i64, max timestamp i64, generation i32, sealed i32; tail: record batches;
+///          since version 2 extensions up to the end, each at most once: kind u32, length i32, bytes
 /// </code>
 /// </summary>
 internal static class SnapshotFormat
@@ -24,7 +25,13 @@ internal static class SnapshotFormat
     public const int EndBytes = 16;
     public const uint EndMark = uint.MaxValue;
     public const string TemporaryName = "snapshot.tmp";
-    public const uint Version = 1;
+    public const int ExtensionHeaderBytes = 8;
+
+    /// <summary>Extension: see <see cref="Producers.ProducerStatesFormat"/>.</summary>
+    public const uint ProducersKind = 1;
+
+    /// <summary>Written; older ones are read.</summary>
+    public const uint Version = 2;
 
     private static ReadOnlySpan<byte> Magic => "SLUICESN"u8;
 

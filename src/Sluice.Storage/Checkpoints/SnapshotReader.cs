@@ -19,6 +19,9 @@ internal ref struct SnapshotLog
     public ReadOnlySpan<byte> DeliveryCounts;
     public ReadOnlySpan<byte> Segments;
     public ReadOnlySpan<byte> Tail;
+
+    /// <summary>Empty if no producer is known.</summary>
+    public ReadOnlySpan<byte> Producers;
 }
 
 internal delegate void SnapshotLogHandler(in SnapshotLog log);
@@ -107,6 +110,20 @@ internal static class SnapshotReader
         log.DeliveryCounts = rest.Slice(ranges, counts);
         log.Segments = rest.Slice(ranges + counts, segments);
         log.Tail = rest.Slice(ranges + counts + segments, tail);
+        for (rest = rest[(ranges + counts + segments + tail)..]; rest.Length > 0;)
+        {
+            uint extension = BinaryPrimitives.ReadUInt32LittleEndian(rest);
+            ReadOnlySpan<byte> bytes = rest.Slice(SnapshotFormat.ExtensionHeaderBytes, BinaryPrimitives.ReadInt32LittleEndian(rest[4..]));
+            switch (extension)
+            {
+                case SnapshotFormat.ProducersKind:
+                    log.Producers = bytes;
+                    break;
+                default:
+                    throw new StorageFormatException($"The snapshot holds an extension of unknown kind {extension} for log {log.Id}. Start the newer program that wrote it.");
+            }
+            rest = rest[(SnapshotFormat.ExtensionHeaderBytes + bytes.Length)..];
+        }
         return log;
     }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Sluice.Base.Disk;
 using Sluice.Storage.Journaling;
+using Sluice.Storage.Producers;
 using Sluice.Storage.Records;
 using Sluice.Storage.Segments;
 using Sluice.Storage.Tails;
@@ -116,6 +117,12 @@ internal sealed class SnapshotWriter(IDiskFile file, int gatherBytesMax)
             PutLive(chunk, log.StartOffset);
         }
         int tailBytes = _buffer.WrittenCount - tailStart;
+        if (log.Producers is { } producers)
+        {
+            int extension = BeginExtension(SnapshotFormat.ProducersKind);
+            ProducerStatesFormat.Write(producers, _buffer);
+            EndExtension(extension);
+        }
 
         Span<byte> header = System.Runtime.InteropServices.MemoryMarshal.AsMemory(_buffer.WrittenMemory).Span[start..];
         BinaryPrimitives.WriteInt64LittleEndian(header, log.Id.Value);
@@ -127,6 +134,20 @@ internal sealed class SnapshotWriter(IDiskFile file, int gatherBytesMax)
         BinaryPrimitives.WriteInt32LittleEndian(header[60..], counts);
         BinaryPrimitives.WriteInt32LittleEndian(header[64..], segments);
         BinaryPrimitives.WriteInt32LittleEndian(header[68..], tailBytes);
+    }
+
+    private int BeginExtension(uint kind)
+    {
+        int start = _buffer.WrittenCount;
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.GetSpan(SnapshotFormat.ExtensionHeaderBytes), kind);
+        _buffer.Advance(SnapshotFormat.ExtensionHeaderBytes);
+        return start;
+    }
+
+    private void EndExtension(int start)
+    {
+        Span<byte> extension = System.Runtime.InteropServices.MemoryMarshal.AsMemory(_buffer.WrittenMemory).Span[start..];
+        BinaryPrimitives.WriteInt32LittleEndian(extension[4..], extension.Length - SnapshotFormat.ExtensionHeaderBytes);
     }
 
     private void PutLive(Chunk chunk, long start)

@@ -11,6 +11,7 @@ namespace Sluice.Storage.Journaling;
 /// The write-ahead journal shared by all logs. Producers copy entries into a queue under a short lock; one worker writes the
 /// queue in one go and syncs once for all that asked for it; while it does, the next queue gathers. No timer stands between an
 /// append and its write; settlements and delivery counts ride along and go by themselves only after 50 ms or 64 KB.
+/// Whoever waits for a write alone, not for a sync, does it on its own thread if nobody is at it: cheaper than waking another.
 /// Failure policy: after a failed write or sync nothing more is written and no promise is given again in this process.
 /// </summary>
 internal sealed class Journal : IDisposable
@@ -72,6 +73,9 @@ internal sealed class Journal : IDisposable
 
     public JournalPosition Durable => new(_waiters.Durable);
 
+    /// <summary>Where the next entry goes.</summary>
+    public JournalPosition End => new(Volatile.Read(ref _position));
+
     public Exception? Failure => _waiters.Failure;
 
     public long BacklogBytes => Volatile.Read(ref _position) - _waiters.Written;
@@ -79,8 +83,13 @@ internal sealed class Journal : IDisposable
     /// <summary>Bytes a recovery would replay, as of the last write.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
-    /// <summary>Queues an entry and returns the position at which it is kept. Wakes the worker unless the promise is Memory (lazy).</summary>
-    public JournalPosition Add(JournalEntryType type, Durability promise, long logId, ReadOnlySpan<byte> payload)
+    /// <summary>Queues an entry and returns the position at which it is kept. Wakes the worker unless the promise is Memory (lazy) or <paramref name="isAwaited"/>.</summary>
+    /// <param name="type">What it is.</param>
+    /// <param name="promise">How it is to be kept.</param>
+    /// <param name="logId">Of which log.</param>
+    /// <param name="payload">Copied.</param>
+    /// <param name="isAwaited">The caller is about to <see cref="NotifyWhenKept"/>, which sees to the write.</param>
+    public JournalPosition Add(JournalEntryType type, Durability promise, long logId, ReadOnlySpan<byte> payload, bool isAwaited = false)
     {
         uint bodyCrc = JournalFormat.BodyCrc(type, payload);
         int total = JournalFormat.EntryHeaderBytes + JournalFormat.Padded(payload.Length);
@@ -99,7 +108,7 @@ internal sealed class Journal : IDisposable
             _pending.Copy(position + JournalFormat.EntryHeaderBytes, payload);
             int padding = total - JournalFormat.EntryHeaderBytes - payload.Length;
             _pending.Copy(_position + total - padding, "\0\0\0\0\0\0\0"u8[..padding]);
-            end = EndEntry(total, promise, out wake, out arm);
+            end = EndEntry(total, promise, isAwaited, out wake, out arm);
         }
         Nudge(wake, arm);
         return new JournalPosition(end);
@@ -124,7 +133,7 @@ internal sealed class Journal : IDisposable
             Span<byte> entry = _pending.Reserve(position, Total);
             WriteSettled(entry, logId, from, to, position);
             entryPosition = position;
-            EndEntry(Total, Durability.Memory, out wake, out arm);
+            EndEntry(Total, Durability.Memory, isAwaited: false, out wake, out arm);
         }
         Nudge(wake, arm);
     }
@@ -177,10 +186,15 @@ internal sealed class Journal : IDisposable
 
     public void NotifyWhenKept(JournalPosition position, Durability promise, IDurabilityListener listener)
     {
-        _waiters.Add(position, promise, listener);
-        if (promise == Durability.Disk && position.Value > Volatile.Read(ref _syncThrough) && position.Value > _waiters.Durable)
+        bool isQueued = position.Value > Volatile.Read(ref _pendingStart);
+        if (promise == Durability.OperatingSystem && isQueued)
         {
-            RequestSync(position.Value);
+            WriteHere();
+        }
+        _waiters.Add(position, promise, listener);
+        if (promise == Durability.Disk && position.Value > _waiters.Durable)
+        {
+            RequestSync(position.Value, isQueued);
         }
     }
 
@@ -214,19 +228,49 @@ internal sealed class Journal : IDisposable
         _room.Release();
     }
 
-    /// <summary>Somebody waits for the disk although the entry itself asked for less (a transaction of transient messages): a sync must come.</summary>
-    private void RequestSync(long position)
+    /// <summary>Somebody waits for the disk: wakes the worker. The entry itself may have asked for less (a transaction of transient messages); a sync must come nevertheless.</summary>
+    private void RequestSync(long position, bool isQueued)
     {
+        if (position > Volatile.Read(ref _syncThrough))
+        {
+            lock (_sync)
+            {
+                if (_disposed)
+                {
+                    return;
+                }
+                _wantsSync = true;
+                Volatile.Write(ref _syncThrough, _position);
+            }
+            _worker.Wake();
+        }
+        else if (isQueued)
+        {
+            _worker.Wake();
+        }
+    }
+
+    /// <summary>Writes what is queued on this thread, or leaves it to the worker when that, or another, is writing.</summary>
+    private void WriteHere()
+    {
+        bool wantsSync;
         lock (_sync)
         {
-            if (position <= _syncThrough || _disposed)
-            {
-                return;
-            }
-            _wantsSync = true;
-            Volatile.Write(ref _syncThrough, _position);
+            wantsSync = _wantsSync;
         }
-        _worker.Wake();
+        if (wantsSync || !_io.TryEnter())
+        {
+            _worker.Wake();
+            return;
+        }
+        try
+        {
+            Write(sync: false);
+        }
+        finally
+        {
+            _io.Exit();
+        }
     }
 
     private bool HasRoom() => (BacklogBytes < _backlogBytesMax && _hasTailRoom()) || Failure is not null || _disposed;
@@ -253,7 +297,7 @@ internal sealed class Journal : IDisposable
                 _wantsSync = false;
                 _lazyStart = 0;
                 end = _position;
-                _pendingStart = end;
+                Volatile.Write(ref _pendingStart, end);
                 (_pending, _writing) = (_writing, _pending);
             }
             try
@@ -316,9 +360,10 @@ internal sealed class Journal : IDisposable
         _pending.BeginFile(_position, _epoch);
     }
 
-    private long EndEntry(int total, Durability promise, out bool wake, out bool arm)
+    private long EndEntry(int total, Durability promise, bool isAwaited, out bool wake, out bool arm)
     {
-        if (promise == Durability.Memory)
+        bool isLazy = promise == Durability.Memory || isAwaited;
+        if (isLazy)
         {
             _lazyStart = _lazyStart == 0 ? _position : _lazyStart;
         }
@@ -328,7 +373,7 @@ internal sealed class Journal : IDisposable
             _wantsSync = true;
             Volatile.Write(ref _syncThrough, _position);
         }
-        wake = promise != Durability.Memory || _position - _lazyStart > LazyBytesMax;
+        wake = !isLazy || (!isAwaited && _position - _lazyStart > LazyBytesMax);
         arm = !wake && !_lazyArmed;
         _lazyArmed |= arm;
         return _position;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Sluice.Base.Compression;
 
 namespace Sluice.Storage.Records;
 
@@ -10,12 +11,23 @@ namespace Sluice.Storage.Records;
 /// 12 leader epoch i32         27 base timestamp i64       53 base sequence i32
 /// 16 magic i8 = 2             35 max timestamp i64        57 record count i32
 /// 17 crc u32 (from 21 on)                                 61 records
+/// attributes: 0..2 compression type   3 log append time   4 transactional   5 control   6 delete horizon   8 broker message (Sluice's own)
 /// </code>
+/// Methods that take a batch want its whole header; the body may lie beyond the span unless said.
 /// </summary>
 public static class RecordBatch
 {
     public const int HeaderBytes = 61;
-    public const int CrcStart = 21;
+
+    /// <summary>The producer id of a batch whose producer has none.</summary>
+    public const long NoProducerId = -1;
+
+    internal const int CrcStart = 21;
+    internal const short LogAppendTimeBit = 1 << 3;
+    internal const short TransactionalBit = 1 << 4;
+    internal const short ControlBit = 1 << 5;
+    internal const short DeleteHorizonBit = 1 << 6;
+    internal const short BrokerMessageBit = 1 << 8;
     private const int LengthBase = 12;
     private const byte Magic = 2;
     private const short CompressionMask = 7;
@@ -27,34 +39,63 @@ public static class RecordBatch
 
     public static int LastOffsetDelta(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[23..]);
 
+    /// <summary>One past the last offset.</summary>
     public static long EndOffset(ReadOnlySpan<byte> batch) => BaseOffset(batch) + LastOffsetDelta(batch) + 1;
 
+    /// <summary>What the records' timestamps are relative to; with <see cref="HasDeleteHorizon"/> also the time at which its tombstones may go.</summary>
     public static long BaseTimestamp(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt64BigEndian(batch[27..]);
 
     public static long MaxTimestamp(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt64BigEndian(batch[35..]);
 
     public static int RecordCount(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[57..]);
 
-    public static bool IsControl(ReadOnlySpan<byte> batch) => (BinaryPrimitives.ReadInt16BigEndian(batch[21..]) & 32) != 0;
+    public static short Attributes(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt16BigEndian(batch[21..]);
 
+    /// <summary>How the records are compressed. May be a number that is no type.</summary>
+    public static CompressionType CompressionType(ReadOnlySpan<byte> batch) => (CompressionType)(Attributes(batch) & CompressionMask);
+
+    public static bool IsCompressed(ReadOnlySpan<byte> batch) => (Attributes(batch) & CompressionMask) != 0;
+
+    /// <summary>All records have the batch's largest timestamp, the time at which a log took it; else each has its own.</summary>
+    public static bool IsLogAppendTime(ReadOnlySpan<byte> batch) => (Attributes(batch) & LogAppendTimeBit) != 0;
+
+    /// <summary>The records are part of their producer's transaction.</summary>
+    public static bool IsTransactional(ReadOnlySpan<byte> batch) => (Attributes(batch) & TransactionalBit) != 0;
+
+    /// <summary>The batch holds a marker, such as the end of a transaction, and nothing for consumers.</summary>
+    public static bool IsControl(ReadOnlySpan<byte> batch) => (Attributes(batch) & ControlBit) != 0;
+
+    /// <summary>Compaction has met the batch's tombstones (or its marker): they may go at <see cref="BaseTimestamp"/>.</summary>
+    public static bool HasDeleteHorizon(ReadOnlySpan<byte> batch) => (Attributes(batch) & DeleteHorizonBit) != 0;
+
+    /// <summary>The records are laid out by this broker, not by a Kafka client. Sluice's own; Kafka's clients ignore it.</summary>
+    public static bool IsBrokerMessage(ReadOnlySpan<byte> batch) => (Attributes(batch) & BrokerMessageBit) != 0;
+
+    /// <summary><see cref="NoProducerId"/> when it has none.</summary>
     public static long ProducerId(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt64BigEndian(batch[43..]);
 
     public static short ProducerEpoch(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt16BigEndian(batch[51..]);
 
+    /// <summary>Sequence number of the first record; -1 for none.</summary>
     public static int BaseSequence(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[53..]);
 
-    public static bool IsCompressed(ReadOnlySpan<byte> batch) => (BinaryPrimitives.ReadInt16BigEndian(batch[21..]) & CompressionMask) != 0;
+    /// <summary>Sequence number of the last record; after the largest comes 0. -1 for none.</summary>
+    public static int LastSequence(ReadOnlySpan<byte> batch)
+    {
+        int first = BaseSequence(batch);
+        return first < 0 ? -1 : (int)(((long)first + LastOffsetDelta(batch)) & int.MaxValue);
+    }
 
     /// <summary>Base offset is outside the checksum, so placing a batch in a log needs no new one.</summary>
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
-    internal static void WriteHeader(Span<byte> batch, int count, long baseTimestamp, long maxTimestamp)
+    internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp)
     {
         BinaryPrimitives.WriteInt64BigEndian(batch, 0);
         BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
         BinaryPrimitives.WriteInt32BigEndian(batch[12..], -1);
         batch[16] = Magic;
-        BinaryPrimitives.WriteInt16BigEndian(batch[21..], 0);
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], attributes);
         BinaryPrimitives.WriteInt32BigEndian(batch[23..], count - 1);
         BinaryPrimitives.WriteInt64BigEndian(batch[27..], baseTimestamp);
         BinaryPrimitives.WriteInt64BigEndian(batch[35..], maxTimestamp);
@@ -62,8 +103,27 @@ public static class RecordBatch
         BinaryPrimitives.WriteInt16BigEndian(batch[51..], -1);
         BinaryPrimitives.WriteInt32BigEndian(batch[53..], -1);
         BinaryPrimitives.WriteInt32BigEndian(batch[57..], count);
-        BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
+        SetCrc(batch);
     }
+
+    /// <summary>Gives all records of a whole batch the time at which the log takes it, and sums the batch anew.</summary>
+    public static void SetAppendTime(Span<byte> batch, long nowMs)
+    {
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)(Attributes(batch) | LogAppendTimeBit));
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], nowMs);
+        SetCrc(batch);
+    }
+
+    /// <summary>Completes a whole batch whose records were compressed otherwise than its copied header says: size, compression type, checksum.</summary>
+    public static void SetCompression(Span<byte> batch, CompressionType type)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)((Attributes(batch) & ~CompressionMask) | (ushort)type));
+        SetCrc(batch);
+    }
+
+    /// <summary>Sums a whole batch after a change.</summary>
+    internal static void SetCrc(Span<byte> batch) => BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
 
     /// <summary>True if the bytes begin with a header whose fields make sense; the body may lie beyond the span.</summary>
     public static bool LooksLikeHeader(ReadOnlySpan<byte> bytes) =>

@@ -18,6 +18,9 @@ public sealed class RecordBatchBuilder : IDisposable
     private long _maxTimestamp;
     private bool _sealed;
 
+    /// <summary>Whether the batch says that its records are the broker's own kind; see <see cref="RecordBatch.IsBrokerMessage"/>.</summary>
+    public bool IsBrokerMessage { get; init; } = true;
+
     /// <summary>Records added since the last <see cref="Clear"/>.</summary>
     public int Count { get; private set; }
 
@@ -54,7 +57,7 @@ public sealed class RecordBatchBuilder : IDisposable
         Span<byte> batch = _buffer.AsSpan(0, _size);
         if (!_sealed)
         {
-            RecordBatch.WriteHeader(batch, Count, _baseTimestamp, _maxTimestamp);
+            RecordBatch.WriteHeader(batch, IsBrokerMessage ? RecordBatch.BrokerMessageBit : (short)0, Count, _baseTimestamp, _maxTimestamp);
             _sealed = true;
         }
         return batch;

@@ -1,20 +1,32 @@
 namespace Sluice.Storage.Records;
 
-/// <summary>Reads one record of an uncompressed batch body.</summary>
+/// <summary>What a batch's header says of each of its records.</summary>
+internal readonly struct RecordContext(ReadOnlySpan<byte> batch)
+{
+    public readonly long BaseOffset = RecordBatch.BaseOffset(batch);
+    public readonly long BaseTimestamp = RecordBatch.BaseTimestamp(batch);
+
+    /// <summary>The timestamp of all records with <see cref="IsLogAppendTime"/>.</summary>
+    public readonly long MaxTimestamp = RecordBatch.MaxTimestamp(batch);
+    public readonly bool IsLogAppendTime = RecordBatch.IsLogAppendTime(batch);
+    public readonly bool IsBrokerMessage = RecordBatch.IsBrokerMessage(batch);
+}
+
+/// <summary>Reads one record of a batch's records, decompressed.</summary>
 internal static class RecordParser
 {
     /// <summary>
-    /// Parses the record at <paramref name="position"/> of <paramref name="batches"/> (which ends with the batch) and returns the position after it,
+    /// Parses the record at <paramref name="position"/> of <paramref name="records"/> (which ends with the batch) and returns the position after it,
     /// or -1 if the bytes are no record. Headers are not walked.
     /// </summary>
-    public static int Parse(ReadOnlySpan<byte> batches, int position, long baseOffset, long baseTimestamp, out RecordView view)
+    public static int Parse(ReadOnlySpan<byte> records, int position, scoped in RecordContext context, out RecordView view)
     {
         view = default;
-        if (!Varint.TryRead(batches, ref position, out long length) || length < 6 || length > batches.Length - position)
+        if (!Varint.TryRead(records, ref position, out long length) || length < 6 || length > records.Length - position)
         {
             return -1;
         }
-        ReadOnlySpan<byte> record = batches.Slice(position, (int)length);
+        ReadOnlySpan<byte> record = records.Slice(position, (int)length);
         int at = 1;
         if (!Varint.TryRead(record, ref at, out long timestampDelta)
             || !Varint.TryRead(record, ref at, out long offsetDelta)
@@ -45,8 +57,9 @@ internal static class RecordParser
         }
         view.HeaderCount = (int)headerCount;
         view.Headers = record[at..];
-        view.Offset = baseOffset + offsetDelta;
-        view.Timestamp = baseTimestamp + timestampDelta;
+        view.Offset = context.BaseOffset + offsetDelta;
+        view.Timestamp = context.IsLogAppendTime ? context.MaxTimestamp : context.BaseTimestamp + timestampDelta;
+        view.IsBrokerMessage = context.IsBrokerMessage;
         return position + (int)length;
     }
 }

@@ -8,8 +8,11 @@ public ref struct RecordView
 {
     public long Offset;
 
-    /// <summary>Unix time in milliseconds: the batch's base timestamp plus the record's delta.</summary>
+    /// <summary>Unix time in milliseconds: the batch's base timestamp plus the record's delta, or the time at which a log took the batch.</summary>
     public long Timestamp;
+
+    /// <summary>Laid out by this broker; else as a Kafka client sent it.</summary>
+    public bool IsBrokerMessage;
 
     /// <summary>False for a null key (distinct from an empty one).</summary>
     public bool HasKey;

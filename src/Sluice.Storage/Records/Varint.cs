@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Sluice.Storage.Records;
 
 /// <summary>Zigzag variable-length integers as in Kafka's record format (7 bits a byte, least significant first).</summary>
-internal static class Varint
+public static class Varint
 {
     public const int BytesMax = 10;
 

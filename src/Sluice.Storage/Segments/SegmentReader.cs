@@ -93,56 +93,12 @@ internal static class SegmentReader
         }
     }
 
-    /// <summary>Offset of the first record in the segment with a timestamp at or after the given; -1 if none.</summary>
-    public static long FindTime(SegmentFiles files, BufferPool buffers, Segment segment, long written, long timestamp)
+    /// <summary>File offset from which on a search for a timestamp must look: every batch before it is older.</summary>
+    public static long FirstOffsetForTime(SegmentFiles files, Segment segment, long timestamp)
     {
-        long offset;
-        using (SegmentFiles.Lease lease = files.Open(segment))
-        {
-            SegmentIndex index = files.IndexOf(lease);
-            offset = Math.Max(segment.BaseOffset, index.OffsetAfter(index.PositionOfTime(timestamp) - 1, segment.BaseOffset));
-        }
-        while (Load(files, buffers, segment, written, offset, 64 << 10) is { } window)
-        {
-            using (window)
-            {
-                long found = FindTime(window.Buffer.AsSpan(window.Start, window.End - window.Start), timestamp);
-                if (found >= 0)
-                {
-                    return found;
-                }
-                offset = window.EndOffset;
-            }
-            if (offset >= segment.EndOffset)
-            {
-                break;
-            }
-        }
-        return -1;
-    }
-
-    /// <summary>Offset of the first record of these batches with a timestamp at or after the given; -1 if none.</summary>
-    public static long FindTime(ReadOnlySpan<byte> batches, long timestamp)
-    {
-        while (batches.Length >= RecordBatch.HeaderBytes)
-        {
-            ReadOnlySpan<byte> batch = batches[..RecordBatch.Size(batches)];
-            batches = batches[batch.Length..];
-            if (RecordBatch.MaxTimestamp(batch) < timestamp)
-            {
-                continue;
-            }
-            int position = RecordBatch.HeaderBytes;
-            for (int i = RecordBatch.RecordCount(batch); i > 0 && position >= 0; i--)
-            {
-                position = RecordParser.Parse(batch, position, RecordBatch.BaseOffset(batch), RecordBatch.BaseTimestamp(batch), out RecordView view);
-                if (position >= 0 && view.Timestamp >= timestamp)
-                {
-                    return view.Offset;
-                }
-            }
-        }
-        return -1;
+        using SegmentFiles.Lease lease = files.Open(segment);
+        SegmentIndex index = files.IndexOf(lease);
+        return Math.Max(segment.BaseOffset, index.OffsetAfter(index.PositionOfTime(timestamp) - 1, segment.BaseOffset));
     }
 
     public static int ReadFully(in SegmentFiles.Lease lease, long position, Span<byte> destination)

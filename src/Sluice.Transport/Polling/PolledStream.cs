@@ -1,5 +1,7 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
+using Microsoft.Win32.SafeHandles;
 
 namespace Sluice.Transport.Polling;
 
@@ -11,10 +13,16 @@ namespace Sluice.Transport.Polling;
 /// The loop reports edges: a flag is cleared before the socket is tried and set by the next report, so that an arrival between a failed try and the
 /// wait is never missed. Only the loop's thread completes what waits; cancelling and closing are posted to it.
 /// </remarks>
-internal sealed class PolledStream : Stream, IValueTaskSource<int>, IValueTaskSource, IThreadPoolWorkItem
+internal sealed partial class PolledStream : Stream, IFileSender, IValueTaskSource<int>, IValueTaskSource, IThreadPoolWorkItem
 {
     // A sender that never pauses gives way to the loop's other connections after this much.
     private const int BytesPerTurnMax = 256 << 10;
+
+    // One call of the kernel's: more than a socket's buffer holds as a rule.
+    private const long FileBytesPerSendMax = 4 << 20;
+
+    private const int WouldBlock = 11;
+    private const int Interrupted = 4;
 
     private readonly Lock _sync = new();
     private readonly Socket _socket;
@@ -132,6 +140,40 @@ internal sealed class PolledStream : Stream, IValueTaskSource<int>, IValueTaskSo
         }
 
         return new ValueTask(this, _write.Version);
+    }
+
+    public long SendFile(SafeFileHandle file, long position, long length)
+    {
+        _isWritable = false;
+        nint sent;
+        do
+        {
+            sent = SendFile(_socket.SafeHandle, file, ref position, (nint)Math.Min(length, FileBytesPerSendMax));
+        }
+        while (sent < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+        return sent switch
+        {
+            > 0 => sent,
+            0 => throw new IOException("The file is shorter than what was to be sent of it."),
+            _ when Marshal.GetLastPInvokeError() == WouldBlock => 0,
+            _ => throw new IOException($"sendfile failed (errno {Marshal.GetLastPInvokeError()})"),
+        };
+    }
+
+    public ValueTask WaitWritableAsync()
+    {
+        lock (_sync)
+        {
+            if (!_isClosed && !_isWritable)
+            {
+                _write.Reset();
+                _writeBuffer = default;
+                _isWritePending = true;
+                return new ValueTask(this, _write.Version);
+            }
+        }
+
+        return _isClosed ? ValueTask.FromException(Closed()) : default;
     }
 
     /// <summary>What the loop saw of the socket. Loop's thread.</summary>
@@ -284,6 +326,11 @@ internal sealed class PolledStream : Stream, IValueTaskSource<int>, IValueTaskSo
                 }
             }
 
+            if (_writeBuffer.IsEmpty && !_isWritable && !_isClosed)
+            {
+                return;
+            }
+
             failure = _isClosed ? Closed() : null;
             if (failure is not null || TrySend(ref _writeBuffer, out failure))
             {
@@ -400,6 +447,9 @@ internal sealed class PolledStream : Stream, IValueTaskSource<int>, IValueTaskSo
 
         return true;
     }
+
+    [LibraryImport("libc", EntryPoint = "sendfile", SetLastError = true)]
+    private static partial nint SendFile(SafeHandle socket, SafeFileHandle file, ref long offset, nint count);
 
     private static IOException Failed(SocketError error)
     {

@@ -30,7 +30,7 @@ public sealed class MessageRecordTests
     public void Message_of_these_record_headers_is_read_and_those_of_others_are_left_alone()
     {
         string foreign = "06" + "666F6F" + "01" + "06" + "626172" + "06" + "626172";
-        var record = new RecordView { Offset = 7, Timestamp = 8, Value = "body"u8, Headers = Convert.FromHexString(foreign + To + Amqp + TimeToLive + Death), HeaderCount = 6 };
+        var record = new RecordView { IsBrokerMessage = true, Offset = 7, Timestamp = 8, Value = "body"u8, Headers = Convert.FromHexString(foreign + To + Amqp + TimeToLive + Death), HeaderCount = 6 };
         MessageRecord.Read(record, out MessageView message);
         Assert.Equal((7L, 8L, 1_700_000_000_000L, PropertiesFormat.Amqp091), (message.Offset, message.TimestampMs, message.ExpiresAtMs, message.Format));
         Assert.Equal(["x", "key", "body"], [Text(message.Exchange), Text(message.RoutingKey), Text(message.Body)]);
@@ -38,9 +38,20 @@ public sealed class MessageRecordTests
     }
 
     [Fact]
+    public void Record_of_a_kafka_client_is_handed_on_as_it_is()
+    {
+        var record = new RecordView { Offset = 7, Timestamp = 8, HasKey = true, Key = "k"u8, HasValue = true, Value = "body"u8, Headers = Convert.FromHexString(To + Amqp + TimeToLive + Death), HeaderCount = 4 };
+        MessageRecord.Read(record, out MessageView message);
+        Assert.Equal((7L, 8L, -1L, PropertiesFormat.Kafka, true, 4), (message.Offset, message.TimestampMs, message.ExpiresAtMs, message.Format, message.HasKey, message.HeaderCount));
+        Assert.Equal(["k", "body"], [Text(message.Key), Text(message.Body)]);
+        Assert.Equal(To + Amqp + TimeToLive + Death, Convert.ToHexString(message.Headers));
+        Assert.True(message.Exchange.IsEmpty && message.RoutingKey.IsEmpty && message.Properties.IsEmpty && message.Deaths.IsEmpty);
+    }
+
+    [Fact]
     public void Persisted_numbers_never_change()
     {
-        Assert.Equal([0, 1], Enum.GetValues<PropertiesFormat>().Select(static format => (int)format));
+        Assert.Equal([0, 1, 2], Enum.GetValues<PropertiesFormat>().Select(static format => (int)format));
         Assert.Equal([1, 2, 3, 4], Enum.GetValues<DeathReason>().Select(static reason => (int)reason));
     }
 

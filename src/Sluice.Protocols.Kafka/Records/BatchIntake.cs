@@ -1,0 +1,229 @@
+using Sluice.Base.Buffers;
+using Sluice.Base.Compression;
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Storage.Records;
+
+namespace Sluice.Protocols.Kafka.Records;
+
+/// <summary>
+/// Looks at what a producer sends before it becomes a part of a log, as Kafka's LogValidator does, and brings it into the form that the topic wants. As a rule the batch
+/// passes as it came. Owns the memory of a batch that had to be changed until disposed.
+/// </summary>
+internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long nowMs)
+{
+    /// <summary>Records of one batch take at most this when decompressed, in bytes.</summary>
+    private const int DecompressedBytesMax = 256 << 20;
+
+    private const int MagicPosition = 16;
+    private const byte Magic = 2;
+
+    private PooledBufferWriter? _changed;
+
+    /// <summary>What is wrong with the batch; null: nothing, or the error's code says it.</summary>
+    public string? Message { get; private set; }
+
+    /// <summary>What is to be appended.</summary>
+    public ReadOnlySpan<byte> Batch { get; private set; }
+
+    /// <summary>Whether the bytes are one whole, intact record batch that the topic takes; <see cref="Batch"/> is what it takes then.</summary>
+    public KafkaErrorCode Take(ReadOnlySpan<byte> records)
+    {
+        KafkaErrorCode error = CheckFrame(records);
+        if (error != KafkaErrorCode.None)
+        {
+            return error;
+        }
+
+        error = CheckHeader(records);
+        if (error != KafkaErrorCode.None)
+        {
+            return error;
+        }
+
+        Batch = records;
+        CompressionType wanted = WantedCompression(RecordBatch.CompressionType(records));
+        if (!RecordBatch.IsCompressed(records))
+        {
+            error = CheckRecords(records, records[RecordBatch.HeaderBytes..]);
+            if (error == KafkaErrorCode.None && wanted != CompressionType.None)
+            {
+                Compress(records, records[RecordBatch.HeaderBytes..], wanted);
+            }
+        }
+        else
+        {
+            error = TakeCompressed(records, wanted);
+        }
+
+        if (error == KafkaErrorCode.None && settings.UsesAppendTime)
+        {
+            RecordBatch.SetAppendTime(Changeable(), nowMs);
+            Batch = _changed!.WrittenSpan;
+        }
+
+        return error;
+    }
+
+    public readonly void Dispose() => _changed?.Dispose();
+
+    private KafkaErrorCode CheckFrame(ReadOnlySpan<byte> records)
+    {
+        if (records.Length <= MagicPosition)
+        {
+            return Invalid("One or more records have been rejected: produce requests must contain exactly one record batch.");
+        }
+
+        if (records[MagicPosition] != Magic)
+        {
+            return Invalid($"Produce requests must contain only record batches of version 2, not {records[MagicPosition]}.");
+        }
+
+        if (records.Length < RecordBatch.HeaderBytes || RecordBatch.Size(records) > records.Length || RecordBatch.Size(records) < RecordBatch.HeaderBytes)
+        {
+            return KafkaErrorCode.CorruptMessage;
+        }
+
+        if (RecordBatch.Size(records) < records.Length)
+        {
+            return Invalid("Produce requests must contain exactly one record batch for each partition.");
+        }
+
+        if (records.Length > settings.MaxMessageBytes)
+        {
+            Message = $"The record batch has {records.Length} bytes; the topic takes at most {settings.MaxMessageBytes} (max.message.bytes).";
+            return KafkaErrorCode.MessageTooLarge;
+        }
+
+        return RecordBatch.IsIntact(records) ? KafkaErrorCode.None : KafkaErrorCode.CorruptMessage;
+    }
+
+    private KafkaErrorCode CheckHeader(ReadOnlySpan<byte> batch)
+    {
+        int count = RecordBatch.RecordCount(batch);
+        if (count <= 0 || RecordBatch.LastOffsetDelta(batch) != count - 1)
+        {
+            return Invalid($"Inconsistent batch: {count} records, last offset delta {RecordBatch.LastOffsetDelta(batch)}.");
+        }
+
+        if (RecordBatch.IsControl(batch))
+        {
+            return Invalid("Clients are not allowed to write control records.");
+        }
+
+        if (RecordBatch.IsBrokerMessage(batch) || RecordBatch.HasDeleteHorizon(batch))
+        {
+            return Invalid("The batch has attributes that are the broker's to set.");
+        }
+
+        if (RecordBatch.ProducerId(batch) >= 0 && (RecordBatch.ProducerEpoch(batch) < 0 || RecordBatch.BaseSequence(batch) < 0))
+        {
+            return Invalid("A batch of an idempotent producer needs an epoch and a sequence number.");
+        }
+
+        if (RecordBatch.IsTransactional(batch) && RecordBatch.ProducerId(batch) < 0)
+        {
+            return Invalid("A batch of a transaction needs a producer id.");
+        }
+
+        long newest = RecordBatch.MaxTimestamp(batch);
+        if (!settings.UsesAppendTime && newest >= 0 && (newest - nowMs > settings.TimestampAfterMaxMs || nowMs - newest > settings.TimestampBeforeMaxMs))
+        {
+            Message = $"Timestamp {newest} is out of range: the broker's time is {nowMs}, see message.timestamp.before.max.ms and message.timestamp.after.max.ms.";
+            return KafkaErrorCode.InvalidTimestamp;
+        }
+
+        return KafkaErrorCode.None;
+    }
+
+    private KafkaErrorCode TakeCompressed(ReadOnlySpan<byte> batch, CompressionType wanted)
+    {
+        CompressionType type = RecordBatch.CompressionType(batch);
+        using var records = new PooledBufferWriter(pool);
+        try
+        {
+            Compressor.Decompress(type, batch[RecordBatch.HeaderBytes..], DecompressedBytesMax, records);
+        }
+        catch (CompressionLibraryMissingException error)
+        {
+            Message = error.Message;
+            return KafkaErrorCode.UnsupportedCompressionType;
+        }
+        catch (DecompressionLimitException)
+        {
+            Message = $"The records of the batch take more than {DecompressedBytesMax} bytes when decompressed.";
+            return KafkaErrorCode.MessageTooLarge;
+        }
+        catch (Exception error) when (error is CompressedDataException or ArgumentOutOfRangeException)
+        {
+            return Invalid($"The batch cannot be decompressed: {error.Message}");
+        }
+
+        KafkaErrorCode checkedError = CheckRecords(batch, records.WrittenSpan);
+        if (checkedError == KafkaErrorCode.None && wanted != type)
+        {
+            Compress(batch, records.WrittenSpan, wanted);
+        }
+
+        return checkedError;
+    }
+
+    private KafkaErrorCode CheckRecords(ReadOnlySpan<byte> batch, ReadOnlySpan<byte> records)
+    {
+        var reader = new RecordBatchReader(batch, records);
+        long first = RecordBatch.BaseOffset(batch);
+        int count = RecordBatch.RecordCount(batch);
+        for (int i = 0; i < count; i++)
+        {
+            if (!reader.TryRead(out RecordView record) || !RecordHeaders.AreValid(record))
+            {
+                return Invalid($"Record {i} of the batch cannot be read.");
+            }
+
+            if (record.Offset - first != i)
+            {
+                return Invalid($"Record {i} of the batch has offset delta {record.Offset - first}.");
+            }
+        }
+
+        return reader.IsAtEnd ? KafkaErrorCode.None : Invalid("Bytes follow the last record of the batch.");
+    }
+
+    private readonly CompressionType WantedCompression(CompressionType sent) => settings.Compression switch
+    {
+        "uncompressed" => CompressionType.None,
+        "gzip" => CompressionType.Gzip,
+        "snappy" => CompressionType.Snappy,
+        "lz4" => CompressionType.Lz4,
+        "zstd" => CompressionType.Zstd,
+        _ => sent,
+    };
+
+    private void Compress(ReadOnlySpan<byte> batch, ReadOnlySpan<byte> records, CompressionType type)
+    {
+        _changed = new PooledBufferWriter(pool);
+        batch[..RecordBatch.HeaderBytes].CopyTo(_changed.GetSpan(RecordBatch.HeaderBytes));
+        _changed.Advance(RecordBatch.HeaderBytes);
+        Compressor.Compress(type, level: null, records, _changed);
+        RecordBatch.SetCompression(_changed.WrittenBytes, type);
+        Batch = _changed.WrittenSpan;
+    }
+
+    private Span<byte> Changeable()
+    {
+        if (_changed is null)
+        {
+            _changed = new PooledBufferWriter(pool);
+            Batch.CopyTo(_changed.GetSpan(Batch.Length));
+            _changed.Advance(Batch.Length);
+        }
+
+        return _changed.WrittenBytes;
+    }
+
+    private KafkaErrorCode Invalid(string message)
+    {
+        Message = message;
+        return KafkaErrorCode.InvalidRecord;
+    }
+}
