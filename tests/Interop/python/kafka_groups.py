@@ -193,8 +193,10 @@ def resume():
             end = time.monotonic() + PATIENCE_S
             while len(seen) < goal:
                 assert time.monotonic() < end, f"{len(seen)} records of {goal}"
-                seen += client.poll()
-                client.commit()
+                records = client.poll()
+                seen += records
+                if records:
+                    client.commit()
             client.close()
         assert len(seen) == len(set(seen)) == 60, f"{len(seen)} records, {len(set(seen))} different ones"
 
