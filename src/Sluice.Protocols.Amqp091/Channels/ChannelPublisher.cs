@@ -240,17 +240,17 @@ internal sealed class ChannelPublisher
 
     private static long ReadExpiration(ReadOnlySpan<byte> text)
     {
-        if (Utf8Parser.TryParse(text, out long ms, out int consumed) && consumed == text.Length)
+        if (!Utf8Parser.TryParse(text, out long ms, out int consumed) || consumed < text.Length)
         {
-            if (ms < 0)
-            {
-                throw InvalidExpiration(text, $"{{value_negative,{ms}}}");
-            }
-
-            return ms <= Amqp091Limits.TimeToLiveMsMax ? ms : throw InvalidExpiration(text, $"{{value_too_big,{ms}}}");
+            throw InvalidExpiration(text, "expected an integer, in milliseconds");
         }
 
-        throw InvalidExpiration(text, consumed == 0 ? "no_integer" : $"{{leftover_string,\"{Encoding.UTF8.GetString(text[consumed..])}\"}}");
+        return ms switch
+        {
+            < 0 => throw InvalidExpiration(text, "expected at least 0"),
+            > Amqp091Limits.TimeToLiveMsMax => throw InvalidExpiration(text, $"expected at most {Amqp091Limits.TimeToLiveMsMax}"),
+            _ => ms,
+        };
     }
 
     private static AmqpException InvalidExpiration(ReadOnlySpan<byte> text, string why) =>
