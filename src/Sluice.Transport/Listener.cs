@@ -13,11 +13,11 @@ internal sealed class Listener : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private int _connectionCount;
 
-    public Listener(ListenerOptions options, IProtocolHandler handler, int socketBufferBytes)
+    public Listener(ListenerOptions options, IProtocolHandler handler, int socketBufferBytes, TimeProvider clock, ILogger logger)
     {
         Options = options;
         Handler = handler;
-        Tls = options.Tls is null ? null : new TlsServer(options.Name, options.Tls);
+        Tls = options.Tls is null ? null : new TlsServer(options.Name, options.Tls, clock, logger);
         _socket = Bind(options, socketBufferBytes);
         EndPoint = (IPEndPoint)_socket.LocalEndPoint!;
     }
