@@ -69,6 +69,17 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
+    public override Consumer? ActiveConsumer
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _dispatcher?.Active;
+            }
+        }
+    }
+
     public override bool NeedsEntries => new QueueLimits(this).Refuses;
 
     public override Exception? Failure => Lanes.Failure;
