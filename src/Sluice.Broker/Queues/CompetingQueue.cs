@@ -69,16 +69,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override Consumer? ActiveConsumer
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return _dispatcher?.Active;
-            }
-        }
-    }
+    public override Consumer? ActiveConsumer => _dispatcher?.Active;
 
     public override bool NeedsEntries => new QueueLimits(this).Refuses;
 
