@@ -250,8 +250,9 @@ public sealed class Log
                 LogDefinition.Write(definition, Kind, retention);
                 Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition);
             }
+            QueueForMaintenance();
         }
-        Store.RequestMaintenance();
+        Store.RetentionChanged();
     }
 
     /// <summary>Whether settling this offset has to be remembered by the journal.</summary>

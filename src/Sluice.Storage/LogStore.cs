@@ -49,6 +49,7 @@ public sealed class LogStore : IDisposable
         context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance(), context.HasTailRoom);
         _worker = scheduler.StartWorker("sluice-maintenance", RunMaintenance, OnMaintenanceFault);
         context.RequestMaintenance = () => _worker?.Wake();
+        context.RetentionChanged = _maintenance.OnRetentionChanged;
         _worker.Wake();
     }
 
@@ -264,6 +265,10 @@ public sealed class LogStore : IDisposable
     {
         Log log = new(Context, new LogId(id), kind, retention, 0);
         _logs.Add(id, log);
+        if (retention.AgeMsMax is not null)
+        {
+            Context.RetentionChanged();
+        }
         if (kind == LogKind.Durable)
         {
             Span<byte> definition = stackalloc byte[LogDefinition.Bytes];
@@ -284,9 +289,8 @@ public sealed class LogStore : IDisposable
     private void RunMaintenance()
     {
         _maintenance.Step();
-        if (_maintenance.IsAgeDue)
+        if (_maintenance.TakeAgeDue())
         {
-            _maintenance.IsAgeDue = false;
             _maintenance.ApplyAge();
         }
     }
