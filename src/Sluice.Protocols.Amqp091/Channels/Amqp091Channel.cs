@@ -81,6 +81,8 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 
     public int ConsumerCount => Consumers.Count;
 
+    public int UnconfirmedCount => Confirms.PendingCount;
+
     public bool IsConfirming => Publisher.Confirms;
 
     public bool IsTransactional => Transaction is not null;
