@@ -18,9 +18,6 @@ public sealed class BrokerTarget : IAsyncDisposable
     /// <summary>The target's address, without a path: the default virtual host.</summary>
     public Uri Address { get; }
 
-    /// <summary>Where Kafka clients connect to, as host:port: what <c>SLUICE_KAFKA_TARGET</c> names, else the broker that was started for the run. Null: nowhere.</summary>
-    public string? KafkaAddress => Environment.GetEnvironmentVariable("SLUICE_KAFKA_TARGET") is { Length: > 0 } named ? named : _process is null ? null : $"127.0.0.1:{_process.KafkaPort}";
-
     /// <summary>True when the target is the real RabbitMQ.</summary>
     public static bool IsRabbitMq => Environment.GetEnvironmentVariable("SLUICE_CONFORMANCE_BROKER") == "rabbitmq";
 

@@ -13,9 +13,6 @@ public sealed class BrokerFixture : IAsyncLifetime
     /// <summary>The broker's address, with the default account, without a virtual host.</summary>
     public Uri Address => _target.Address;
 
-    /// <summary>Where Kafka clients connect to, as host:port.</summary>
-    public string KafkaAddress => _target.KafkaAddress ?? throw new InvalidOperationException("SLUICE_KAFKA_TARGET must name the Kafka listener of a broker that was not started for the run.");
-
     public async ValueTask InitializeAsync() => _target = await BrokerTarget.StartAsync();
 
     public ValueTask DisposeAsync() => _target is null ? ValueTask.CompletedTask : _target.DisposeAsync();

@@ -1,7 +1,7 @@
 namespace Sluice.Interop;
 
 /// <summary>Kafka's clients in other languages: confluent-kafka (Python, librdkafka), kafka-python, kafkajs (Node).</summary>
-public sealed class KafkaClientsTests(BrokerFixture broker)
+public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
 {
     public static TheoryData<string> Scenarios =>
     [
@@ -34,7 +34,7 @@ public sealed class KafkaClientsTests(BrokerFixture broker)
 
     private async Task RunAsync(string program, string script, string scenario)
     {
-        string output = await ClientProgram.RunAsync(program, [script, broker.KafkaAddress, scenario], environment: new Dictionary<string, string> { ["KAFKAJS_NO_PARTITIONER_WARNING"] = "1" });
+        string output = await ClientProgram.RunAsync(program, [script, broker.BootstrapServer, scenario], environment: new Dictionary<string, string> { ["KAFKAJS_NO_PARTITIONER_WARNING"] = "1" });
         Assert.Contains($"ok {scenario}", output);
     }
 }

@@ -1,7 +1,7 @@
 namespace Sluice.Interop;
 
 /// <summary>kcat (librdkafka), as Debian packages it.</summary>
-public sealed class KcatTests(BrokerFixture broker)
+public sealed class KcatTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
 {
     [Theory]
     [InlineData("none")]
@@ -36,7 +36,7 @@ public sealed class KcatTests(BrokerFixture broker)
         string output = await KcatAsync(null, "-L", "-t", topic);
         Assert.Contains($"topic \"{topic}\" with 1 partitions", output);
         Assert.Contains("partition 0, leader 1, replicas: 1, isrs: 1", output);
-        Assert.Contains($"at {broker.KafkaAddress}", output);
+        Assert.Contains($"at {broker.BootstrapServer}", output);
     }
 
     [Fact]
@@ -69,12 +69,12 @@ public sealed class KcatTests(BrokerFixture broker)
         string[] login = ["-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanisms=PLAIN", "-X", "sasl.username=guest"];
         await KcatAsync("secret\n", ["-P", "-t", topic, .. login, "-X", "sasl.password=guest"]);
         Assert.Equal("secret\n", await KcatAsync(null, ["-C", "-t", topic, "-e", "-q", .. login, "-X", "sasl.password=guest"]));
-        (int code, string output) = await ClientProgram.RunForCodeAsync("kcat", ["-b", broker.KafkaAddress, "-L", "-m", "5", .. login, "-X", "sasl.password=wrong"]);
+        (int code, string output) = await ClientProgram.RunForCodeAsync("kcat", ["-b", broker.BootstrapServer, "-L", "-m", "5", .. login, "-X", "sasl.password=wrong"]);
         Assert.NotEqual(0, code);
         Assert.Contains("Authentication failed", output);
     }
 
     private static string Topic() => $"kcat.{Guid.NewGuid().ToString("N")[..12]}";
 
-    private Task<string> KcatAsync(string? input, params string[] arguments) => ClientProgram.RunAsync("kcat", ["-b", broker.KafkaAddress, .. arguments], input: input);
+    private Task<string> KcatAsync(string? input, params string[] arguments) => ClientProgram.RunAsync("kcat", ["-b", broker.BootstrapServer, .. arguments], input: input);
 }

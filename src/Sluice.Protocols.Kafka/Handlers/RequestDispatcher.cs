@@ -20,6 +20,7 @@ internal sealed class RequestDispatcher
     private readonly GroupHandler _groups;
     private readonly OffsetsHandler _offsets;
     private readonly GroupAdminHandler _groupAdmin;
+    private readonly ConsumerGroupHandler _consumers;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -35,6 +36,7 @@ internal sealed class RequestDispatcher
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
         _groupAdmin = new GroupAdminHandler(server.Groups);
+        _consumers = new ConsumerGroupHandler(server.Groups);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -46,7 +48,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
         KafkaApiKey.DescribeConfigs, KafkaApiKey.AlterConfigs, KafkaApiKey.IncrementalAlterConfigs, KafkaApiKey.DescribeTopicPartitions, KafkaApiKey.DescribeLogDirs,
         KafkaApiKey.DeleteRecords,
-        KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups,
+        KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
+        KafkaApiKey.ConsumerGroupDescribe,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -154,6 +157,10 @@ internal sealed class RequestDispatcher
                 return Run(request, _groups.HandleAsync(request, syncGroup));
             case HeartbeatRequest heartbeat:
                 return Run(request, _groups.HandleAsync(request, heartbeat));
+            case ConsumerGroupHeartbeatRequest consumerHeartbeat:
+                return Run(request, _consumers.HandleAsync(request, consumerHeartbeat));
+            case ConsumerGroupDescribeRequest describeConsumers:
+                return Run(request, _consumers.HandleAsync(request, describeConsumers));
             case LeaveGroupRequest leaveGroup:
                 return Run(request, _groups.HandleAsync(request, leaveGroup));
             case OffsetCommitRequest offsetCommit:

@@ -132,6 +132,30 @@ public static class RecordBatch
         SetCrc(batch);
     }
 
+    /// <summary>After other records have taken the place of a whole batch's: its size, count and largest timestamp. The checksum is not set.</summary>
+    internal static void SetContent(Span<byte> batch, int count, long maxTimestamp)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], maxTimestamp);
+        BinaryPrimitives.WriteInt32BigEndian(batch[57..], count);
+    }
+
+    /// <summary>Says when the tombstones may go; the records' timestamps are relative to that time now. The checksum is not set.</summary>
+    internal static void SetDeleteHorizon(Span<byte> batch, long horizonMs)
+    {
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)(Attributes(batch) | DeleteHorizonBit));
+        BinaryPrimitives.WriteInt64BigEndian(batch[27..], horizonMs);
+    }
+
+    /// <summary>Makes a header alone a batch without records that keeps its offsets and sequence numbers.</summary>
+    internal static void SetEmpty(Span<byte> header)
+    {
+        SetContent(header, 0, MaxTimestamp(header));
+        BinaryPrimitives.WriteInt16BigEndian(header[21..], (short)(Attributes(header) & ~(CompressionMask | DeleteHorizonBit)));
+        BinaryPrimitives.WriteInt64BigEndian(header[27..], -1);
+        SetCrc(header);
+    }
+
     /// <summary>Sums a whole batch after a change.</summary>
     internal static void SetCrc(Span<byte> batch) => BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
 

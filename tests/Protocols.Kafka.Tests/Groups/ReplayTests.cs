@@ -1,0 +1,64 @@
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.TestKit.Disk;
+
+namespace Sluice.Protocols.Kafka.Tests.Groups;
+
+/// <summary>After a restart groups are what they were.</summary>
+public sealed class ReplayTests
+{
+    [Theory]
+    [InlineData(CrashKind.Process)]
+    [InlineData(CrashKind.Power)]
+    public void Groups_members_and_offsets_come_back(CrashKind kind)
+    {
+        using var fixture = new GroupFixture();
+        fixture.CreateTopic("t", 4);
+        JoinGroupResponse[] members = fixture.Stable("busy", 3);
+        fixture.Commit("busy", "t", 0, 10, members[0].MemberId, members[0].GenerationId, "note");
+        fixture.Commit("busy", "t", 0, 11, members[0].MemberId, members[0].GenerationId, "newer");
+        JoinGroupResponse left = fixture.Stable("left", 1)[0];
+        fixture.Commit("left", "t", 3, 3, left.MemberId, left.GenerationId);
+        fixture.Run(fixture.Groups.LeaveAsync("left", [new() { MemberId = left.MemberId }]));
+        JoinGroupResponse fixedMember = fixture.Run(fixture.JoinAsync(GroupFixture.JoinRequest("static", instance: "i")));
+        fixture.Run(fixture.SyncAsync("static", fixedMember, (fixedMember.MemberId, "mine")));
+        fixedMember = fixture.Run(fixture.JoinAsync(GroupFixture.JoinRequest("static", instance: "i")));
+        fixture.Commit("simple", "t", 2, 22);
+        fixture.Commit("deleted", "t", 2, 22);
+        fixture.Run(fixture.Groups.DeleteAsync("deleted"));
+        string before = fixture.Everything();
+
+        fixture.Crash(kind);
+        Assert.Equal(before, fixture.Everything());
+        Assert.All(members, member => Assert.Equal(KafkaErrorCode.None, fixture.Heartbeat("busy", member)));
+        Assert.Equal(KafkaErrorCode.None, fixture.Heartbeat("static", fixedMember, "i"));
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("busy", "t", 1, 1, members[2].MemberId, members[2].GenerationId));
+    }
+
+    [Fact]
+    public void Members_that_do_not_come_back_are_dropped()
+    {
+        using var fixture = new GroupFixture();
+        JoinGroupResponse[] members = fixture.Stable("g", 2);
+        fixture.Crash(CrashKind.Power);
+        fixture.Advance(GroupFixture.SessionMs - 1);
+        Assert.Equal(KafkaErrorCode.None, fixture.Heartbeat("g", members[0]));
+        fixture.Advance(1);
+        Assert.Equal(KafkaErrorCode.RebalanceInProgress, fixture.Heartbeat("g", members[0]));
+        Assert.Equal(KafkaErrorCode.UnknownMemberId, fixture.Heartbeat("g", members[1]));
+    }
+
+    [Fact]
+    public void While_groups_are_read_clients_are_told_to_wait()
+    {
+        using var fixture = new GroupFixture();
+        JoinGroupResponse member = fixture.Stable("g", 1)[0];
+        fixture.Crash(CrashKind.Power, loads: false);
+        Task<KafkaErrorCode> commit = fixture.CommitAsync("g", "t", 0, 1, member.MemberId, member.GenerationId);
+        Assert.Equal(KafkaErrorCode.CoordinatorLoadInProgress, GroupFixture.Now(commit));
+        Assert.Equal(KafkaErrorCode.None, GroupFixture.Now(fixture.Groups.HeartbeatAsync(new HeartbeatRequest { GroupId = "g", MemberId = member.MemberId })).ErrorCode);
+        Assert.Equal(KafkaErrorCode.CoordinatorLoadInProgress, GroupFixture.Now(fixture.Groups.ListAsync()).ErrorCode);
+        fixture.Scheduler.RunAll();
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 0, 1, member.MemberId, member.GenerationId));
+    }
+}
