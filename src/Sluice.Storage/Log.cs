@@ -384,6 +384,9 @@ public sealed class Log
         Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
         batch.CopyTo(placed);
         RecordBatch.SetBaseOffset(placed, baseOffset);
+
+        // This broker is the only leader that its logs ever had.
+        RecordBatch.SetLeaderEpoch(placed, 0);
         long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
         chunk.EndOffset = end;
         chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));

@@ -11,13 +11,13 @@ internal sealed class ClusterHandler(KafkaServer server)
 
     public DescribeClusterResponse Handle(KafkaRequest request, DescribeClusterRequest body)
     {
-        const sbyte Brokers = 1;
+        const sbyte Brokers = 1, Controllers = 2;
         if (request.Version >= 1 && body.EndpointType != Brokers)
         {
             return new DescribeClusterResponse
             {
-                ErrorCode = KafkaErrorCode.MismatchedEndpointType,
-                ErrorMessage = "The request was sent to a broker, but asks for controllers.",
+                ErrorCode = body.EndpointType == Controllers ? KafkaErrorCode.MismatchedEndpointType : KafkaErrorCode.UnsupportedEndpointType,
+                ErrorMessage = body.EndpointType == Controllers ? "The request was sent to a broker, but asks for controllers." : $"There is no endpoint type {body.EndpointType}.",
                 EndpointType = Brokers,
             };
         }
@@ -29,6 +29,7 @@ internal sealed class ClusterHandler(KafkaServer server)
             ClusterId = server.ClusterId,
             ControllerId = server.Options.NodeId,
             Brokers = [new DescribeClusterResponse.DescribeClusterBroker { BrokerId = server.Options.NodeId, Host = host, Port = port }],
+            ClusterAuthorizedOperations = body.IncludeClusterAuthorizedOperations ? request.ClusterOperations() : int.MinValue,
         };
     }
 
@@ -42,6 +43,11 @@ internal sealed class ClusterHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, InitProducerIdRequest body)
     {
+        if (body.TransactionalId is "" || (body.ProducerId < 0) != (body.ProducerEpoch < 0))
+        {
+            return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.InvalidRequest, ProducerEpoch = -1 };
+        }
+
         if (body.TransactionalId is not null)
         {
             return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.UnsupportedVersion };

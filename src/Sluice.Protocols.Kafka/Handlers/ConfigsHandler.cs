@@ -13,6 +13,8 @@ internal sealed class ConfigsHandler(KafkaServer server)
 {
     private const sbyte TopicResource = 2, BrokerResource = 4;
     private const sbyte FromTopic = 1, FromStart = 4, FromDefault = 5;
+    private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
+    private const string RepeatedMessage = "The request names the resource more than once.";
 
     public DescribeConfigsResponse Handle(KafkaRequest request, DescribeConfigsRequest body) => new()
     {
@@ -22,9 +24,11 @@ internal sealed class ConfigsHandler(KafkaServer server)
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, IncrementalAlterConfigsRequest body)
     {
         var responses = new List<IncrementalAlterConfigsResponse.AlterConfigsResourceResponse>();
+        HashSet<(sbyte, string)> repeated = Repeated(body.Resources.Select(static resource => (resource.ResourceType, resource.ResourceName)));
         foreach (IncrementalAlterConfigsRequest.AlterConfigsResource resource in body.Resources)
         {
-            (KafkaErrorCode error, string? message) = await AlterAsync(request, resource.ResourceType, resource.ResourceName, body.ValidateOnly, current => Change(current, resource.Configs)).ConfigureAwait(false);
+            string? problem = repeated.Contains((resource.ResourceType, resource.ResourceName)) ? RepeatedMessage : Problem(resource.Configs);
+            (KafkaErrorCode error, string? message) = problem is not null ? (KafkaErrorCode.InvalidRequest, problem) : await AlterAsync(request, resource.ResourceType, resource.ResourceName, body.ValidateOnly, current => Change(current, resource.Configs)).ConfigureAwait(false);
             responses.Add(new IncrementalAlterConfigsResponse.AlterConfigsResourceResponse { ErrorCode = error, ErrorMessage = message, ResourceType = resource.ResourceType, ResourceName = resource.ResourceName });
         }
 
@@ -34,12 +38,13 @@ internal sealed class ConfigsHandler(KafkaServer server)
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, AlterConfigsRequest body)
     {
         var responses = new List<AlterConfigsResponse.AlterConfigsResourceResponse>();
+        HashSet<(sbyte, string)> repeated = Repeated(body.Resources.Select(static resource => (resource.ResourceType, resource.ResourceName)));
         foreach (AlterConfigsRequest.AlterConfigsResource resource in body.Resources)
         {
-            (KafkaErrorCode error, string? message) = await AlterAsync(request, resource.ResourceType, resource.ResourceName, body.ValidateOnly, _ =>
-                resource.Configs.FirstOrDefault(static setting => setting.Value is null) is { } empty
-                    ? throw new InvalidDataException($"Null value not supported for {empty.Name}")
-                    : resource.Configs.DistinctBy(static setting => setting.Name).ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal)).ConfigureAwait(false);
+            string? empty = resource.Configs.FirstOrDefault(static setting => setting.Value is null)?.Name;
+            (KafkaErrorCode error, string? message) = empty is not null ? (KafkaErrorCode.InvalidRequest, $"Null value not supported for {empty}")
+                : repeated.Contains((resource.ResourceType, resource.ResourceName)) ? (KafkaErrorCode.InvalidRequest, RepeatedMessage)
+                : await AlterAsync(request, resource.ResourceType, resource.ResourceName, body.ValidateOnly, _ => resource.Configs.DistinctBy(static setting => setting.Name).ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal)).ConfigureAwait(false);
             responses.Add(new AlterConfigsResponse.AlterConfigsResourceResponse { ErrorCode = error, ErrorMessage = message, ResourceType = resource.ResourceType, ResourceName = resource.ResourceName });
         }
 
@@ -57,26 +62,32 @@ internal sealed class ConfigsHandler(KafkaServer server)
         _ => 0,
     };
 
+    private static HashSet<T> Repeated<T>(IEnumerable<T> names)
+    {
+        var seen = new HashSet<T>();
+        return [.. names.Where(name => !seen.Add(name))];
+    }
+
+    /// <summary>Says what is wrong with the changes of one resource, whatever its configuration is; null: nothing.</summary>
+    private static string? Problem(IncrementalAlterConfigsRequest.AlterableConfig[] changes) =>
+        Repeated(changes.Select(static change => change.Name)).FirstOrDefault() is { } twice ? $"The configuration key {twice} is changed more than once."
+        : changes.FirstOrDefault(static change => change.ConfigOperation is < Set or > Subtract) is { } unknown ? $"Unknown operation type {unknown.ConfigOperation} for {unknown.Name}"
+        : changes.FirstOrDefault(static change => change.ConfigOperation != Delete && change.Value is null) is { } empty ? $"Null value not supported for {empty.Name}"
+        : null;
+
     /// <exception cref="InvalidDataException">An operation that cannot be; the message says why.</exception>
     private static Dictionary<string, string> Change(IReadOnlyDictionary<string, string> current, IncrementalAlterConfigsRequest.AlterableConfig[] changes)
     {
-        const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
         var config = new Dictionary<string, string>(current, StringComparer.Ordinal);
-        var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (IncrementalAlterConfigsRequest.AlterableConfig change in changes)
         {
-            if (!seen.Add(change.Name))
-            {
-                throw new InvalidDataException($"Error due to duplicate config keys: {change.Name}");
-            }
-
             if (change.ConfigOperation == Delete)
             {
                 config.Remove(change.Name);
                 continue;
             }
 
-            string value = change.Value ?? throw new InvalidDataException($"Null value not supported for {change.Name}");
+            string value = change.Value!;
             switch (change.ConfigOperation)
             {
                 case Set:
@@ -89,8 +100,6 @@ internal sealed class ConfigsHandler(KafkaServer server)
                     string[] items = value.Split(',', StringSplitOptions.RemoveEmptyEntries);
                     config[change.Name] = string.Join(',', change.ConfigOperation == Append ? before.Union(items, StringComparer.Ordinal) : before.Except(items, StringComparer.Ordinal));
                     break;
-                default:
-                    throw new InvalidDataException($"Unknown operation type {change.ConfigOperation}");
             }
         }
 
@@ -107,7 +116,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
                 break;
             case TopicResource when server.Host?.FindTopic(resource.ResourceName) is { } topic:
                 result.Configs = [.. TopicConfig.Keys.Values.OrderBy(static key => key.Name, StringComparer.Ordinal)
-                    .Where(key => resource.ConfigurationKeys?.Contains(key.Name, StringComparer.Ordinal) != false)
+                    .Where(key => resource.ConfigurationKeys is null or [] || resource.ConfigurationKeys.Contains(key.Name, StringComparer.Ordinal))
                     .Select(key => Describe(key, topic.Definition.Config, withSynonyms))];
                 break;
             case TopicResource:
@@ -120,7 +129,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
                 // What all brokers have in common: nothing is set that way.
                 break;
             case BrokerResource when resource.ResourceName == server.Options.NodeId.ToString(CultureInfo.InvariantCulture):
-                result.Configs = [.. BrokerConfigs(request).Where(setting => resource.ConfigurationKeys?.Contains(setting.Name, StringComparer.Ordinal) != false)
+                result.Configs = [.. BrokerConfigs(request).Where(setting => resource.ConfigurationKeys is null or [] || resource.ConfigurationKeys.Contains(setting.Name, StringComparer.Ordinal))
                     .Select(static setting => new DescribeConfigsResponse.DescribeConfigsResourceResult
                     {
                         Name = setting.Name,

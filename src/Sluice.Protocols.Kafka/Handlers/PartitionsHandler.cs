@@ -16,6 +16,14 @@ internal sealed class PartitionsHandler(KafkaServer server)
     public DescribeTopicPartitionsResponse Handle(KafkaRequest request, DescribeTopicPartitionsRequest body)
     {
         string from = body.Cursor?.TopicName ?? "";
+        if (body.Cursor is { } cursor && (cursor.PartitionIndex < 0 || (body.Topics.Length > 0 && body.Topics.All(topic => topic.Name != cursor.TopicName))))
+        {
+            return new DescribeTopicPartitionsResponse
+            {
+                Topics = [.. body.Topics.Select(static topic => new DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic { Name = topic.Name, ErrorCode = KafkaErrorCode.InvalidRequest })],
+            };
+        }
+
         IEnumerable<string> names = body.Topics.Length > 0
             ? body.Topics.Select(static topic => topic.Name).Distinct(StringComparer.Ordinal)
             : server.Host?.ListTopics().Select(static topic => topic.Name).Where(request.MayDescribe) ?? [];

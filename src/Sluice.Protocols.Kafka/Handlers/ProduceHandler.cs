@@ -55,7 +55,6 @@ internal sealed class ProduceHandler(KafkaServer server)
             !request.Allows(Access.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
             : topic is null ? (request.Version >= 13 ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition)
             : topic.Definition.IsInternal ? KafkaErrorCode.InvalidTopicException
-            : body.Acks == All && topic.Settings.MinInSyncReplicas > 1 ? KafkaErrorCode.NotEnoughReplicas
             : KafkaErrorCode.None;
         var partitions = new ProduceResponse.PartitionProduceResponse[data.PartitionData.Length];
         for (int i = 0; i < partitions.Length; i++)
@@ -64,14 +63,14 @@ internal sealed class ProduceHandler(KafkaServer server)
             partitions[i] = response;
             if (error == KafkaErrorCode.None)
             {
-                Append(topic!, data.PartitionData[i], promise, pending, response);
+                Append(topic!, data.PartitionData[i], request.Version, promise, pending, response);
             }
         }
 
         return new ProduceResponse.TopicProduceResponse { Name = data.Name, TopicId = data.TopicId, PartitionResponses = partitions };
     }
 
-    private void Append(Topic topic, ProduceRequest.PartitionProduceData data, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
+    private void Append(Topic topic, ProduceRequest.PartitionProduceData data, short version, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
     {
         if (topic.FindPartition(data.Index) is not { } partition)
         {
@@ -83,8 +82,9 @@ internal sealed class ProduceHandler(KafkaServer server)
         var intake = new BatchIntake(server.Buffers, settings, server.NowMs);
         try
         {
-            response.ErrorCode = intake.Take(data.Records.Memory.Span);
+            response.ErrorCode = intake.Take(data.Records.Memory.Span, version);
             response.ErrorMessage = intake.Message;
+            response.RecordErrors = intake.RecordErrors;
             if (response.ErrorCode == KafkaErrorCode.None)
             {
                 Append(partition, intake.Batch, settings, promise, pending, response);

@@ -107,13 +107,14 @@ internal sealed class RequestDispatcher
                 _fetch.Handle(request, fetch);
                 return default;
             case ApiVersionsRequest apiVersions:
+                request.Connection.Login.EndHandshakeIfFree();
                 request.Reply(_apiVersions.Handle(request, apiVersions));
                 return default;
             case SaslHandshakeRequest handshake:
                 request.Reply(SaslHandler.Handle(request, handshake));
                 return default;
             case SaslAuthenticateRequest authenticate:
-                return AwaitAsync(request, SaslHandler.HandleAsync(request, authenticate));
+                return AuthenticateAsync(request, authenticate);
             case ListOffsetsRequest listOffsets:
                 return Run(request, _listOffsets.HandleAsync(request, listOffsets));
             case MetadataRequest metadata:
@@ -209,5 +210,14 @@ internal sealed class RequestDispatcher
         }
     }
 
-    private static async ValueTask AwaitAsync(KafkaRequest request, ValueTask<IKafkaMessage> answer) => request.Reply(await answer.ConfigureAwait(false));
+    /// <exception cref="KafkaParseException">The login was refused: after its answer nothing more is heard of the client.</exception>
+    private static async ValueTask AuthenticateAsync(KafkaRequest request, SaslAuthenticateRequest body)
+    {
+        SaslAuthenticateResponse answer = await SaslHandler.HandleAsync(request, body).ConfigureAwait(false);
+        request.Reply(answer);
+        if (answer.ErrorCode == KafkaErrorCode.SaslAuthenticationFailed)
+        {
+            throw new KafkaParseException("a login that was refused");
+        }
+    }
 }

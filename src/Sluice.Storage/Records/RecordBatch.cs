@@ -89,6 +89,9 @@ public static class RecordBatch
     /// <summary>Base offset is outside the checksum, so placing a batch in a log needs no new one.</summary>
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
+    /// <summary>The epoch of the leader that takes the batch; outside the checksum too.</summary>
+    internal static void SetLeaderEpoch(Span<byte> batch, int epoch) => BinaryPrimitives.WriteInt32BigEndian(batch[12..], epoch);
+
     internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp)
     {
         BinaryPrimitives.WriteInt64BigEndian(batch, 0);
@@ -111,6 +114,13 @@ public static class RecordBatch
     {
         BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)(Attributes(batch) | LogAppendTimeBit));
         BinaryPrimitives.WriteInt64BigEndian(batch[35..], nowMs);
+        SetCrc(batch);
+    }
+
+    /// <summary>Corrects the largest timestamp of a whole batch, and sums the batch anew.</summary>
+    public static void SetMaxTimestamp(Span<byte> batch, long timestampMs)
+    {
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], timestampMs);
         SetCrc(batch);
     }
 
@@ -156,6 +166,8 @@ public static class RecordBatch
 
     /// <summary>True if the span holds exactly one whole batch whose checksum is right.</summary>
     public static bool IsIntact(ReadOnlySpan<byte> batch) =>
-        LooksLikeHeader(batch) && Size(batch) == batch.Length
-        && BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
+        LooksLikeHeader(batch) && Size(batch) == batch.Length && HasRightChecksum(batch);
+
+    /// <summary>Whether the checksum of a whole batch, as long as its header says, is right.</summary>
+    public static bool HasRightChecksum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
 }

@@ -57,7 +57,9 @@ public sealed class ClusterTests(BrokerFixture broker) : KafkaTest(broker)
             Assert.Equal([(0, 0L), (1, batch.Length)], found.Partitions.Select(static partition => (partition.PartitionIndex, partition.PartitionSize)).Order());
             Assert.All(found.Partitions, static partition => Assert.Equal((0, false), (partition.OffsetLag, partition.IsFutureKey)));
             Assert.Equal(version >= 4, directory.UsableBytes > 0);
-            Assert.Equal(version >= 4, directory.TotalBytes >= directory.UsableBytes && directory.TotalBytes > 0);
+
+            // Sluice knows what is free, not how large the volume is; -1 says so.
+            Assert.Equal(version >= 4 && BrokerFixture.IsKafka, directory.TotalBytes > 0);
         }
     }
 

@@ -69,7 +69,6 @@ public sealed class FetchTests(BrokerFixture broker) : KafkaTest(broker)
         TestTopic topic = await TopicAsync();
         FetchRequest request = Fetch(topic, (0, 0), (1, 0), (-1, 0));
         request.Topics = [.. request.Topics, FetchTopic(new TestTopic("conformance.none", Guid.Empty), 1000, (0, 0))];
-        request.MaxWaitMs = 600_000;
         FetchResponse response = await Client.AskAsync<FetchResponse>(request, version);
         Dictionary<(string, int), FetchResponse.PartitionData> all = response.Responses.SelectMany(static fetched => fetched.Partitions.Select(data => ((fetched.Topic, data.PartitionIndex), data))).ToDictionary();
         Assert.Equal(4, all.Count);
@@ -226,11 +225,15 @@ public sealed class FetchTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Fact]
-    public async Task Fetch_v10_and_earlier_of_zstd()
+    public async Task Fetch_of_zstd_in_versions_older_than_it()
     {
+        // Earlier brokers refused it below v10.
         TestTopic topic = await TopicAsync(1, ("compression.type", "zstd"));
         await AppendAsync(topic, BatchBuilder.Of("a"));
-        Assert.Equal(KafkaErrorCode.None, (await FetchAsync(topic, 0, 10)).ErrorCode);
-        Assert.Equal(KafkaErrorCode.UnsupportedCompressionType, (await FetchAsync(topic, 0, 9)).ErrorCode);
+        foreach (int version in (int[])[4, 9, 10])
+        {
+            FetchResponse.PartitionData data = await FetchAsync(topic, 0, version);
+            Assert.Equal((KafkaErrorCode.None, 1), (data.ErrorCode, FetchedBatch.ReadAll(data.Records.Memory).Count));
+        }
     }
 }

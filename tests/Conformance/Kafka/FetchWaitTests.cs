@@ -70,13 +70,43 @@ public sealed class FetchWaitTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Fact]
-    public async Task Fetch_with_an_error_does_not_wait()
+    public async Task Fetch_with_an_offset_out_of_range_or_of_nothing_known_does_not_wait()
     {
+        TestTopic topic = await TopicAsync(partitions: 2);
+        FetchResponse response = await Client.AskAsync<FetchResponse>(Waiting(Fetch(topic, (0, 0), (1, 8))), 12);
+        Assert.Equal([KafkaErrorCode.None, KafkaErrorCode.OffsetOutOfRange], response.Responses[0].Partitions.Select(static partition => partition.ErrorCode));
+        response = await Client.AskAsync<FetchResponse>(Waiting(Fetch(topic, (5, 0))), 12);
+        Assert.Equal([KafkaErrorCode.UnknownTopicOrPartition], response.Responses[0].Partitions.Select(static partition => partition.ErrorCode));
+    }
+
+    [Theory]
+    [InlineData(12)]
+    [InlineData(13)]
+    public async Task Fetch_waits_for_the_partitions_that_are_there_when_others_are_not(int version)
+    {
+        // Else a client whose topic was deleted would ask in a busy loop.
         TestTopic topic = await TopicAsync();
-        FetchResponse response = await Client.AskAsync<FetchResponse>(Waiting(Fetch(topic, (0, 0), (5, 0))), 12);
-        Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, response.Responses[0].Partitions[1].ErrorCode);
-        response = await Client.AskAsync<FetchResponse>(Waiting(Fetch(topic, (0, 8))), 12);
-        Assert.Equal(KafkaErrorCode.OffsetOutOfRange, response.Responses[0].Partitions[0].ErrorCode);
+        FetchRequest request = Waiting(Fetch(topic, (0, 0), (5, 0)));
+        request.Topics = [.. request.Topics, FetchTopic(new TestTopic(Name(), Guid.NewGuid()), 1000, (0, 0))];
+        request.SessionEpoch = 0;
+        int id = await Client.SendAsync(request, version);
+        RawClient producer = await ConnectAsync();
+        await ServesAsync(producer);
+        Assert.False(Client.HasAnswer);
+        await producer.AskAsync<ProduceResponse>(Produce(topic, 1, (0, BatchBuilder.Of("woken"))), 13);
+        FetchResponse opened = await Client.ReceiveAsync<FetchResponse>(version, id);
+        Assert.NotEqual(0, opened.Responses.SelectMany(static fetched => fetched.Partitions).Single(static data => data.ErrorCode == KafkaErrorCode.None).Records.Length);
+        Assert.Equal(2, opened.Responses.SelectMany(static fetched => fetched.Partitions).Count(static data => data.ErrorCode != KafkaErrorCode.None));
+
+        // The same goes for a session that has told of them before.
+        FetchRequest next = Waiting(Fetch(topic, (0, 1)));
+        (next.SessionId, next.SessionEpoch) = (opened.SessionId, 1);
+        id = await Client.SendAsync(next, version);
+        await ServesAsync(producer);
+        Assert.False(Client.HasAnswer);
+        await producer.AskAsync<ProduceResponse>(Produce(topic, 1, (0, BatchBuilder.Of("again"))), 13);
+        FetchResponse news = await Client.ReceiveAsync<FetchResponse>(version, id);
+        Assert.NotEqual(0, news.Responses.SelectMany(static fetched => fetched.Partitions).Single(static data => data.ErrorCode == KafkaErrorCode.None).Records.Length);
     }
 
     [Fact]

@@ -18,7 +18,6 @@ public sealed class FramingTests(BrokerFixture broker) : KafkaTest(broker)
         { "size 0", "00000000" },
         { "no room for a header", "00000002 0012" },
         { "header cut off in the client id", "0000000C 0012 0000 00000001 0005 6162" },
-        { "client id of length -2", "0000000A 0012 0000 00000001 FFFE" },
         { "unknown API 999", "0000000A 03E7 0000 00000001 FFFF" },
         { "unknown API -1", "0000000A FFFF 0000 00000001 FFFF" },
         { "API 4 is between brokers only", "0000000A 0004 0000 00000001 FFFF" },
@@ -29,7 +28,6 @@ public sealed class FramingTests(BrokerFixture broker) : KafkaTest(broker)
         { "Metadata v1 without a body", "0000000A 0003 0001 00000001 FFFF" },
         { "Metadata v1 cut off", "00000010 0003 0001 00000001 FFFF 00000001 0005" },
         { "Metadata v1, array of more than there is", "0000000E 0003 0001 00000001 FFFF 7FFFFFFF" },
-        { "Metadata v1, array of length -2", "0000000E 0003 0001 00000001 FFFF FFFFFFFE" },
         { "Metadata v9, varint without end", "00000010 0003 0009 00000001 FFFF 00 FFFFFFFFFF" },
         { "tagged field longer than the frame", "0000000D 0003 0009 00000001 FFFF 01 00 7F" },
     };
@@ -52,6 +50,18 @@ public sealed class FramingTests(BrokerFixture broker) : KafkaTest(broker)
         await ServesAsync(await ConnectAsync());
     }
 
+    [Theory]
+    [InlineData("client id of length -2", "0000000A 0012 0000 00000001 FFFE")]
+    [InlineData("Metadata v1, array of length -2", "0000000E 0003 0001 00000001 FFFF FFFFFFFE")]
+    public async Task Framing_lengths_below_minus_one_are_null_in_Kafka_and_an_error_in_Sluice(string what, string hex)
+    {
+        Assert.NotEmpty(what);
+        await Client.SendBytesAsync(Hex(hex));
+
+        // The protocol says that -1 is null.
+        Assert.Equal(BrokerFixture.IsKafka, await Client.ReceiveFrameAsync() is not null);
+    }
+
     [Fact]
     public async Task Framing_what_was_asked_before_the_bad_bytes_is_answered()
     {
@@ -68,7 +78,9 @@ public sealed class FramingTests(BrokerFixture broker) : KafkaTest(broker)
     {
         byte[] frame = RawClient.Frame(new MetadataRequest { Topics = [] }, 12, 5);
         await Client.SendBytesAsync(RawClient.Frame([.. frame.AsSpan(4), 1, 2, 3]));
-        Assert.NotNull(await Client.ReceiveFrameAsync());
+
+        // What follows was meant to be read: a broker that skips it does something else than it was asked for.
+        Assert.Equal(BrokerFixture.IsKafka, await Client.ReceiveFrameAsync() is not null);
     }
 
     [Fact]

@@ -11,18 +11,19 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
     /// <summary>Damage, Kafka's error.</summary>
     public static TheoryData<string, KafkaErrorCode> Damages => new()
     {
-        { "null", BrokerFixture.IsKafka ? KafkaErrorCode.UnknownServerError : KafkaErrorCode.InvalidRecord },
+        { "null", KafkaErrorCode.InvalidRecord },
         { "empty", KafkaErrorCode.InvalidRecord },
         { "one byte", KafkaErrorCode.InvalidRecord },
         { "header cut off", KafkaErrorCode.InvalidRecord },
         { "last byte cut off", KafkaErrorCode.InvalidRecord },
-        { "a byte too many", KafkaErrorCode.None },
+        // Kafka throws away what is no whole batch. Sluice takes nothing then: something is wrong with the producer.
+        { "a byte too many", BrokerFixture.IsKafka ? KafkaErrorCode.None : KafkaErrorCode.InvalidRecord },
         { "record damaged", KafkaErrorCode.CorruptMessage },
         { "checksum damaged", KafkaErrorCode.CorruptMessage },
         { "attributes damaged", KafkaErrorCode.CorruptMessage },
         { "magic 0", KafkaErrorCode.InvalidRecord },
         { "magic 1", KafkaErrorCode.InvalidRecord },
-        { "magic 3", KafkaErrorCode.InvalidRecord },
+        { "magic 3", KafkaErrorCode.CorruptMessage },
         { "size 0", KafkaErrorCode.CorruptMessage },
         { "size -1", KafkaErrorCode.CorruptMessage },
         { "size one less", KafkaErrorCode.CorruptMessage },
@@ -40,6 +41,7 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
         { "last offset delta -1", KafkaErrorCode.InvalidRecord },
         { "base offset 5", KafkaErrorCode.InvalidRecord },
         { "control batch", KafkaErrorCode.InvalidRecord },
+        { "timestamp type set by the producer", KafkaErrorCode.InvalidTimestamp },
         { "record length too long", KafkaErrorCode.InvalidRecord },
         { "record length 0", KafkaErrorCode.InvalidRecord },
         { "record length negative", KafkaErrorCode.InvalidRecord },
@@ -54,6 +56,7 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
     [MemberData(nameof(Damages))]
     public async Task Produce_of_a_damaged_batch(string damage, KafkaErrorCode expected)
     {
+        Assert.SkipWhen(BrokerFixture.IsKafka && damage == "null", "Kafka 4.3 never answers it");
         TestTopic topic = await TopicAsync();
         ProduceResponse.PartitionProduceResponse response = await ProduceAsync(topic, Damaged(damage));
         Assert.Equal(expected, response.ErrorCode);
@@ -129,7 +132,6 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
         Assert.Equal(501, large.Length);
         ProduceResponse.PartitionProduceResponse response = await ProduceAsync(topic, large);
         Assert.Equal((KafkaErrorCode.MessageTooLarge, -1), (response.ErrorCode, response.BaseOffset));
-        Assert.NotNull(response.ErrorMessage);
     }
 
     [Fact]
@@ -188,6 +190,7 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
             "last offset delta -1" => new BatchBuilder { Records = records, LastOffsetDelta = -1 }.Build(),
             "base offset 5" => new BatchBuilder { Records = records, BaseOffset = 5 }.Build(),
             "control batch" => new BatchBuilder { Records = [new SentRecord("\0\0\0\0\0\0", "\0\0\0\u0001")], Attributes = 0x20 }.Build(),
+            "timestamp type set by the producer" => new BatchBuilder { Records = records, Attributes = 8 }.Build(),
             "record length too long" => Records(records, static bytes => [0x7E, .. bytes[1..]]),
             "record length 0" => Records(records, static bytes => [0, .. bytes[1..]]),
             "record length negative" => Records(records, static bytes => [1, .. bytes[1..]]),

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Sluice.BlackBox;
 using Sluice.Conformance.Kafka.Support;
 
@@ -54,13 +53,5 @@ public sealed class BrokerFixture : IAsyncLifetime
         {
             throw new InvalidOperationException($"The broker logged {errors.Count} errors during the run, the first: {errors[0]}\nThe whole log:\n{log}");
         }
-    }
-
-    /// <summary>A bare connection.</summary>
-    public async Task<TcpClient> OpenAsync()
-    {
-        var client = new TcpClient { NoDelay = true };
-        await client.ConnectAsync(Host, Port);
-        return client;
     }
 }

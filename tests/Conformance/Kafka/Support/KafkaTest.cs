@@ -43,7 +43,7 @@ public abstract class KafkaTest(BrokerFixture broker) : IAsyncLifetime
     /// <summary>Another connection, which ends with the test.</summary>
     protected async Task<RawClient> ConnectAsync()
     {
-        RawClient client = await RawClient.ConnectAsync(Broker);
+        RawClient client = await RawClient.ConnectAsync(Broker.Host, Broker.Port);
         _clients.Add(client);
         return client;
     }
@@ -176,7 +176,7 @@ public abstract class KafkaTest(BrokerFixture broker) : IAsyncLifetime
     /// <summary>A producer id of its own.</summary>
     protected async Task<long> ProducerIdAsync()
     {
-        InitProducerIdResponse response = await Client.AskAsync<InitProducerIdResponse>(new InitProducerIdRequest { TransactionTimeoutMs = 60_000 }, 5);
+        InitProducerIdResponse response = await Client.AskAsync<InitProducerIdResponse>(new InitProducerIdRequest { TransactionalId = null, TransactionTimeoutMs = 60_000 }, 5);
         Assert.Equal(KafkaErrorCode.None, response.ErrorCode);
         return response.ProducerId;
     }

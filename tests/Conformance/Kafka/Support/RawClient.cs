@@ -23,7 +23,12 @@ public sealed class RawClient : IAsyncDisposable
         _stream = tcp.GetStream();
     }
 
-    public static async Task<RawClient> ConnectAsync(BrokerFixture broker) => new(await broker.OpenAsync());
+    public static async Task<RawClient> ConnectAsync(string host, int port)
+    {
+        var tcp = new TcpClient { NoDelay = true };
+        await tcp.ConnectAsync(host, port);
+        return new RawClient(tcp);
+    }
 
     /// <summary>Sends a request and reads its answer, which must be the next.</summary>
     public async Task<TResponse> AskAsync<TResponse>(IKafkaMessage request, int version)
