@@ -39,6 +39,7 @@ public sealed class VirtualHost
         _queues = new HostQueues(this, Names, _bindings, _settings);
         _policies = new HostPolicies(this, Names, _settings);
         _topics = new HostTopics(this, Names, _queues, _settings);
+        _queues.Topics = _topics;
         _exchanges.AddPredeclared();
     }
 
@@ -84,7 +85,7 @@ public sealed class VirtualHost
             return new BrokerResult(found.Status, found.Detail);
         }
 
-        if (found.Value is StreamQueue { Partition: { } partition })
+        if (found.Value is StreamQueue { Partition: { Topic.Definition.IsQueue: false } partition })
         {
             return await DeletePartitionAsync(partition).ConfigureAwait(false);
         }

@@ -13,10 +13,11 @@ internal sealed class Amqp091Mapping
 {
     private readonly TableBuilder _headers = new();
     private readonly PropertiesEditor _editor = new();
+    private RecordProperties? _record;
 
     /// <summary>Whether the publisher's properties can be sent as they are.</summary>
     public static bool IsPlain(in Delivery delivery, bool tellCount, bool tellOffset) =>
-        delivery.Message.Deaths.IsEmpty && !tellOffset && (!tellCount || delivery.DeliveryCount == 0);
+        delivery.Message.Deaths.IsEmpty && delivery.Message.Format != PropertiesFormat.Kafka && !tellOffset && (!tellCount || delivery.DeliveryCount == 0);
 
     /// <summary>The publisher's properties; none if it spoke another protocol.</summary>
     public static ReadOnlySpan<byte> PlainProperties(in MessageView message) =>
@@ -24,6 +25,10 @@ internal sealed class Amqp091Mapping
 
     /// <summary>A name or key as a short string: AMQP's own fit; a longer one of another protocol is cut.</summary>
     public static ReadOnlySpan<byte> ShortString(ReadOnlySpan<byte> name) => name.Length <= byte.MaxValue ? name : name[..byte.MaxValue];
+
+    /// <summary>The routing key to tell: of a log client's record its key.</summary>
+    public static ReadOnlySpan<byte> RoutingKey(in MessageView message) =>
+        message.Format == PropertiesFormat.Kafka ? RecordProperties.RoutingKey(message) : ShortString(message.RoutingKey);
 
     /// <summary>The properties to send. Borrowed until the next call.</summary>
     /// <param name="delivery">The delivery.</param>
@@ -36,6 +41,11 @@ internal sealed class Amqp091Mapping
         tellCount &= delivery.DeliveryCount > 0;
         bool isDead = !delivery.Message.Deaths.IsEmpty;
         _headers.Clear();
+        if (delivery.Message.Format == PropertiesFormat.Kafka)
+        {
+            properties = (_record ??= new RecordProperties()).Convert(delivery.Message, _headers);
+        }
+
         var reader = new FieldTableReader(own);
         while (reader.TryRead(out ReadOnlySpan<byte> name, out FieldValue value))
         {

@@ -148,7 +148,8 @@ internal sealed class ReadGenerator(Schema schema, StructSchema message, StructS
         }
         else if (field.IsNullable)
         {
-            throw new NotSupportedException($"{field.Name} is a tagged structure that is nullable");
+            code.Block("if (reader.ReadPresence())", () => ReadStruct(field));
+            code.Line();
         }
         else
         {

@@ -178,7 +178,12 @@ internal sealed class WriteGenerator(Schema schema, StructSchema message, Struct
             code.Block($"if (has{field.Name})", () =>
             {
                 code.Line($"int start = writer.BeginTag({field.Tag});");
-                WriteValue(field, field.IsAbsentableStruct ? field.Name + "!" : field.Name, field.IsNullable, "true");
+                if (field.IsAbsentableStruct && field.IsNullable)
+                {
+                    code.Line("writer.WritePresence(true);");
+                }
+
+                WriteValue(field, field.IsAbsentableStruct ? field.Name + "!" : field.Name, field.IsNullable && !field.IsAbsentableStruct, "true");
                 code.Line("writer.EndTag(start);");
             });
             code.Line();

@@ -141,8 +141,13 @@ public sealed class Authenticator
             : Admit(user, origin);
     }
 
+    /// <summary>Whether <see cref="LoginTrusted"/> would admit the client; nothing is logged.</summary>
+    public bool WouldAdmitTrusted(string userName, LoginOrigin origin) => _accessControl.FindUser(userName) is { } user && MayComeFrom(user, origin);
+
+    private bool MayComeFrom(User user, LoginOrigin origin) => !_options.LoopbackUsers.Contains(user.Name) || IPAddress.IsLoopback(origin.Remote.Address);
+
     private LoginResult Admit(User user, LoginOrigin origin) =>
-        _options.LoopbackUsers.Contains(user.Name) && !IPAddress.IsLoopback(origin.Remote.Address)
+        !MayComeFrom(user, origin)
             ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only")
             : new LoginResult(user, LoginRefusal.None, user.Name);
 

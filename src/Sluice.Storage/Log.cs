@@ -1,4 +1,5 @@
 using Sluice.Base.Compression;
+using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Producers;
 using Sluice.Storage.Records;
@@ -22,6 +23,7 @@ public sealed class Log
     private long _next;
     private long _journaledEnd;
     private long _bytes;
+    private CompactionState? _compaction;
 
     internal Log(StoreContext store, LogId id, LogKind kind, RetentionPolicy retention, long start)
     {
@@ -95,6 +97,9 @@ public sealed class Log
 
     /// <summary>A group has changed the log and is not in the journal yet, so no checkpoint may capture it.</summary>
     internal bool IsInGroup { get; set; }
+
+    /// <summary>How far the log is compacted; of a log without compaction, nothing.</summary>
+    internal CompactionState Compaction => _compaction ??= new CompactionState();
 
     /// <summary>The log waits in the maintenance queue.</summary>
     internal bool IsQueuedForMaintenance { get; set; }
@@ -308,11 +313,45 @@ public sealed class Log
         }
     }
 
+    /// <summary>
+    /// Gives up all records below the offset; their files go in the background. Kept when the journal says so for the returned position
+    /// (<see cref="JournalPosition.None"/> if nothing changed). Only for a log without a cursor.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Above <see cref="NextOffset"/>.</exception>
+    public JournalPosition DeleteBefore(long offset)
+    {
+        if (Cursor is not null)
+        {
+            throw new InvalidOperationException("A log with a cursor gives up what the cursor has settled.");
+        }
+        lock (Sync)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _next);
+            if (offset <= PhysicalStart || IsDeleted)
+            {
+                return JournalPosition.None;
+            }
+            SetStart(offset);
+            QueueForMaintenance();
+            if (Kind != LogKind.Durable)
+            {
+                return JournalPosition.None;
+            }
+            Span<byte> payload = stackalloc byte[8];
+            System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
+            return Store.Journal.Add(JournalEntryType.StartOffset, Durability.OperatingSystem, Id.Value, payload);
+        }
+    }
+
     /// <summary>Replaces the retention policy and applies it.</summary>
-    /// <exception cref="ArgumentException">It would give or take the log's cursor.</exception>
+    /// <exception cref="ArgumentException">It would give or take the log's cursor, or compact a log with one.</exception>
     public void SetRetention(RetentionPolicy retention)
     {
         ArgumentNullException.ThrowIfNull(retention);
+        if (retention is { BehindCursor: true, Compaction: not null })
+        {
+            throw new ArgumentException("Compaction is for logs without a cursor.", nameof(retention));
+        }
         if (retention.BehindCursor != Retention.BehindCursor)
         {
             throw new ArgumentException("A log is reclaimed behind its cursor or not from its creation on; this cannot be changed.", nameof(retention));
@@ -322,9 +361,9 @@ public sealed class Log
             Retention = retention;
             if (Kind == LogKind.Durable && !IsDeleted)
             {
-                Span<byte> definition = stackalloc byte[LogDefinition.Bytes];
-                LogDefinition.Write(definition, Kind, retention);
-                Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition);
+                Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
+                int length = LogDefinition.Write(definition, Kind, retention);
+                Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition[..length]);
             }
             QueueForMaintenance();
         }
@@ -345,6 +384,9 @@ public sealed class Log
         Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
         batch.CopyTo(placed);
         RecordBatch.SetBaseOffset(placed, baseOffset);
+
+        // This broker is the only leader that its logs ever had.
+        RecordBatch.SetLeaderEpoch(placed, 0);
         long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
         chunk.EndOffset = end;
         chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;
 using Sluice.Storage.Checkpoints;
+using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Metadata;
 
@@ -104,18 +105,19 @@ public sealed class LogStore : IDisposable
     }
 
     /// <summary>Creates a log. A <see cref="LogKind.Volatile"/> log is never journaled and is gone after a restart.</summary>
-    /// <exception cref="ArgumentException">The retention asks for both a cursor and a limit by age or bytes.</exception>
+    /// <exception cref="ArgumentException">The retention asks for both a cursor and a limit by age or bytes or compaction.</exception>
     public Log CreateLog(LogKind kind, RetentionPolicy retention)
     {
         ArgumentNullException.ThrowIfNull(retention);
-        if (retention is { BehindCursor: true } and not { BytesMax: null, AgeMsMax: null })
+        if (retention is { BehindCursor: true } and not { BytesMax: null, AgeMsMax: null, Compaction: null })
         {
-            throw new ArgumentException("A log reclaimed behind its cursor keeps every unsettled record; limits by age or bytes are for logs without a cursor.", nameof(retention));
+            throw new ArgumentException("A log reclaimed behind its cursor keeps every unsettled record; limits by age or bytes and compaction are for logs without a cursor.", nameof(retention));
         }
         lock (_sync)
         {
             long id = kind == LogKind.Durable ? _nextLogId++ : _nextVolatileId++;
-            return CreateLog(id, kind, retention);
+            Log log = CreateLog(id, kind, retention);
+            return log;
         }
     }
 
@@ -268,15 +270,15 @@ public sealed class LogStore : IDisposable
     {
         Log log = new(Context, new LogId(id), kind, retention, 0);
         _logs.Add(id, log);
-        if (retention.AgeMsMax is not null)
+        if (retention.NeedsTimer)
         {
             Context.RetentionChanged();
         }
         if (kind == LogKind.Durable)
         {
-            Span<byte> definition = stackalloc byte[LogDefinition.Bytes];
-            LogDefinition.Write(definition, kind, retention);
-            Context.Journal.Add(JournalEntryType.CreateLog, Durability.Memory, id, definition);
+            Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
+            int length = LogDefinition.Write(definition, kind, retention);
+            Context.Journal.Add(JournalEntryType.CreateLog, Durability.Memory, id, definition[..length]);
         }
         return log;
     }
@@ -338,8 +340,12 @@ public enum LogKind : byte
 /// <param name="BytesMax">Delete oldest segments while the log is larger; null: no limit. Whole segments only.</param>
 /// <param name="AgeMsMax">Delete segments whose newest record is older; null: no limit.</param>
 /// <param name="SegmentBytes">Roll to a new segment at this size; null: the store's default.</param>
-public sealed record RetentionPolicy(bool BehindCursor, long? BytesMax = null, long? AgeMsMax = null, int? SegmentBytes = null)
+/// <param name="Compaction">Keep only the newest record of each key; null: all. With limits as well, both are done.</param>
+public sealed record RetentionPolicy(bool BehindCursor, long? BytesMax = null, long? AgeMsMax = null, int? SegmentBytes = null, CompactionPolicy? Compaction = null)
 {
+    /// <summary>Something is to be done when time has passed, without anything being appended.</summary>
+    internal bool NeedsTimer => AgeMsMax is not null || Compaction is not null;
+
     public static RetentionPolicy Queue { get; } = new(BehindCursor: true);
 }
 
@@ -369,6 +375,9 @@ public sealed record LogStoreOptions
 
     /// <summary>Largest that the records of a compressed batch may become when a reader opens it, in bytes.</summary>
     public int DecompressedBatchBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>Memory for the keys of one pass of compaction, in bytes, of which a key takes 32; what has more keys takes more passes.</summary>
+    public long CompactionMapBytesMax { get; init; } = 32L << 20;
 
     /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
     internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Disk;
 using Sluice.Storage.Checkpoints;
+using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Segments;
 using Sluice.Storage.Tails;
@@ -10,8 +11,8 @@ using Sluice.Storage.Tails;
 namespace Sluice.Storage;
 
 /// <summary>
-/// What a store does in the background, one thing at a time: moves tails to segments, drops segments that retention gives up, writes
-/// checkpoints. Failure policy: a segment that cannot be written or synced fails its log, and as long as such a log exists the journal
+/// What a store does in the background, one thing at a time: moves tails to segments, drops segments that retention gives up, compacts,
+/// writes checkpoints. Failure policy: a segment that cannot be written or synced fails its log, and as long as such a log exists the journal
 /// is not cut, because only it still holds that log's promised records.
 /// </summary>
 internal sealed class Maintenance : IDisposable
@@ -19,6 +20,7 @@ internal sealed class Maintenance : IDisposable
     private const int InlineTailBytesMax = 64 << 10;
     private const int InlineTailBytesMin = 1 << 10;
     private const long InlineTotalBytesMax = 32 << 20;
+    private const long CompactionCheckPeriodMs = 15_000;
     private static readonly TimeSpan AgeCheckPeriodMin = TimeSpan.FromSeconds(1);
 
     // What is appended between two checks may be due before the next one known: no log waits longer than this past its time.
@@ -33,6 +35,7 @@ internal sealed class Maintenance : IDisposable
     private readonly Action _yield;
     private readonly SegmentWriter _writer;
     private readonly SegmentCleaner _cleaner;
+    private readonly LogCompactor _compactor;
     private ITimer? _ageTimer;
     private int _isAgeDue = 1;
     private long _replacedBytes;
@@ -47,6 +50,7 @@ internal sealed class Maintenance : IDisposable
         _writer = new SegmentWriter(store);
         _cleaner = new SegmentCleaner(store, _writer);
         Flusher = new TailFlusher(store, _writer);
+        _compactor = new LogCompactor(store, _writer, Flusher);
     }
 
     public TailFlusher Flusher { get; }
@@ -68,7 +72,8 @@ internal sealed class Maintenance : IDisposable
                 }
                 Flusher.FlushOversize(log);
                 ApplyRetention(log);
-                Clean(log);
+                Replace(log, _cleaner.Clean(log));
+                _compactor.Consider(log, Now());
             }
             if (_store.Chunks.Bytes > _store.Options.TailBytesMax)
             {
@@ -76,6 +81,7 @@ internal sealed class Maintenance : IDisposable
             }
             if (_store.Journal.Failure is null)
             {
+                Compact();
                 DeleteDoomed();
                 if (_store.Journal.Bytes > _store.Options.JournalBytesMax || _replacedBytes > _store.Options.SegmentBytes)
                 {
@@ -86,7 +92,7 @@ internal sealed class Maintenance : IDisposable
         }
     }
 
-    /// <summary>Applies retention to all logs and arms the timer for the next that comes of age.</summary>
+    /// <summary>Applies retention to all logs, looks which to compact, and arms the timer for the next that comes of age.</summary>
     public void ApplyAge()
     {
         lock (_sync)
@@ -105,8 +111,17 @@ internal sealed class Maintenance : IDisposable
                     long at = (log.OldestUnitTimestamp() ?? Now()) + ageMax;
                     due = Math.Min(due ?? at, at);
                 }
+                if (log.Retention.Compaction is not null)
+                {
+                    _compactor.Consider(log, Now());
+                    due = Math.Min(due ?? long.MaxValue, Now() + CompactionCheckPeriodMs);
+                }
             }
             DeleteDoomed();
+            if (_compactor.IsBusy)
+            {
+                _store.RequestMaintenance();
+            }
             if (due is { } next)
             {
                 TimeSpan delay = TimeSpan.FromMilliseconds(Math.Clamp(next - Now() + 1, (long)AgeCheckPeriodMin.TotalMilliseconds, (long)AgeCheckPeriodMax.TotalMilliseconds));
@@ -174,6 +189,7 @@ internal sealed class Maintenance : IDisposable
         {
             _disposed = true;
             _ageTimer?.Dispose();
+            _compactor.Dispose();
         }
     }
 
@@ -290,13 +306,13 @@ internal sealed class Maintenance : IDisposable
                 return;
             }
             long start = log.RetainedFrom(Now());
-            if (start <= log.PhysicalStart)
+            bool isMoved = start > log.PhysicalStart;
+            if (isMoved)
             {
-                return;
+                log.SetStart(start);
             }
-            log.SetStart(start);
             dropped.AddRange(log.CutBelow(start));
-            if (dropped.Count > 0 && log.Kind == LogKind.Durable)
+            if (isMoved && dropped.Count > 0 && log.Kind == LogKind.Durable)
             {
                 Span<byte> payload = stackalloc byte[8];
                 BinaryPrimitives.WriteInt64LittleEndian(payload, start);
@@ -309,9 +325,28 @@ internal sealed class Maintenance : IDisposable
         }
     }
 
-    private void Clean(Log log)
+    /// <summary>One part of what is to be compacted; the rest waits for the next turn.</summary>
+    private void Compact()
     {
-        foreach (Segment segment in _cleaner.Clean(log))
+        if (!_compactor.IsBusy)
+        {
+            return;
+        }
+        (Log? log, List<Segment> replaced) = _compactor.Step(Now());
+        if (log is not null)
+        {
+            Replace(log, replaced);
+        }
+        if (_compactor.IsBusy)
+        {
+            _store.RequestMaintenance();
+        }
+    }
+
+    /// <summary>Lets go of segments that others have taken the place of.</summary>
+    private void Replace(Log log, List<Segment> replaced)
+    {
+        foreach (Segment segment in replaced)
         {
             if (log.Kind == LogKind.Volatile)
             {

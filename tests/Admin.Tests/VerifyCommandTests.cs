@@ -24,6 +24,7 @@ public sealed class VerifyCommandTests : IDisposable
             DataDirectory = data,
             Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
             Admin = new AdminSettings { Address = "" },
+            Kafka = new KafkaSettings { Address = "" },
         };
         await using (SluiceBroker broker = await SluiceBroker.StartAsync(settings, SluiceEnvironment.OfSystem(settings, NullLoggerFactory.Instance)))
         {
@@ -85,7 +86,7 @@ public sealed class VerifyCommandTests : IDisposable
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        int code = await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
+        int code = await SluiceCommand.RunAsync(args, new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 }

@@ -27,6 +27,7 @@ public sealed class BrokerProcess : IAsyncDisposable
         Port = FreePort();
         TlsPort = FreePort();
         AdminPort = FreePort();
+        KafkaPort = FreePort();
         _settings = settings;
         _arguments = ["serve"];
     }
@@ -42,6 +43,9 @@ public sealed class BrokerProcess : IAsyncDisposable
 
     /// <summary>The port of the HTTP API on 127.0.0.1.</summary>
     public int AdminPort { get; }
+
+    /// <summary>The port of the Kafka listener on 127.0.0.1.</summary>
+    public int KafkaPort { get; }
 
     /// <summary>The address for AMQP clients, with the default account and virtual host.</summary>
     public string Address => $"amqp://guest:guest@127.0.0.1:{Port}";
@@ -85,6 +89,7 @@ public sealed class BrokerProcess : IAsyncDisposable
         start.Environment["Sluice__Amqp__Tls__Address"] = "127.0.0.1";
         start.Environment["Sluice__Amqp__Tls__Port"] = TlsPort.ToString();
         start.Environment["Sluice__Admin__Port"] = AdminPort.ToString();
+        start.Environment["Sluice__Kafka__Port"] = KafkaPort.ToString();
         foreach ((string key, string value) in _settings)
         {
             start.Environment[key] = value;

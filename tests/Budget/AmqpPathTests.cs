@@ -41,6 +41,7 @@ public sealed class AmqpPathTests : IDisposable
             DataDirectory = Path.Combine(_directory.FullName, "data"),
             Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
             Admin = new AdminSettings { Address = "" },
+            Kafka = new KafkaSettings { Address = "" },
         };
         await using SluiceBroker broker = await SluiceBroker.StartAsync(settings, SluiceEnvironment.OfSystem(settings, NullLoggerFactory.Instance));
         AmqpLoadOptions options = load with { Server = new AmqpClientOptions { Port = broker.Listeners[0].EndPoint.Port } };

@@ -21,6 +21,7 @@ public sealed class SluiceBrokerTests : IDisposable
         StopTimeoutSeconds = 5,
         Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
         Admin = new AdminSettings { Address = "127.0.0.1", Port = 0 },
+        Kafka = new KafkaSettings { Address = "127.0.0.1", Port = 0 },
     };
 
     private static Task<SluiceBroker> StartAsync(SluiceSettings settings) =>
@@ -121,7 +122,7 @@ public sealed class SluiceBrokerTests : IDisposable
     [Fact]
     public async Task Only_the_listeners_asked_for_are_opened()
     {
-        await using SluiceBroker broker = await StartAsync(Settings with { Amqp = new AmqpSettings { Address = "" }, Admin = new AdminSettings { Address = "" } });
+        await using SluiceBroker broker = await StartAsync(Settings with { Amqp = new AmqpSettings { Address = "" }, Admin = new AdminSettings { Address = "" }, Kafka = new KafkaSettings { Address = "" } });
         Assert.Empty(broker.Listeners);
     }
 

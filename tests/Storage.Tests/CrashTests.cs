@@ -51,21 +51,49 @@ public sealed class CrashTests
     [InlineData(3)]
     public void What_is_known_of_producers_is_what_the_surviving_batches_say(int block)
     {
-        int count = CountOverride is null ? HistoriesPerCase : int.Parse(CountOverride);
         int recovered = 0;
-        for (int seed = block * 1_000_000; seed < (block * 1_000_000) + count; seed++)
+        int count = RunAll(block, seed =>
+        {
+            ProducerHistory history = new(seed);
+            history.Run(lives: 4, operationsPerLife: 100);
+            recovered += history.Recovered;
+        });
+        Assert.True(recovered > count);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Compaction_loses_no_newest_record_and_brings_no_older_back(int block)
+    {
+        int dropped = 0;
+        int count = RunAll(block, seed =>
+        {
+            CompactionHistory history = new(seed);
+            history.Run(lives: 5, operationsPerLife: 250);
+            dropped += history.Dropped;
+        });
+        Assert.True(dropped > count);
+    }
+
+    private static int RunAll(int block, Action<int> run)
+    {
+        int count = CountOverride is null ? HistoriesPerCase : int.Parse(CountOverride);
+        int first = SeedOverride is null ? block * 1_000_000 : int.Parse(SeedOverride);
+        count = SeedOverride is null ? count : 1;
+        for (int seed = first; seed < first + count; seed++)
         {
             try
             {
-                ProducerHistory history = new(seed);
-                history.Run(lives: 4, operationsPerLife: 100);
-                recovered += history.Recovered;
+                run(seed);
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"History {seed} failed: {e.Message}", e);
+                throw new InvalidOperationException($"History {seed} failed: {e.Message} Replay it with SLUICE_CRASH_SEED={seed}.", e);
             }
         }
-        Assert.True(recovered > count);
+        return count;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;
 
@@ -121,8 +122,13 @@ public sealed class FormatTests
         Assert.Equal([0, 1, 2], Enum.GetValues<Durability>().Select(static t => (int)t));
         Assert.Equal([1, 2], Enum.GetValues<LogKind>().Select(static t => (int)t));
         byte[] definition = new byte[LogDefinition.Bytes];
-        LogDefinition.Write(definition, LogKind.Durable, new RetentionPolicy(true, 5, 6, 7));
+        Assert.Equal(LogDefinition.Bytes, LogDefinition.Write(definition, LogKind.Durable, new RetentionPolicy(true, 5, 6, 7)));
         Assert.Equal("010F0000" + "07000000" + "0500000000000000" + "0600000000000000", Convert.ToHexString(definition));
+        RetentionPolicy compacted = new(false, Compaction: new CompactionPolicy(0.5, 1, 2, 3));
+        definition = new byte[LogDefinition.BytesMax];
+        Assert.Equal(LogDefinition.BytesMax, LogDefinition.Write(definition, LogKind.Durable, compacted));
+        Assert.Equal("01100000" + "00000000" + "0000000000000000" + "0000000000000000" + "000000000000E03F" + "0100000000000000" + "0200000000000000" + "0300000000000000", Convert.ToHexString(definition));
+        Assert.Equal((LogKind.Durable, compacted), LogDefinition.Read(definition));
     }
 
     /// <summary>CRC-32C by its definition, so that the tests do not ask the code under test.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Sluice.Base.Disk;
 using Sluice.Storage.Checkpoints;
+using Sluice.Storage.Compaction;
 using Sluice.Storage.Producers;
 using Sluice.TestKit.Disk;
 using Sluice.TestKit.Scheduling;
@@ -116,6 +117,19 @@ public sealed class SnapshotFormatTests
         Assert.Equal(described, restored.Producers!.Describe());
         Assert.Equal(3, restored.LastStableOffset);
         Assert.Equal(new AbortedTransaction(7, 0, 2, 3), Assert.Single(restored.Producers.CollectAborted(0, 10)));
+    }
+
+    [Fact]
+    public void Compaction_has_these_bytes()
+    {
+        FaultDisk disk = new(1);
+        using LogStore store = StoreFixture.Open(disk, new StepScheduler(1), new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, Compaction: new CompactionPolicy(0.5, 1, null, 3)));
+        log.Compaction.CleanedTo = 9;
+        store.Checkpoint();
+        Assert.Contains(
+            "0200000000000000" + "0110000000000000" + Zeros(16) + Zeros(40) + "02000000" + "28000000" + "000000000000E03F" + "0100000000000000" + "FFFFFFFFFFFFFFFF" + "0300000000000000" + "0900000000000000" + "FFFFFFFF",
+            Convert.ToHexString(disk.ReadAll(disk.List("").Single(SnapshotFormat.IsFileName))));
     }
 
     [Fact]

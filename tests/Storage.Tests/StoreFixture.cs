@@ -7,6 +7,8 @@ using Sluice.Storage.Tails;
 
 namespace Sluice.Storage.Tests;
 
+internal delegate void RecordHandler(in RecordView record);
+
 /// <summary>Small helpers shared by the storage tests.</summary>
 internal static class StoreFixture
 {
@@ -34,6 +36,19 @@ internal static class StoreFixture
     public static List<(long Offset, string Value)> ReadAll(Log log, long from = 0, bool unsettledOnly = false)
     {
         List<(long, string)> records = [];
+        ForEach(log, (in RecordView record) =>
+        {
+            if (!unsettledOnly || log.Cursor?.IsSettled(record.Offset) != true)
+            {
+                records.Add((record.Offset, Encoding.UTF8.GetString(record.Value)));
+            }
+        }, from);
+        return records;
+    }
+
+    /// <summary>Shows all records from the offset to the end of the log, loading windows as needed.</summary>
+    public static void ForEach(Log log, RecordHandler handler, long from = 0)
+    {
         using LogReader reader = log.OpenReader(from);
         int idle = 0;
         while (true)
@@ -41,10 +56,7 @@ internal static class StoreFixture
             switch (reader.TryPeek(out RecordView record))
             {
                 case PeekResult.Record:
-                    if (!unsettledOnly || log.Cursor?.IsSettled(record.Offset) != true)
-                    {
-                        records.Add((record.Offset, Encoding.UTF8.GetString(record.Value)));
-                    }
+                    handler(record);
                     reader.Advance();
                     idle = 0;
                     break;
@@ -56,7 +68,7 @@ internal static class StoreFixture
                     Assert.True(++idle < 10, $"No progress at offset {reader.NextOffset}.");
                     break;
                 default:
-                    return records;
+                    return;
             }
         }
     }

@@ -23,6 +23,7 @@ internal sealed class SluiceBroker(string program, string promise, int port, str
             ["Sluice__DataDirectory"] = Path.Combine(Directory, "data"),
             ["Sluice__Amqp__Port"] = Port.ToString(CultureInfo.InvariantCulture),
             ["Sluice__Admin__Port"] = HttpPort.ToString(CultureInfo.InvariantCulture),
+            ["Sluice__Kafka__Address"] = "",
             ["Sluice__Durability"] = promise,
         },
     };

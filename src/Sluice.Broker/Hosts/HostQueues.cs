@@ -10,6 +10,9 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
 {
     private readonly OwnedQueues _owned = new();
 
+    /// <summary>Told of streams, which are topics too. Set once before use.</summary>
+    public HostTopics Topics { get; set; } = null!;
+
     /// <summary>See <see cref="VirtualHost.DeclareQueueAsync"/>.</summary>
     public async ValueTask<BrokerResult<MessageQueue>> DeclareAsync(QueueDefinition definition, object? owner)
     {
@@ -36,6 +39,11 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
                 return CheckExisting(existing, definition, owner);
             }
 
+            if (Topics.Find(definition.Name) is not null)
+            {
+                return new BrokerResult(BrokerStatus.Differs, $"cannot declare queue '{definition.Name}' in vhost '{host.Name}': a topic of this name exists, whose partitions are the streams '{definition.Name}:0' and so on");
+            }
+
             int queuesMax = Math.Min(host.Options.QueuesMax, host.Options.QueuesMaxOf?.Invoke(host.Name) ?? int.MaxValue);
             if (names.Queues.Count >= queuesMax)
             {
@@ -55,6 +63,7 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
             }
 
             names.Queues[definition.Name] = queue;
+            Topics.Attach(queue);
             if (queue.Owner is not null)
             {
                 _owned.Add(queue, queue.Owner);
@@ -127,6 +136,7 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
     public void Remove(StoredQueue queue, List<MetadataOperation> operations)
     {
         names.Queues.TryRemove(queue.Name, out _);
+        Topics.Detach(queue);
         _owned.Remove(queue);
         bindings.RemoveDestination(queue, operations);
         names.RoutingChanged();
@@ -161,7 +171,9 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
         foreach (MetadataEntry entry in host.Store.Metadata.Range(MetadataKeys.Queues(host.Name)))
         {
             (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
-            names.Queues[definition.Name] = Create(definition, owner: null, logs);
+            StoredQueue queue = Create(definition, owner: null, logs);
+            names.Queues[definition.Name] = queue;
+            Topics.Attach(queue);
             wanted.UnionWith(logs);
         }
     }

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Globalization;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Topics;
@@ -48,6 +50,30 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return CheckCount(partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
     }
 
+    /// <summary>A stream has been declared as a queue: log clients find it as a topic, if a topic can have its name. Control lock held.</summary>
+    public void Attach(StoredQueue queue)
+    {
+        if (queue is not StreamQueue stream || TopicDefinition.NameProblem(queue.Name) is not null)
+        {
+            return;
+        }
+
+        var definition = new TopicDefinition(queue.Name, IdOf(stream.Log), ConfigOf(queue.Settings), IsQueue: true);
+        var topic = new Topic(host, definition, [new TopicPartition(0, stream, stream.Log)]);
+        _byName[topic.Name] = topic;
+        _byId[topic.Id] = topic;
+    }
+
+    /// <summary>The queue is no more. Control lock held.</summary>
+    public void Detach(StoredQueue queue)
+    {
+        if (queue is StreamQueue { Partition.Topic: { Definition.IsQueue: true } topic })
+        {
+            _byName.TryRemove(topic.Name, out _);
+            _byId.TryRemove(topic.Id, out _);
+        }
+    }
+
     public async ValueTask<BrokerResult<Topic>> CreateAsync(TopicDefinition definition, int partitions)
     {
         Topic topic;
@@ -87,6 +113,11 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
                 return NoTopic(topic.Name);
             }
 
+            if (topic.Definition.IsQueue)
+            {
+                return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a stream that was declared as a queue: it has one partition.");
+            }
+
             int before = topic.Partitions.Count;
             if (count <= before)
             {
@@ -118,7 +149,9 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     /// <summary>Puts another configuration in the place of the topic's own.</summary>
     public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, IReadOnlyDictionary<string, string> config)
     {
-        BrokerResult valid = TopicConfig.Check(config);
+        BrokerResult valid = topic.Definition.IsQueue
+            ? new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a stream that was declared as a queue: its settings are the queue's arguments and policies.")
+            : TopicConfig.Check(config);
         if (!valid.IsOk)
         {
             return valid;
@@ -143,6 +176,12 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
     public async ValueTask<BrokerResult> DeleteAsync(Topic topic)
     {
+        if (topic.Definition.IsQueue)
+        {
+            BrokerResult<long> deleted = await queues.DeleteAsync(topic.Partitions[0].Stream, CloseConditions.None).ConfigureAwait(false);
+            return new BrokerResult(deleted.Status, deleted.Detail);
+        }
+
         List<Consumer> consumers = [];
         ValueTask kept;
         lock (names.Control)
@@ -204,6 +243,33 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         > PartitionsMax => new BrokerResult(BrokerStatus.LimitReached, $"A topic has at most {PartitionsMax} partitions."),
         _ => BrokerResult.Ok,
     };
+
+    /// <summary>Logs are numbered once for all, so the id tells a stream from an earlier one of its name: version 8 of RFC 9562.</summary>
+    private static Guid IdOf(Log log)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], log.Id.Value);
+        "stream"u8.CopyTo(bytes);
+        bytes[6] = 0x80;
+        bytes[8] |= 0x80;
+        return new Guid(bytes, bigEndian: true);
+    }
+
+    private static Dictionary<string, string> ConfigOf(QueueSettings settings)
+    {
+        var config = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [TopicConfig.RetentionMs] = settings.MaxAgeMs.ToString(CultureInfo.InvariantCulture),
+            [TopicConfig.RetentionBytes] = settings.MaxLengthBytes.ToString(CultureInfo.InvariantCulture),
+        };
+        if (settings.SegmentBytes > 0)
+        {
+            config[TopicConfig.SegmentBytes] = settings.SegmentBytes.ToString(CultureInfo.InvariantCulture);
+        }
+
+        return config;
+    }
 
     private static BrokerResult NoTopic(string name) => new(BrokerStatus.NotFound, $"no topic '{name}'");
 

@@ -126,4 +126,17 @@ public interface IPropertiesReader
 
     /// <summary>Finds one property, as Bytes or Integer; false if the message does not have it. The value is borrowed. No allocation.</summary>
     bool TryReadProperty(ReadOnlySpan<byte> properties, MessageProperty property, out HeaderValue value);
+
+    /// <summary>Shows all properties and headers. No allocation.</summary>
+    void Visit(ReadOnlySpan<byte> properties, IPropertyVisitor visitor);
+}
+
+/// <summary>Is shown what property bytes say. Names and values are borrowed.</summary>
+public interface IPropertyVisitor
+{
+    /// <summary>One of the protocol's own properties, by its name in AMQP 0-9-1 ("content-type").</summary>
+    void Property(ReadOnlySpan<byte> name, scoped in HeaderValue value);
+
+    /// <summary>A header that the publisher has named.</summary>
+    void Header(ReadOnlySpan<byte> name, scoped in HeaderValue value);
 }

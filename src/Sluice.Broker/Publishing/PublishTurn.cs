@@ -29,6 +29,7 @@ public sealed class PublishTurn : IDisposable
     private readonly List<ulong> _rejected = [];
     private TurnGroup? _group;
     private PublishTurn? _refusedLetters;
+    private TopicRecord? _topicRecord;
     private byte[] _scratch = new byte[1024];
     private long _nowMs;
     private bool _begun;
@@ -322,7 +323,15 @@ public sealed class PublishTurn : IDisposable
         {
             Stage stage = stages.Find(queue, queue.LaneFor(message.Priority), recordBytes);
             int before = stage.Builder.Size;
-            stage.Builder.Append(_nowMs, message.Body, headers, headerCount);
+            if (queue is StreamQueue)
+            {
+                AppendForTopic(stage, message, headers, headerCount);
+            }
+            else
+            {
+                stage.Builder.Append(_nowMs, message.Body, headers, headerCount);
+            }
+
             stages.Added(stage.Builder.Size - before);
             Bytes += stage.Builder.Size - before;
             if (expiresAt >= 0)
@@ -354,6 +363,13 @@ public sealed class PublishTurn : IDisposable
                 AppendPart();
             }
         }
+    }
+
+    private void AppendForTopic(Stage stage, in MessageToPublish message, ReadOnlySpan<byte> headers, int headerCount)
+    {
+        _topicRecord ??= new TopicRecord();
+        _topicRecord.Encode(message, headers, headerCount, _host.Broker.FindFormat(message.Format));
+        stage.Builder.Append(_nowMs, _topicRecord.HasKey, _topicRecord.Key, message.Body, _topicRecord.Headers, _topicRecord.HeaderCount);
     }
 
     /// <summary>Dead-letters what full queues refused (overflow reject-publish-dlx): here, so that whoever publishes too much waits for it. The publisher is refused all the same.</summary>

@@ -69,6 +69,8 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
+    public override Consumer? ActiveConsumer => _dispatcher?.Active;
+
     public override bool NeedsEntries => new QueueLimits(this).Refuses;
 
     public override Exception? Failure => Lanes.Failure;

@@ -12,6 +12,9 @@ internal sealed class Dispatcher(CompetingQueue queue)
 
     public int Count => _consumers.Count;
 
+    /// <summary>The single active consumer; null if the queue has none.</summary>
+    public Consumer? Active => _consumers.Active;
+
     /// <summary>There was a consumer at some time.</summary>
     public bool HadConsumer { get; private set; }
 

@@ -20,8 +20,10 @@ internal sealed class StreamQueue : StoredQueue
     public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
         : base(host, definition, settings, owner) => _log = log;
 
-    /// <summary>The partition of a topic that this stream is; null for one declared as a queue.</summary>
+    /// <summary>The partition of a topic that this stream is; null while it is made, and if no topic can have its name.</summary>
     public TopicPartition? Partition { get; set; }
+
+    public Log Log => _log;
 
     public override IReadOnlyList<LogId> LogIds => [_log.Id];
 
@@ -155,7 +157,7 @@ internal sealed class StreamQueue : StoredQueue
     public override void ApplySettings(QueueSettings settings)
     {
         base.ApplySettings(settings);
-        if (Partition is null)
+        if (Partition is null or { Topic.Definition.IsQueue: true })
         {
             _log.SetRetention(Retention(settings));
         }

@@ -120,6 +120,9 @@ public sealed class TopicPartition
     /// <summary>See <see cref="Log.Read"/>.</summary>
     public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
 
+    /// <summary>See <see cref="Log.DeleteBefore"/>.</summary>
+    public JournalPosition DeleteBefore(long offset) => _log.DeleteBefore(offset);
+
     /// <summary>See <see cref="Log.FindRecord"/>.</summary>
     public TimedOffset? FindTime(long timestampMs) => _log.FindRecord(timestampMs);
 

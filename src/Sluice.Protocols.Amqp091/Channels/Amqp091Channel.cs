@@ -81,6 +81,8 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 
     public int ConsumerCount => Consumers.Count;
 
+    public int UnconfirmedCount => Confirms.PendingCount;
+
     public bool IsConfirming => Publisher.Confirms;
 
     public bool IsTransactional => Transaction is not null;
@@ -136,7 +138,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
                         DeliveryTag = tag,
                         Redelivered = delivery.Redelivered,
                         Exchange = Amqp091Mapping.ShortString(delivery.Message.Exchange),
-                        RoutingKey = Amqp091Mapping.ShortString(delivery.Message.RoutingKey),
+                        RoutingKey = Amqp091Mapping.RoutingKey(delivery.Message),
                     },
                     PropertiesOf(delivery, consumer.IsQuorum, consumer.IsStream),
                     delivery.Message.Body,
@@ -207,7 +209,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
                         DeliveryTag = tag,
                         Redelivered = delivery.Redelivered,
                         Exchange = Amqp091Mapping.ShortString(delivery.Message.Exchange),
-                        RoutingKey = Amqp091Mapping.ShortString(delivery.Message.RoutingKey),
+                        RoutingKey = Amqp091Mapping.RoutingKey(delivery.Message),
                         MessageCount = (uint)Math.Min(remaining, uint.MaxValue),
                     },
                     PropertiesOf(delivery, _getQueue!.Settings.Kind == Broker.Definitions.QueueKind.Quorum, tellOffset: false),

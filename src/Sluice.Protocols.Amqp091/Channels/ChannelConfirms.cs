@@ -7,8 +7,24 @@ internal sealed class ChannelConfirms(Amqp091Channel channel)
 {
     private ulong _through;
 
+    // Refused, above the highest confirmed.
+    private List<ulong>? _refusedAhead;
+
     /// <summary>Highest publish confirmed.</summary>
     public ulong Through => Volatile.Read(ref _through);
+
+    /// <summary>Publishes that were neither confirmed nor refused; those of the turn under way among them. Any thread.</summary>
+    public int PendingCount
+    {
+        get
+        {
+            lock (channel.Gate)
+            {
+                long pending = (long)(channel.Publisher.Sequence - _through) - (_refusedAhead?.Count ?? 0);
+                return (int)Math.Clamp(pending, 0, int.MaxValue);
+            }
+        }
+    }
 
     /// <summary>Confirms (or refuses) all publishes up to the tag that are not yet. Any thread.</summary>
     public void Confirm(ulong upTo, bool kept)
@@ -21,7 +37,7 @@ internal sealed class ChannelConfirms(Amqp091Channel channel)
             }
 
             bool multiple = upTo != _through + 1;
-            Volatile.Write(ref _through, upTo);
+            Advance(upTo);
             if (kept)
             {
                 channel.Send(new BasicAck { DeliveryTag = upTo, Multiple = multiple });
@@ -34,14 +50,43 @@ internal sealed class ChannelConfirms(Amqp091Channel channel)
     }
 
     /// <summary>Refuses one publish.</summary>
-    public void Refuse(ulong tag) => channel.Send(new BasicNack { DeliveryTag = tag });
+    public void Refuse(ulong tag)
+    {
+        lock (channel.Gate)
+        {
+            if (tag > _through)
+            {
+                (_refusedAhead ??= []).Add(tag);
+            }
+        }
+
+        channel.Send(new BasicNack { DeliveryTag = tag });
+    }
 
     /// <summary>All up to the tag were refused one by one and nothing is pending: there is nothing left to confirm of them.</summary>
     public void Skip(ulong upTo)
     {
         lock (channel.Gate)
         {
-            Volatile.Write(ref _through, upTo);
+            Advance(upTo);
+        }
+    }
+
+    private void Advance(ulong upTo)
+    {
+        Volatile.Write(ref _through, upTo);
+        if (_refusedAhead is not null)
+        {
+            DropRefused(upTo);
+        }
+    }
+
+    private void DropRefused(ulong upTo)
+    {
+        _refusedAhead!.RemoveAll(tag => tag <= upTo);
+        if (_refusedAhead.Count == 0)
+        {
+            _refusedAhead = null;
         }
     }
 }

@@ -35,7 +35,8 @@ internal sealed class BasicHeaders : IMessageHeaders
         return false;
     }
 
-    private static HeaderValue Convert(FieldValue field)
+    /// <summary>A table's value as routing compares it. Borrowed.</summary>
+    public static HeaderValue Convert(FieldValue field)
     {
         if (field.TryGetInteger(out long integer))
         {

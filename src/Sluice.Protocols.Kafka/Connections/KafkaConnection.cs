@@ -111,6 +111,13 @@ internal sealed class KafkaConnection
                     EndTurn();
                     await handled.ConfigureAwait(false);
                 }
+
+                if (Client.Output.IsBackedUp || Responses.Count >= Server.Options.RequestsInFlightMax)
+                {
+                    // Who does not read what it has asked for is asked no further.
+                    EndTurn();
+                    await WaitForRoomAsync().ConfigureAwait(false);
+                }
             }
 
             EndTurn();
@@ -121,10 +128,15 @@ internal sealed class KafkaConnection
                 return;
             }
 
-            await Responses.WaitForRoomAsync(Server.Options.RequestsInFlightMax).ConfigureAwait(false);
-            await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
+            await WaitForRoomAsync().ConfigureAwait(false);
             await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask WaitForRoomAsync()
+    {
+        await Responses.WaitForRoomAsync(Server.Options.RequestsInFlightMax, Client.Closed).ConfigureAwait(false);
+        await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
     }
 
     /// <summary>All that one read has brought is appended: one write of the journal keeps it.</summary>

@@ -6,16 +6,29 @@ namespace Sluice.Protocols.Kafka.Connections;
 
 /// <summary>
 /// The answers of one connection, sent in the order of its requests although they become ready in any order and on any thread. One thread at a time hands over what is
-/// ready; it holds no lock while it does.
+/// ready; it holds no lock while it does. What the output has no room for stays here, records where they lie in their log, until it has.
 /// </summary>
-internal sealed class ResponseQueue(ConnectionWriter output)
+internal sealed class ResponseQueue
 {
     private readonly Lock _sync = new();
     private readonly Queue<ResponseSlot> _slots = new();
+    private readonly ConnectionWriter _output;
     private bool _isSending;
+    private bool _isPaused;
     private bool _isClosed;
     private TaskCompletionSource? _room;
     private int _roomCount;
+
+    // The answer on its way, and what is left of it. The sending thread's.
+    private KafkaWriter? _current;
+    private KafkaPieces.Enumerator _pieces;
+    private bool _isWithinPiece;
+
+    public ResponseQueue(ConnectionWriter output)
+    {
+        _output = output;
+        output.Drained = Resume;
+    }
 
     /// <summary>Answers not yet handed to the output.</summary>
     public int Count
@@ -56,7 +69,7 @@ internal sealed class ResponseQueue(ConnectionWriter output)
     }
 
     /// <summary>Completes when fewer than <paramref name="max"/> answers wait.</summary>
-    public ValueTask WaitForRoomAsync(int max)
+    public ValueTask WaitForRoomAsync(int max, CancellationToken cancellation)
     {
         lock (_sync)
         {
@@ -67,7 +80,7 @@ internal sealed class ResponseQueue(ConnectionWriter output)
 
             _roomCount = max;
             _room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return new ValueTask(_room.Task);
+            return new ValueTask(_room.Task.WaitAsync(cancellation));
         }
     }
 
@@ -93,43 +106,77 @@ internal sealed class ResponseQueue(ConnectionWriter output)
         Send();
     }
 
-    private void Send()
+    /// <summary>The output has room again. On its flushing thread.</summary>
+    private void Resume()
     {
-        bool any = false;
-        while (TryTake(out KafkaWriter? writer, out bool isClosed))
+        if (MayResume())
         {
-            if (writer is not null)
-            {
-                if (isClosed)
-                {
-                    Drop(writer);
-                }
-                else
-                {
-                    Write(writer);
-                    any = true;
-                }
-            }
-        }
-
-        if (any)
-        {
-            output.ScheduleFlush();
+            Send();
         }
     }
 
-    private bool TryTake(out KafkaWriter? writer, out bool isClosed)
+    private bool MayResume()
+    {
+        lock (_sync)
+        {
+            if (!_isPaused || _isSending || _output.IsBackedUp)
+            {
+                return false;
+            }
+
+            _isPaused = false;
+            _isSending = true;
+            return true;
+        }
+    }
+
+    private void Send()
+    {
+        do
+        {
+            bool any = false;
+            while (TryTake(out bool isClosed))
+            {
+                if (isClosed)
+                {
+                    Drop();
+                }
+                else
+                {
+                    Write();
+                    any = true;
+                }
+            }
+
+            if (any)
+            {
+                _output.ScheduleFlush();
+            }
+        }
+        while (MayResume());
+    }
+
+    /// <summary>Whether there is more to send now; else this thread no longer sends.</summary>
+    private bool TryTake(out bool isClosed)
     {
         TaskCompletionSource? room = null;
         bool any = false;
-        writer = null;
         lock (_sync)
         {
             isClosed = _isClosed;
-            if (_slots.TryPeek(out ResponseSlot? slot) && slot.IsComplete)
+            if (_output.IsBackedUp && !isClosed)
+            {
+                _isPaused = true;
+                _isSending = false;
+            }
+            else if (_current is not null)
+            {
+                any = true;
+            }
+            else if (_slots.TryPeek(out ResponseSlot? slot) && slot.IsComplete)
             {
                 _slots.Dequeue();
-                writer = slot.Writer;
+                Begin(slot.Writer);
                 slot.Writer = null;
                 any = true;
                 if (_room is not null && _slots.Count < _roomCount)
@@ -148,14 +195,31 @@ internal sealed class ResponseQueue(ConnectionWriter output)
         return any;
     }
 
-    private void Write(KafkaWriter writer)
+    private void Begin(KafkaWriter? writer)
     {
+        _current = writer;
+        if (writer is not null)
+        {
+            _pieces = writer.Pieces.GetEnumerator();
+            _isWithinPiece = false;
+        }
+    }
+
+    /// <summary>Goes on with the current answer as far as the output has room.</summary>
+    private void Write()
+    {
+        if (_current is null)
+        {
+            return;
+        }
+
         string? problem = null;
-        if (output.Enter())
+        bool isOver = true;
+        if (_output.Enter())
         {
             try
             {
-                Append(writer);
+                isOver = AppendPieces();
             }
             catch (IOException error)
             {
@@ -163,35 +227,52 @@ internal sealed class ResponseQueue(ConnectionWriter output)
             }
             finally
             {
-                output.Exit();
+                _output.Exit();
             }
         }
 
-        Drop(writer);
+        if (isOver)
+        {
+            Drop();
+        }
+
         if (problem is not null)
         {
             // A part of the answer is on its way: the client can only be told by the end of the connection.
-            output.Abort($"records could not be read: {problem}");
+            _output.Abort($"records could not be read: {problem}");
         }
     }
 
-    private void Append(KafkaWriter writer)
+    private bool AppendPieces()
     {
-        foreach (KafkaPiece piece in writer.Pieces)
+        while (_isWithinPiece || _pieces.MoveNext())
         {
+            KafkaPiece piece = _pieces.Current;
             if (piece.Records.Source is SliceChain chain)
             {
-                chain.AppendTo(output);
+                _isWithinPiece = !chain.AppendTo(_output);
+                if (_isWithinPiece)
+                {
+                    return false;
+                }
             }
             else
             {
-                output.Append(piece.Records.IsNull ? piece.Bytes.Span : piece.Records.Memory.Span);
+                _output.Append(piece.Records.IsNull ? piece.Bytes.Span : piece.Records.Memory.Span);
             }
         }
+
+        return true;
     }
 
-    private static void Drop(KafkaWriter writer)
+    private void Drop()
     {
+        if (_current is not { } writer)
+        {
+            return;
+        }
+
+        _current = null;
         foreach (KafkaPiece piece in writer.Pieces)
         {
             (piece.Records.Source as IDisposable)?.Dispose();

@@ -27,6 +27,16 @@ internal sealed class SaslLogin(KafkaConnection connection)
         return connection.Access is not null;
     }
 
+    /// <summary>A client that need not log in has nothing more to introduce itself by: it may keep the connection although it asks for nothing yet.</summary>
+    public void EndHandshakeIfFree()
+    {
+        string user = connection.Server.Options.AnonymousUser;
+        if (connection.Access is null && Mechanism is null && user.Length > 0 && connection.Server.Authenticator.WouldAdmitTrusted(user, Origin()))
+        {
+            EnterAnonymously();
+        }
+    }
+
     /// <summary>False if the mechanism is not offered.</summary>
     public bool TryChoose(string mechanism)
     {
@@ -35,6 +45,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
             return false;
         }
 
+        connection.Access = null;
         Mechanism = mechanism;
         return true;
     }

@@ -5,6 +5,7 @@ using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Consumers;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -85,6 +86,29 @@ internal sealed class GroupCoordinator : IDisposable
 
         static SyncGroupResponse Refused(KafkaErrorCode code) => new() { ErrorCode = code };
     }
+
+    /// <param name="client">Who sends it.</param>
+    /// <param name="request">The heartbeat.</param>
+    /// <param name="version">Of the request.</param>
+    /// <param name="mayDescribe">Whether the client may know of a topic.</param>
+    public async Task<ConsumerGroupHeartbeatResponse> HeartbeatAsync(GroupClient client, ConsumerGroupHeartbeatRequest request, short version, Func<string, bool> mayDescribe) =>
+        HeartbeatCheck.Refusal(request, version) ?? await RunAsync(
+            request.GroupId,
+            (shard, turn) =>
+            {
+                turn.TellsOfEarlier = true;
+                return shard.Consumers.Heartbeat(client, request, mayDescribe, turn);
+            },
+            static code => new ConsumerGroupHeartbeatResponse { ErrorCode = code }).ConfigureAwait(false);
+
+    public Task<ConsumerGroupDescribeResponse.DescribedGroup> DescribeConsumersAsync(string groupId) => RunAsync(
+        groupId,
+        (shard, turn) =>
+        {
+            turn.TellsOfEarlier = true;
+            return ConsumerDescription.Describe(shard.Find(groupId) as ConsumerGroup, groupId, Topics);
+        },
+        code => new ConsumerGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = code });
 
     public Task<HeartbeatResponse> HeartbeatAsync(HeartbeatRequest request) => RunAsync(
         request.GroupId,
@@ -230,6 +254,20 @@ internal sealed class GroupCoordinator : IDisposable
     {
         Group? found = shard.Find(request.GroupId);
         bool isNew = found is null;
+        if (found is ConsumerGroup)
+        {
+            if (!found.IsEmpty)
+            {
+                turn.Answer(answer, new JoinGroupResponse { ErrorCode = KafkaErrorCode.InconsistentGroupProtocol, MemberId = request.MemberId });
+                return;
+            }
+
+            // Nobody uses the new protocol here any more; the offsets stay.
+            shard.Remove(found, turn);
+            found = null;
+            isNew = true;
+        }
+
         if (isNew && request.MemberId.Length > 0)
         {
             turn.Answer(answer, new JoinGroupResponse { ErrorCode = KafkaErrorCode.UnknownMemberId, MemberId = request.MemberId });
@@ -238,7 +276,7 @@ internal sealed class GroupCoordinator : IDisposable
 
         ClassicGroup group = found as ClassicGroup ?? shard.AddClassic(request.GroupId);
         shard.Joins.Join(group, client, request, version, answer, turn);
-        if (isNew && turn.Records.Count == 0)
+        if (isNew && turn.Records.All(static record => record.Value is null))
         {
             // That the group is there is known from now on, although nobody may become a member.
             turn.Emit(ClassicGroup.EmptyRecord(group));

@@ -8,7 +8,7 @@ namespace Sluice.Protocols.Kafka.Groups;
 /// <param name="Value">Its counterpart named …Value.</param>
 internal sealed record GroupRecord(IKafkaMessage Key, IKafkaMessage? Value)
 {
-    private const short GroupMetadataVersion = 3, OffsetVersion = 4, OffsetVersionWithExpiry = 1;
+    private const short GroupMetadataVersion = 3, OffsetVersion = 4, OffsetVersionWithExpiry = 1, ConsumerGroupVersion = 0;
 
     /// <summary>Null for a kind of record that is not known here, as a later version may write it.</summary>
     /// <exception cref="KafkaParseException">Malformed.</exception>
@@ -16,6 +16,12 @@ internal sealed record GroupRecord(IKafkaMessage Key, IKafkaMessage? Value)
     {
         0 or OffsetCommitKey.RecordType => new GroupRecord(ReadOffsetKey(key), value is { } bytes ? OffsetCommitValue.ReadRecord(bytes) : null),
         GroupMetadataKey.RecordType => new GroupRecord(GroupMetadataKey.ReadRecord(key), value is { } bytes ? GroupMetadataValue.ReadRecord(bytes) : null),
+        ConsumerGroupMetadataKey.RecordType => new GroupRecord(ConsumerGroupMetadataKey.ReadRecord(key), value is { } bytes ? ConsumerGroupMetadataValue.ReadRecord(bytes) : null),
+        ConsumerGroupMemberMetadataKey.RecordType => new GroupRecord(ConsumerGroupMemberMetadataKey.ReadRecord(key), value is { } bytes ? ConsumerGroupMemberMetadataValue.ReadRecord(bytes) : null),
+        ConsumerGroupTargetAssignmentMetadataKey.RecordType => new GroupRecord(ConsumerGroupTargetAssignmentMetadataKey.ReadRecord(key), value is { } bytes ? ConsumerGroupTargetAssignmentMetadataValue.ReadRecord(bytes) : null),
+        ConsumerGroupTargetAssignmentMemberKey.RecordType => new GroupRecord(ConsumerGroupTargetAssignmentMemberKey.ReadRecord(key), value is { } bytes ? ConsumerGroupTargetAssignmentMemberValue.ReadRecord(bytes) : null),
+        ConsumerGroupCurrentMemberAssignmentKey.RecordType => new GroupRecord(ConsumerGroupCurrentMemberAssignmentKey.ReadRecord(key), value is { } bytes ? ConsumerGroupCurrentMemberAssignmentValue.ReadRecord(bytes) : null),
+        ConsumerGroupRegularExpressionKey.RecordType => new GroupRecord(ConsumerGroupRegularExpressionKey.ReadRecord(key), value is { } bytes ? ConsumerGroupRegularExpressionValue.ReadRecord(bytes) : null),
         _ => null,
     };
 
@@ -27,6 +33,24 @@ internal sealed record GroupRecord(IKafkaMessage Key, IKafkaMessage? Value)
                 key.WriteRecord(writer);
                 break;
             case GroupMetadataKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupMetadataKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupMemberMetadataKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupTargetAssignmentMetadataKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupTargetAssignmentMemberKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupCurrentMemberAssignmentKey key:
+                key.WriteRecord(writer);
+                break;
+            case ConsumerGroupRegularExpressionKey key:
                 key.WriteRecord(writer);
                 break;
             default:
@@ -44,6 +68,24 @@ internal sealed record GroupRecord(IKafkaMessage Key, IKafkaMessage? Value)
                 break;
             case GroupMetadataValue value:
                 value.WriteRecord(writer, GroupMetadataVersion);
+                break;
+            case ConsumerGroupMetadataValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
+                break;
+            case ConsumerGroupMemberMetadataValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
+                break;
+            case ConsumerGroupTargetAssignmentMetadataValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
+                break;
+            case ConsumerGroupTargetAssignmentMemberValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
+                break;
+            case ConsumerGroupCurrentMemberAssignmentValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
+                break;
+            case ConsumerGroupRegularExpressionValue value:
+                value.WriteRecord(writer, ConsumerGroupVersion);
                 break;
             default:
                 throw new InvalidOperationException($"a value of type {Value?.GetType().Name}");

@@ -3,6 +3,7 @@ using Sluice.Base.Buffers;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Consumers;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -44,6 +45,7 @@ internal sealed class GroupShard : ICoordinatorShard
         Membership = new ClassicMembership(_context, _rebalance, partition.Topic.Settings.MaxMessageBytes);
         OffsetOperations = new OffsetOperations(this, _context, _rebalance);
         TransactionalCommits = new TransactionalCommits(this, _context);
+        Consumers = new ConsumerOperations(this, _context);
         _expiry = new GroupTimer(Expire);
     }
 
@@ -64,6 +66,8 @@ internal sealed class GroupShard : ICoordinatorShard
     public ClassicJoin Joins { get; }
 
     public ClassicMembership Membership { get; }
+
+    public ConsumerOperations Consumers { get; }
 
     /// <summary>Does something with the groups; the answer is given at once, or later by the operation.</summary>
     public void Run<T>(GroupAnswer<T> answer, Action<GroupTurn> operation) => Begin(answer, BatchProducer.None, operation)();
@@ -230,12 +234,59 @@ internal sealed class GroupShard : ICoordinatorShard
             case GroupMetadataKey key when record.Value is GroupMetadataValue value:
                 Replace(key.Group, ClassicGroup.Restore(key.Group, value));
                 break;
-            case GroupMetadataKey key:
+            case GroupMetadataKey key when Find(key.Group) is ClassicGroup:
                 Replace(key.Group, null);
+                break;
+            case GroupMetadataKey:
+                break;
+            case ConsumerGroupMetadataKey key when record.Value is ConsumerGroupMetadataValue value:
+                AddConsumer(key.GroupId).Apply(value);
+                break;
+            case ConsumerGroupMetadataKey key when Find(key.GroupId) is ConsumerGroup:
+                Replace(key.GroupId, null);
+                break;
+            case ConsumerGroupMetadataKey:
+                break;
+            case ConsumerGroupMemberMetadataKey key:
+                ApplyToConsumer(key.GroupId, record);
+                break;
+            case ConsumerGroupTargetAssignmentMetadataKey key:
+                ApplyToConsumer(key.GroupId, record);
+                break;
+            case ConsumerGroupTargetAssignmentMemberKey key:
+                ApplyToConsumer(key.GroupId, record);
+                break;
+            case ConsumerGroupCurrentMemberAssignmentKey key:
+                ApplyToConsumer(key.GroupId, record);
+                break;
+            case ConsumerGroupRegularExpressionKey key:
+                ApplyToConsumer(key.GroupId, record);
                 break;
             default:
                 throw new InvalidOperationException($"a record of type {record.Key.GetType().Name}");
         }
+    }
+
+    /// <summary>Compaction may have removed what came before, so a part may be read before its group; what is taken away from a group that is not there is nothing.</summary>
+    private void ApplyToConsumer(string groupId, GroupRecord record)
+    {
+        if (record.Value is not null || Find(groupId) is ConsumerGroup)
+        {
+            AddConsumer(groupId).Apply(record);
+        }
+    }
+
+    /// <summary>The group of that name, in the place of a classic one if there is such.</summary>
+    private ConsumerGroup AddConsumer(string groupId)
+    {
+        if (Find(groupId) is ConsumerGroup known)
+        {
+            return known;
+        }
+
+        var group = new ConsumerGroup(groupId);
+        Replace(groupId, group);
+        return group;
     }
 
     private void Replace(string groupId, Group? group)
@@ -269,6 +320,11 @@ internal sealed class GroupShard : ICoordinatorShard
                 }
             }
 
+            foreach (ConsumerGroup group in _groups.Values.OfType<ConsumerGroup>())
+            {
+                Consumers.OnLoaded(group);
+            }
+
             _timers.Schedule(_expiry, _context.Options.RetentionCheckMs);
             _state = ShardState.Active;
             groups = _groups.Count;
@@ -300,6 +356,11 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             turn.HasFailed = true;
             _state = ShardState.Failed;
+            foreach (ClassicGroup group in _groups.Values.OfType<ClassicGroup>())
+            {
+                _rebalance.Abandon(group, turn);
+            }
+
             _context.Logger.LogError("Partition {Partition} of topic {Topic} takes no records ({Status}): its groups are not served any more", _partition.Index, _partition.Topic.Name, status);
         }
 

@@ -7,7 +7,6 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>ApiVersions: what this broker serves (KIP-35, KIP-511).</summary>
 internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
 {
-    private const int NameLengthMax = 128;
     private const short TellsFeatures = 3, ReadsZero = 4;
 
     private readonly ApiVersionsResponse.ApiVersion[] _versions = [.. served.Order().Select(static key => KafkaApis.Find((short)key)!).Select(static api => new ApiVersionsResponse.ApiVersion
@@ -31,12 +30,18 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
         return Answer(KafkaErrorCode.None, request.Version);
     }
 
+    /// <summary>With all versions; of an error with nothing, or with those of ApiVersions alone if it is their lack (KIP-511).</summary>
     public ApiVersionsResponse Answer(KafkaErrorCode error, short version)
     {
         var response = new ApiVersionsResponse
         {
             ErrorCode = error,
-            ApiKeys = error is KafkaErrorCode.None or KafkaErrorCode.UnsupportedVersion ? _versions : [],
+            ApiKeys = error switch
+            {
+                KafkaErrorCode.None => _versions,
+                KafkaErrorCode.UnsupportedVersion => [.. _versions.Where(static version => version.ApiKey == (short)KafkaApiKey.ApiVersions)],
+                _ => [],
+            },
         };
         if (error == KafkaErrorCode.None && version >= TellsFeatures)
         {
@@ -52,6 +57,6 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
 
     /// <summary>KIP-511: letters, digits, '-' and '.' with a letter or digit at both ends.</summary>
     private static bool IsName(string text) =>
-        text.Length is > 0 and <= NameLengthMax && char.IsAsciiLetterOrDigit(text[0]) && char.IsAsciiLetterOrDigit(text[^1])
+        text.Length > 0 && char.IsAsciiLetterOrDigit(text[0]) && char.IsAsciiLetterOrDigit(text[^1])
         && text.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.');
 }

@@ -11,13 +11,13 @@ internal sealed class ClusterHandler(KafkaServer server)
 
     public DescribeClusterResponse Handle(KafkaRequest request, DescribeClusterRequest body)
     {
-        const sbyte Brokers = 1;
+        const sbyte Brokers = 1, Controllers = 2;
         if (request.Version >= 1 && body.EndpointType != Brokers)
         {
             return new DescribeClusterResponse
             {
-                ErrorCode = KafkaErrorCode.MismatchedEndpointType,
-                ErrorMessage = "The request was sent to a broker, but asks for controllers.",
+                ErrorCode = body.EndpointType == Controllers ? KafkaErrorCode.MismatchedEndpointType : KafkaErrorCode.UnsupportedEndpointType,
+                ErrorMessage = body.EndpointType == Controllers ? "The request was sent to a broker, but asks for controllers." : $"There is no endpoint type {body.EndpointType}.",
                 EndpointType = Brokers,
             };
         }
@@ -29,6 +29,7 @@ internal sealed class ClusterHandler(KafkaServer server)
             ClusterId = server.ClusterId,
             ControllerId = server.Options.NodeId,
             Brokers = [new DescribeClusterResponse.DescribeClusterBroker { BrokerId = server.Options.NodeId, Host = host, Port = port }],
+            ClusterAuthorizedOperations = body.IncludeClusterAuthorizedOperations ? request.ClusterOperations() : int.MinValue,
         };
     }
 

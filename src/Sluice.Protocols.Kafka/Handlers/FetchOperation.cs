@@ -26,6 +26,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     private bool _isWantedAgain;
     private bool _isToBlock;
     private bool _isWaiting;
+    private int _unknownAtFirst = -1;
 
     private KafkaServer Server => request.Server;
 
@@ -57,6 +58,9 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         HighWatermark = -1,
         Records = RecordsPayload.Empty,
     };
+
+    private static bool IsUnknown(KafkaErrorCode error) =>
+        error is KafkaErrorCode.UnknownTopicOrPartition or KafkaErrorCode.UnknownTopicId or KafkaErrorCode.TopicAuthorizationFailed;
 
     private bool IsInMemory()
     {
@@ -147,10 +151,14 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     private Topic? Find(FetchedPartition wanted) => session.UsesTopicIds ? Server.Host?.FindTopic(wanted.TopicId) : Server.Host?.FindTopic(wanted.Topic);
 
     /// <summary>The answer; null if it is worth waiting for more.</summary>
+    /// <remarks>
+    /// As in Kafka, partitions that the broker does not know, or does not show, end no wait for the others: a client that asks for a deleted topic would ask in a busy loop.
+    /// </remarks>
     private FetchResponse? Read(bool isOver, out bool wantsToWait)
     {
         lock (session)
         {
+            int unknown = 0;
             var read = new List<(FetchedPartition Wanted, FetchResponse.PartitionData Data)>(session.Partitions.Count);
             long bytesLeft = Math.Min(body.MaxBytes, Server.Options.FetchBytesMax);
             long bytes = 0;
@@ -161,10 +169,13 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
                 int length = data.Records.Length;
                 bytes += length;
                 bytesLeft -= length;
-                isUrgent |= data.ErrorCode != KafkaErrorCode.None || (session.IsIncremental && wanted.HadError);
+                unknown += IsUnknown(data.ErrorCode) ? 1 : 0;
+                isUrgent |= data.ErrorCode != KafkaErrorCode.None && !IsUnknown(data.ErrorCode);
                 read.Add((wanted, data));
             }
 
+            _unknownAtFirst = _unknownAtFirst < 0 ? unknown : _unknownAtFirst;
+            isUrgent |= unknown == session.Partitions.Count || unknown > _unknownAtFirst;
             wantsToWait = bytes < body.MinBytes && !isUrgent;
             if (!wantsToWait)
             {
@@ -205,6 +216,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         long stable = partition.LastStableOffset;
         long end = partition.EndOffset;
         long start = partition.StartOffset;
+        bool isAhead = wanted.LastFetchedEpoch > KafkaServer.LeaderEpoch;
         long limit = body.IsolationLevel == ReadCommitted ? stable : end;
         var data = new FetchResponse.PartitionData
         {
@@ -212,9 +224,10 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             HighWatermark = end,
             LastStableOffset = stable,
             LogStartOffset = start,
+            AbortedTransactions = null,
             Records = RecordsPayload.Empty,
         };
-        if (wanted.Offset < start || wanted.Offset > end)
+        if (isAhead || wanted.Offset < start || wanted.Offset > end)
         {
             data.ErrorCode = KafkaErrorCode.OffsetOutOfRange;
             data.HighWatermark = -1;

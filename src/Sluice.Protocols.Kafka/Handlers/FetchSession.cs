@@ -20,6 +20,9 @@ internal sealed class FetchedPartition
 
     public int CurrentLeaderEpoch { get; set; }
 
+    /// <summary>Of the last record that the client has; -1: it does not say.</summary>
+    public int LastFetchedEpoch { get; set; }
+
     /// <summary>As last told; -1: never.</summary>
     public long HighWatermark { get; set; } = -1;
 
@@ -72,6 +75,7 @@ internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
                 partition.Offset = wanted.FetchOffset;
                 partition.BytesMax = wanted.PartitionMaxBytes;
                 partition.CurrentLeaderEpoch = wanted.CurrentLeaderEpoch;
+                partition.LastFetchedEpoch = wanted.LastFetchedEpoch;
             }
         }
 

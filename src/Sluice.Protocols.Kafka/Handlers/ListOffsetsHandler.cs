@@ -16,6 +16,9 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ListOffsetsRequest body)
     {
+        var asked = new HashSet<(string, int)>();
+        HashSet<(string, int)> repeated = [.. body.Topics.SelectMany(static topic => topic.Partitions.Select(partition => (topic.Name, partition.PartitionIndex))).Where(name => !asked.Add(name))];
+
         // By time it is found in the files.
         bool blocks = body.Topics.Any(static topic => topic.Partitions.Any(static partition => partition.Timestamp is >= 0 or MaxTimestamp));
         if (blocks)
@@ -28,7 +31,9 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
             Topics = [.. body.Topics.Select(topic => new ListOffsetsResponse.ListOffsetsTopicResponse
             {
                 Name = topic.Name,
-                Partitions = [.. topic.Partitions.Select(partition => Find(request, topic.Name, partition, body.IsolationLevel))],
+                Partitions = [.. topic.Partitions.Select(partition => repeated.Contains((topic.Name, partition.PartitionIndex))
+                    ? new ListOffsetsResponse.ListOffsetsPartitionResponse { PartitionIndex = partition.PartitionIndex, ErrorCode = KafkaErrorCode.InvalidRequest }
+                    : Find(request, topic.Name, partition, body.IsolationLevel))],
             })],
         };
     }
@@ -40,6 +45,17 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
             Topic = topic.Topic,
             Partitions = [.. topic.Partitions.Select(partition => Find(request, topic.Topic, partition))],
         })],
+    };
+
+    /// <summary>The first version in which a timestamp has its meaning.</summary>
+    private static short FirstVersion(long timestamp) => timestamp switch
+    {
+        >= 0 or Latest or Earliest => 0,
+        MaxTimestamp => 7,
+        EarliestLocal => 8,
+        LatestTiered => 9,
+        EarliestPendingUpload => 11,
+        _ => short.MaxValue,
     };
 
     private static KafkaErrorCode CheckEpoch(int current) => current switch
@@ -63,7 +79,7 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
             return found;
         }
 
-        found.ErrorCode = CheckEpoch(wanted.CurrentLeaderEpoch);
+        found.ErrorCode = request.Version < FirstVersion(wanted.Timestamp) ? KafkaErrorCode.UnsupportedVersion : CheckEpoch(wanted.CurrentLeaderEpoch);
         if (found.ErrorCode != KafkaErrorCode.None)
         {
             return found;
@@ -84,11 +100,8 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
                 found.Offset = -1;
                 found.LeaderEpoch = -1;
                 break;
-            case MaxTimestamp or >= 0:
-                FindTime(partition, wanted.Timestamp, end, found);
-                break;
             default:
-                found.ErrorCode = KafkaErrorCode.InvalidRequest;
+                FindTime(partition, wanted.Timestamp, end, found);
                 break;
         }
 

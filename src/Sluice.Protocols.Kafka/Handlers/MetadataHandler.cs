@@ -23,7 +23,7 @@ internal sealed class MetadataHandler(KafkaServer server)
             }
             else
             {
-                foreach (MetadataRequest.MetadataRequestTopic wanted in body.Topics!)
+                foreach (MetadataRequest.MetadataRequestTopic wanted in body.Topics!.DistinctBy(static topic => (topic.Name, topic.TopicId)))
                 {
                     topics.Add(await FindAsync(request, host, wanted, body).ConfigureAwait(false));
                 }
@@ -43,11 +43,17 @@ internal sealed class MetadataHandler(KafkaServer server)
 
     private async ValueTask<MetadataResponse.MetadataResponseTopic> FindAsync(KafkaRequest request, VirtualHost host, MetadataRequest.MetadataRequestTopic wanted, MetadataRequest body)
     {
+        if (wanted.TopicId != Guid.Empty && request.Version < 12)
+        {
+            // These versions have the field, but never had its meaning (KIP-516).
+            return new MetadataResponse.MetadataResponseTopic { ErrorCode = KafkaErrorCode.InvalidRequest, TopicId = wanted.TopicId, Name = wanted.Name ?? "" };
+        }
+
         if (wanted.TopicId != Guid.Empty)
         {
             return host.FindTopic(wanted.TopicId) is { } known && request.MayDescribe(known.Name)
                 ? Describe(request, known, body.IncludeTopicAuthorizedOperations)
-                : new MetadataResponse.MetadataResponseTopic { ErrorCode = KafkaErrorCode.UnknownTopicId, TopicId = wanted.TopicId, Name = request.Version >= 12 ? null : "" };
+                : new MetadataResponse.MetadataResponseTopic { ErrorCode = KafkaErrorCode.UnknownTopicId, TopicId = wanted.TopicId, Name = null };
         }
 
         string name = wanted.Name ?? "";

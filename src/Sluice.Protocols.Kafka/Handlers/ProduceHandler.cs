@@ -63,7 +63,6 @@ internal sealed class ProduceHandler(KafkaServer server)
             !request.Allows(Access.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
             : topic is null ? (request.Version >= 13 ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition)
             : topic.Definition.IsInternal ? KafkaErrorCode.InvalidTopicException
-            : body.Acks == All && topic.Settings.MinInSyncReplicas > 1 ? KafkaErrorCode.NotEnoughReplicas
             : KafkaErrorCode.None;
         var partitions = new ProduceResponse.PartitionProduceResponse[data.PartitionData.Length];
         for (int i = 0; i < partitions.Length; i++)
@@ -91,8 +90,9 @@ internal sealed class ProduceHandler(KafkaServer server)
         var intake = new BatchIntake(server.Buffers, settings, server.NowMs);
         try
         {
-            response.ErrorCode = intake.Take(data.Records.Memory.Span);
+            response.ErrorCode = intake.Take(data.Records.Memory.Span, request.Version);
             response.ErrorMessage = intake.Message;
+            response.RecordErrors = intake.RecordErrors;
             if (response.ErrorCode == KafkaErrorCode.None)
             {
                 Append(request, partition, transactionalId, intake.Batch, settings, promise, pending, response);

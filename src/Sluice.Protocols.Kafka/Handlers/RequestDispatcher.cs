@@ -15,12 +15,15 @@ internal sealed class RequestDispatcher
     private readonly ListOffsetsHandler _listOffsets;
     private readonly TopicsHandler _topics;
     private readonly ClusterHandler _cluster;
+    private readonly ConfigsHandler _configs;
+    private readonly PartitionsHandler _partitions;
     private readonly GroupHandler _groups;
     private readonly OffsetsHandler _offsets;
     private readonly GroupAdminHandler _groupAdmin;
     private readonly TransactionHandler _transactions;
     private readonly TransactionOffsetsHandler _transactionOffsets;
     private readonly TransactionAdminHandler _transactionAdmin;
+    private readonly ConsumerGroupHandler _consumers;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -31,12 +34,15 @@ internal sealed class RequestDispatcher
         _listOffsets = new ListOffsetsHandler(server);
         _topics = new TopicsHandler(server);
         _cluster = new ClusterHandler(server);
+        _configs = new ConfigsHandler(server);
+        _partitions = new PartitionsHandler(server);
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
         _groupAdmin = new GroupAdminHandler(server.Groups);
         _transactions = new TransactionHandler(server);
         _transactionOffsets = new TransactionOffsetsHandler(server);
         _transactionAdmin = new TransactionAdminHandler(server);
+        _consumers = new ConsumerGroupHandler(server.Groups);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -48,8 +54,13 @@ internal sealed class RequestDispatcher
         KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
         KafkaApiKey.AddPartitionsToTxn, KafkaApiKey.AddOffsetsToTxn, KafkaApiKey.TxnOffsetCommit, KafkaApiKey.EndTxn, KafkaApiKey.WriteTxnMarkers,
         KafkaApiKey.DescribeTransactions, KafkaApiKey.ListTransactions, KafkaApiKey.DescribeProducers,
-        KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups,
+        KafkaApiKey.DescribeConfigs, KafkaApiKey.AlterConfigs, KafkaApiKey.IncrementalAlterConfigs, KafkaApiKey.DescribeTopicPartitions, KafkaApiKey.DescribeLogDirs,
+        KafkaApiKey.DeleteRecords,
+        KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
+        KafkaApiKey.ConsumerGroupDescribe,
     ];
+
+    private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
 
     /// <summary>Handles a request. The task ends when the next may be read; the answer may come later.</summary>
     /// <exception cref="KafkaParseException">What can't be answered, as Kafka closes the connection for it.</exception>
@@ -57,7 +68,7 @@ internal sealed class RequestDispatcher
     {
         var reader = new KafkaReader(frame);
         KafkaRequestHeader header = KafkaRequestHeader.Read(ref reader);
-        KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && Served.Contains(known.Key)
+        KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
         var request = new KafkaRequest(connection, api, header);
@@ -104,13 +115,14 @@ internal sealed class RequestDispatcher
                 _fetch.Handle(request, fetch);
                 return default;
             case ApiVersionsRequest apiVersions:
+                request.Connection.Login.EndHandshakeIfFree();
                 request.Reply(_apiVersions.Handle(request, apiVersions));
                 return default;
             case SaslHandshakeRequest handshake:
                 request.Reply(SaslHandler.Handle(request, handshake));
                 return default;
             case SaslAuthenticateRequest authenticate:
-                return AwaitAsync(request, SaslHandler.HandleAsync(request, authenticate));
+                return AuthenticateAsync(request, authenticate);
             case ListOffsetsRequest listOffsets:
                 return Run(request, _listOffsets.HandleAsync(request, listOffsets));
             case MetadataRequest metadata:
@@ -148,6 +160,21 @@ internal sealed class RequestDispatcher
                 return Run(request, _topics.HandleAsync(request, createTopics));
             case CreatePartitionsRequest createPartitions:
                 return Run(request, _topics.HandleAsync(request, createPartitions));
+            case DescribeConfigsRequest describeConfigs:
+                request.Reply(_configs.Handle(request, describeConfigs));
+                return default;
+            case AlterConfigsRequest alterConfigs:
+                return Run(request, _configs.HandleAsync(request, alterConfigs));
+            case IncrementalAlterConfigsRequest incrementalAlterConfigs:
+                return Run(request, _configs.HandleAsync(request, incrementalAlterConfigs));
+            case DescribeTopicPartitionsRequest describePartitions:
+                request.Reply(_partitions.Handle(request, describePartitions));
+                return default;
+            case DescribeLogDirsRequest describeLogDirs:
+                request.Reply(_partitions.Handle(request, describeLogDirs));
+                return default;
+            case DeleteRecordsRequest deleteRecords:
+                return Run(request, _partitions.HandleAsync(request, deleteRecords));
             case DeleteTopicsRequest deleteTopics:
                 return Run(request, _topics.HandleAsync(request, deleteTopics));
             case JoinGroupRequest joinGroup:
@@ -156,6 +183,10 @@ internal sealed class RequestDispatcher
                 return Run(request, _groups.HandleAsync(request, syncGroup));
             case HeartbeatRequest heartbeat:
                 return Run(request, _groups.HandleAsync(request, heartbeat));
+            case ConsumerGroupHeartbeatRequest consumerHeartbeat:
+                return Run(request, _consumers.HandleAsync(request, consumerHeartbeat));
+            case ConsumerGroupDescribeRequest describeConsumers:
+                return Run(request, _consumers.HandleAsync(request, describeConsumers));
             case LeaveGroupRequest leaveGroup:
                 return Run(request, _groups.HandleAsync(request, leaveGroup));
             case OffsetCommitRequest offsetCommit:
@@ -205,5 +236,14 @@ internal sealed class RequestDispatcher
         }
     }
 
-    private static async ValueTask AwaitAsync(KafkaRequest request, ValueTask<IKafkaMessage> answer) => request.Reply(await answer.ConfigureAwait(false));
+    /// <exception cref="KafkaParseException">The login was refused: after its answer nothing more is heard of the client.</exception>
+    private static async ValueTask AuthenticateAsync(KafkaRequest request, SaslAuthenticateRequest body)
+    {
+        SaslAuthenticateResponse answer = await SaslHandler.HandleAsync(request, body).ConfigureAwait(false);
+        request.Reply(answer);
+        if (answer.ErrorCode == KafkaErrorCode.SaslAuthenticationFailed)
+        {
+            throw new KafkaParseException("a login that was refused");
+        }
+    }
 }

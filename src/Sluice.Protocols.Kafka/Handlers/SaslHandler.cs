@@ -22,7 +22,7 @@ internal static class SaslHandler
         };
     }
 
-    public static async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, SaslAuthenticateRequest body)
+    public static async ValueTask<SaslAuthenticateResponse> HandleAsync(KafkaRequest request, SaslAuthenticateRequest body)
     {
         if (request.Connection.Login.Mechanism is null)
         {

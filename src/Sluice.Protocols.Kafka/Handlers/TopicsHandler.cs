@@ -43,13 +43,20 @@ internal sealed class TopicsHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, DeleteTopicsRequest body)
     {
-        IEnumerable<(string? Name, Guid Id)> wanted = request.Version >= 6
-            ? body.Topics.Select(static topic => (topic.Name, topic.TopicId))
-            : body.TopicNames.Select(static name => ((string?)name, Guid.Empty));
+        (string? Name, Guid Id)[] wanted = request.Version >= 6
+            ? [.. body.Topics.Select(static topic => (topic.Name, topic.TopicId))]
+            : [.. body.TopicNames.Select(static name => ((string?)name, Guid.Empty))];
+        Dictionary<Guid, int> times = wanted.Select(topic => Find(topic.Name, topic.Id)?.Id ?? Guid.Empty).CountBy(static id => id).ToDictionary();
         var results = new List<DeleteTopicsResponse.DeletableTopicResult>();
-        foreach ((string? name, Guid id) in wanted)
+        foreach ((string? name, Guid id) in wanted.Distinct())
         {
-            results.Add(await DeleteAsync(request, name, id).ConfigureAwait(false));
+            string? problem = name is null && id == Guid.Empty ? "Neither topic name nor id were specified."
+                : name is not null && id != Guid.Empty ? "Topic name and id may not both be specified."
+                : Find(name, id) is { } known && times[known.Id] > 1 ? "Duplicate topic name or id."
+                : null;
+            results.Add(problem is null
+                ? await DeleteAsync(request, name, id).ConfigureAwait(false)
+                : new DeleteTopicsResponse.DeletableTopicResult { Name = name, TopicId = id, ErrorCode = KafkaErrorCode.InvalidRequest, ErrorMessage = problem });
         }
 
         return new DeleteTopicsResponse { Responses = [.. results] };
@@ -163,16 +170,14 @@ internal sealed class TopicsHandler(KafkaServer server)
         };
     }
 
+    private Topic? Find(string? name, Guid id) => name is null ? server.Host?.FindTopic(id) : server.Host?.FindTopic(name);
+
     private async ValueTask<DeleteTopicsResponse.DeletableTopicResult> DeleteAsync(KafkaRequest request, string? name, Guid id)
     {
-        Topic? topic = name is null ? server.Host?.FindTopic(id) : server.Host?.FindTopic(name);
+        Topic? topic = Find(name, id);
         var result = new DeleteTopicsResponse.DeletableTopicResult { Name = name ?? topic?.Name, TopicId = topic?.Id ?? id };
         string known = name ?? topic?.Name ?? "";
-        if (name is null && id == Guid.Empty)
-        {
-            (result.ErrorCode, result.ErrorMessage) = (KafkaErrorCode.InvalidRequest, "Neither topic name nor id were specified.");
-        }
-        else if (topic is not null && name is null && !request.MayDescribe(known))
+        if (topic is not null && name is null && !request.MayDescribe(known))
         {
             // Whoever may not know of it is not told its name.
             (result.Name, result.ErrorCode) = (null, KafkaErrorCode.TopicAuthorizationFailed);

@@ -2,6 +2,7 @@ using Sluice.Base.Buffers;
 using Sluice.Base.Compression;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Records;
@@ -17,17 +18,26 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
 
     private const int MagicPosition = 16;
     private const byte Magic = 2;
+    private const short ZstdFromVersion = 7;
+    private const int RecordErrorsMax = 100;
 
     private PooledBufferWriter? _changed;
+    private long _maxTimestamp = -1;
+    private List<ProduceResponse.BatchIndexAndErrorMessage>? _recordErrors;
 
     /// <summary>What is wrong with the batch; null: nothing, or the error's code says it.</summary>
     public string? Message { get; private set; }
+
+    /// <summary>The records that are wrong, by their place in the batch, if it is not the batch itself.</summary>
+    public readonly ProduceResponse.BatchIndexAndErrorMessage[] RecordErrors => _recordErrors is null ? [] : [.. _recordErrors];
 
     /// <summary>What is to be appended.</summary>
     public ReadOnlySpan<byte> Batch { get; private set; }
 
     /// <summary>Whether the bytes are one whole, intact record batch that the topic takes; <see cref="Batch"/> is what it takes then.</summary>
-    public KafkaErrorCode Take(ReadOnlySpan<byte> records)
+    /// <param name="records">As they came.</param>
+    /// <param name="version">Of the produce request.</param>
+    public KafkaErrorCode Take(ReadOnlySpan<byte> records, short version)
     {
         KafkaErrorCode error = CheckFrame(records);
         if (error != KafkaErrorCode.None)
@@ -39,6 +49,12 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
         if (error != KafkaErrorCode.None)
         {
             return error;
+        }
+
+        if (version < ZstdFromVersion && RecordBatch.CompressionType(records) == CompressionType.Zstd)
+        {
+            Message = $"Produce requests of version {version} are not allowed to use zstd.";
+            return KafkaErrorCode.UnsupportedCompressionType;
         }
 
         Batch = records;
@@ -61,6 +77,12 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             RecordBatch.SetAppendTime(Changeable(), nowMs);
             Batch = _changed!.WrittenSpan;
         }
+        else if (error == KafkaErrorCode.None && RecordBatch.MaxTimestamp(Batch) != _maxTimestamp)
+        {
+            // Searches by time go by what the header says.
+            RecordBatch.SetMaxTimestamp(Changeable(), _maxTimestamp);
+            Batch = _changed!.WrittenSpan;
+        }
 
         return error;
     }
@@ -74,17 +96,33 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             return Invalid("One or more records have been rejected: produce requests must contain exactly one record batch.");
         }
 
+        if (records[MagicPosition] > Magic)
+        {
+            return KafkaErrorCode.CorruptMessage;
+        }
+
         if (records[MagicPosition] != Magic)
         {
             return Invalid($"Produce requests must contain only record batches of version 2, not {records[MagicPosition]}.");
         }
 
-        if (records.Length < RecordBatch.HeaderBytes || RecordBatch.Size(records) > records.Length || RecordBatch.Size(records) < RecordBatch.HeaderBytes)
+        int size = RecordBatch.Size(records);
+        if (size < RecordBatch.HeaderBytes)
         {
             return KafkaErrorCode.CorruptMessage;
         }
 
-        if (RecordBatch.Size(records) < records.Length)
+        if (size > records.Length)
+        {
+            return Invalid($"The record batch has {size} bytes, {records.Length} are there.");
+        }
+
+        if (!RecordBatch.HasRightChecksum(records[..size]))
+        {
+            return KafkaErrorCode.CorruptMessage;
+        }
+
+        if (size < records.Length)
         {
             return Invalid("Produce requests must contain exactly one record batch for each partition.");
         }
@@ -95,7 +133,7 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             return KafkaErrorCode.MessageTooLarge;
         }
 
-        return RecordBatch.IsIntact(records) ? KafkaErrorCode.None : KafkaErrorCode.CorruptMessage;
+        return KafkaErrorCode.None;
     }
 
     private KafkaErrorCode CheckHeader(ReadOnlySpan<byte> batch)
@@ -106,9 +144,20 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             return Invalid($"Inconsistent batch: {count} records, last offset delta {RecordBatch.LastOffsetDelta(batch)}.");
         }
 
+        if (RecordBatch.BaseOffset(batch) != 0)
+        {
+            return Invalid($"The base offset of the record batch should be 0, but it is {RecordBatch.BaseOffset(batch)}.");
+        }
+
         if (RecordBatch.IsControl(batch))
         {
             return Invalid("Clients are not allowed to write control records.");
+        }
+
+        if (RecordBatch.IsLogAppendTime(batch))
+        {
+            Message = "The timestamp type of a record batch is the broker's to set.";
+            return KafkaErrorCode.InvalidTimestamp;
         }
 
         if (RecordBatch.IsBrokerMessage(batch) || RecordBatch.HasDeleteHorizon(batch))
@@ -124,13 +173,6 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
         if (RecordBatch.IsTransactional(batch) && RecordBatch.ProducerId(batch) < 0)
         {
             return Invalid("A batch of a transaction needs a producer id.");
-        }
-
-        long newest = RecordBatch.MaxTimestamp(batch);
-        if (!settings.UsesAppendTime && newest >= 0 && (newest - nowMs > settings.TimestampAfterMaxMs || nowMs - newest > settings.TimestampBeforeMaxMs))
-        {
-            Message = $"Timestamp {newest} is out of range: the broker's time is {nowMs}, see message.timestamp.before.max.ms and message.timestamp.after.max.ms.";
-            return KafkaErrorCode.InvalidTimestamp;
         }
 
         return KafkaErrorCode.None;
@@ -184,9 +226,36 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             {
                 return Invalid($"Record {i} of the batch has offset delta {record.Offset - first}.");
             }
+
+            _maxTimestamp = Math.Max(_maxTimestamp, record.Timestamp);
+            CheckTimestamp(i, record.Timestamp);
         }
 
-        return reader.IsAtEnd ? KafkaErrorCode.None : Invalid("Bytes follow the last record of the batch.");
+        if (!reader.IsAtEnd)
+        {
+            return Invalid("Bytes follow the last record of the batch.");
+        }
+
+        if (_recordErrors is null)
+        {
+            return KafkaErrorCode.None;
+        }
+
+        Message = "One or more records have been rejected due to invalid timestamp";
+        return KafkaErrorCode.InvalidTimestamp;
+    }
+
+    private void CheckTimestamp(int index, long timestamp)
+    {
+        if (!settings.UsesAppendTime && timestamp >= 0 && _recordErrors is not { Count: >= RecordErrorsMax }
+            && (timestamp - nowMs > settings.TimestampAfterMaxMs || nowMs - timestamp > settings.TimestampBeforeMaxMs))
+        {
+            (_recordErrors ??= []).Add(new ProduceResponse.BatchIndexAndErrorMessage
+            {
+                BatchIndex = index,
+                BatchIndexErrorMessage = $"Timestamp {timestamp} of the record is out of range: the broker's time is {nowMs}, see message.timestamp.before.max.ms and message.timestamp.after.max.ms.",
+            });
+        }
     }
 
     private readonly CompressionType WantedCompression(CompressionType sent) => settings.Compression switch

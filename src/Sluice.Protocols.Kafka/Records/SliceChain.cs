@@ -7,6 +7,8 @@ namespace Sluice.Protocols.Kafka.Records;
 internal sealed class SliceChain : IDisposable
 {
     private readonly List<LogSlice?> _slices = [];
+    private int _next;
+    private long _copied;
 
     /// <summary>In bytes.</summary>
     public long Length { get; private set; }
@@ -17,27 +19,31 @@ internal sealed class SliceChain : IDisposable
         Length += slice.Length;
     }
 
-    /// <summary>Makes the records part of the output, between its Enter and Exit: what is in memory is copied, what is in a file is left to the kernel where that is possible.</summary>
+    /// <summary>
+    /// Goes on making the records part of the output, between its Enter and Exit, until it is backed up: what is in memory is copied, what is in a file is left to the
+    /// kernel where that is possible. True when all are.
+    /// </summary>
     /// <exception cref="IOException">A file could not be read.</exception>
-    public void AppendTo(ConnectionWriter output)
+    public bool AppendTo(ConnectionWriter output)
     {
-        for (int i = 0; i < _slices.Count; i++)
+        while (_next < _slices.Count)
         {
-            LogSlice slice = _slices[i]!;
-            if (slice.IsInMemory)
-            {
-                output.Append(slice.Memory.Span);
-            }
-            else if (slice.File is { } file && output.CanSendFiles)
+            LogSlice slice = _slices[_next]!;
+            if (slice.File is { } file && output.CanSendFiles)
             {
                 output.AppendFile(file, slice.FilePosition, slice.Length, slice);
-                _slices[i] = null;
+                _slices[_next] = null;
             }
-            else
+            else if (!Copy(slice, output))
             {
-                Copy(slice, output);
+                return false;
             }
+
+            _next++;
+            _copied = 0;
         }
+
+        return true;
     }
 
     public void Dispose()
@@ -50,19 +56,35 @@ internal sealed class SliceChain : IDisposable
         _slices.Clear();
     }
 
-    private static void Copy(LogSlice slice, ConnectionWriter output)
+    /// <summary>True when the whole slice is copied.</summary>
+    private bool Copy(LogSlice slice, ConnectionWriter output)
     {
-        for (long at = 0; at < slice.Length;)
+        while (_copied < slice.Length)
         {
-            int part = (int)Math.Min(slice.Length - at, ConnectionWriter.ReserveBytesMax);
-            int read = slice.Read(at, output.Reserve(part));
-            if (read == 0)
+            if (output.PendingBytes >= output.Limits.HighWaterBytes)
             {
-                throw new IOException("A segment is shorter than it was.");
+                return false;
             }
 
-            output.Commit(read);
-            at += read;
+            int part = (int)Math.Min(slice.Length - _copied, ConnectionWriter.ReserveBytesMax);
+            if (slice.IsInMemory)
+            {
+                output.Append(slice.Memory.Span.Slice((int)_copied, part));
+            }
+            else
+            {
+                part = slice.Read(_copied, output.Reserve(part));
+                if (part == 0)
+                {
+                    throw new IOException("A segment is shorter than it was.");
+                }
+
+                output.Commit(part);
+            }
+
+            _copied += part;
         }
+
+        return true;
     }
 }

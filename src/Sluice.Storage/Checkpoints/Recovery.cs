@@ -106,6 +106,10 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         {
             log.RestoreProducers(state.Producers);
         }
+        if (state.CompactedTo > 0)
+        {
+            log.Compaction.CleanedTo = state.CompactedTo;
+        }
         log.SetNext(state.Next);
         log.MarkPersisted(state.Next);
         RelieveMemory();

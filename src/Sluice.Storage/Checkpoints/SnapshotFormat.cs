@@ -30,6 +30,11 @@ internal static class SnapshotFormat
     /// <summary>Extension: see <see cref="Producers.ProducerStatesFormat"/>.</summary>
     public const uint ProducersKind = 1;
 
+    /// <summary>Extension: the compaction part of the definition (<see cref="Journaling.LogDefinition"/>), then the offset i64 below which the log is compacted.</summary>
+    public const uint CompactionKind = 2;
+
+    public const int CompactionBytes = Journaling.LogDefinition.CompactionBytes + 8;
+
     /// <summary>Written; older ones are read.</summary>
     public const uint Version = 2;
 

@@ -22,6 +22,9 @@ internal ref struct SnapshotLog
 
     /// <summary>Empty if no producer is known.</summary>
     public ReadOnlySpan<byte> Producers;
+
+    /// <summary>0 for a log without compaction.</summary>
+    public long CompactedTo;
 }
 
 internal delegate void SnapshotLogHandler(in SnapshotLog log);
@@ -91,12 +94,9 @@ internal static class SnapshotReader
 
     private static SnapshotLog Parse(ReadOnlySpan<byte> payload)
     {
-        (LogKind kind, RetentionPolicy retention) = LogDefinition.Read(payload[8..]);
         SnapshotLog log = new()
         {
             Id = BinaryPrimitives.ReadInt64LittleEndian(payload),
-            Kind = kind,
-            Retention = retention,
             Start = BinaryPrimitives.ReadInt64LittleEndian(payload[32..]),
             Next = BinaryPrimitives.ReadInt64LittleEndian(payload[40..]),
             Floor = BinaryPrimitives.ReadInt64LittleEndian(payload[48..]),
@@ -110,6 +110,7 @@ internal static class SnapshotReader
         log.DeliveryCounts = rest.Slice(ranges, counts);
         log.Segments = rest.Slice(ranges + counts, segments);
         log.Tail = rest.Slice(ranges + counts + segments, tail);
+        ReadOnlySpan<byte> compaction = default;
         for (rest = rest[(ranges + counts + segments + tail)..]; rest.Length > 0;)
         {
             uint extension = BinaryPrimitives.ReadUInt32LittleEndian(rest);
@@ -119,11 +120,16 @@ internal static class SnapshotReader
                 case SnapshotFormat.ProducersKind:
                     log.Producers = bytes;
                     break;
+                case SnapshotFormat.CompactionKind:
+                    compaction = bytes;
+                    log.CompactedTo = BinaryPrimitives.ReadInt64LittleEndian(bytes[LogDefinition.CompactionBytes..]);
+                    break;
                 default:
                     throw new StorageFormatException($"The snapshot holds an extension of unknown kind {extension} for log {log.Id}. Start the newer program that wrote it.");
             }
             rest = rest[(SnapshotFormat.ExtensionHeaderBytes + bytes.Length)..];
         }
+        (log.Kind, log.Retention) = LogDefinition.Read(payload.Slice(8, LogDefinition.Bytes), compaction);
         return log;
     }
 

@@ -123,10 +123,18 @@ internal sealed class SnapshotWriter(IDiskFile file, int gatherBytesMax)
             ProducerStatesFormat.Write(producers, _buffer);
             EndExtension(extension);
         }
+        Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
+        if (LogDefinition.Write(definition, log.Kind, log.Retention) > LogDefinition.Bytes)
+        {
+            int extension = BeginExtension(SnapshotFormat.CompactionKind);
+            _buffer.Write(definition[LogDefinition.Bytes..]);
+            Put(log.Compaction.CleanedTo);
+            EndExtension(extension);
+        }
 
         Span<byte> header = System.Runtime.InteropServices.MemoryMarshal.AsMemory(_buffer.WrittenMemory).Span[start..];
         BinaryPrimitives.WriteInt64LittleEndian(header, log.Id.Value);
-        LogDefinition.Write(header[8..], log.Kind, log.Retention);
+        definition[..LogDefinition.Bytes].CopyTo(header[8..]);
         BinaryPrimitives.WriteInt64LittleEndian(header[32..], log.PhysicalStart);
         BinaryPrimitives.WriteInt64LittleEndian(header[40..], log.NextOffset);
         BinaryPrimitives.WriteInt64LittleEndian(header[48..], log.Cursor?.Floor ?? 0);

@@ -36,6 +36,9 @@ internal sealed class ProducerEntry(long id)
     /// <summary>-1 when no batch of the epoch is remembered.</summary>
     public int LastSequence => BatchCount == 0 ? -1 : _batches[BatchCount - 1].LastSequence;
 
+    /// <summary>Offset of its last record; -1 when no batch of the epoch is remembered.</summary>
+    public long LastOffset => BatchCount == 0 ? -1 : _batches[BatchCount - 1].BaseOffset + _batches[BatchCount - 1].LastOffsetDelta;
+
     public ProducerBatch this[int index] => _batches[index];
 
     /// <summary>Takes another epoch; batches are remembered of one only.</summary>

@@ -89,6 +89,9 @@ public static class RecordBatch
     /// <summary>Base offset is outside the checksum, so placing a batch in a log needs no new one.</summary>
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
+    /// <summary>The epoch of the leader that takes the batch; outside the checksum too.</summary>
+    internal static void SetLeaderEpoch(Span<byte> batch, int epoch) => BinaryPrimitives.WriteInt32BigEndian(batch[12..], epoch);
+
     internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp, in BatchProducer producer)
     {
         BinaryPrimitives.WriteInt64BigEndian(batch, 0);
@@ -114,12 +117,43 @@ public static class RecordBatch
         SetCrc(batch);
     }
 
+    /// <summary>Corrects the largest timestamp of a whole batch, and sums the batch anew.</summary>
+    public static void SetMaxTimestamp(Span<byte> batch, long timestampMs)
+    {
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], timestampMs);
+        SetCrc(batch);
+    }
+
     /// <summary>Completes a whole batch whose records were compressed otherwise than its copied header says: size, compression type, checksum.</summary>
     public static void SetCompression(Span<byte> batch, CompressionType type)
     {
         BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
         BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)((Attributes(batch) & ~CompressionMask) | (ushort)type));
         SetCrc(batch);
+    }
+
+    /// <summary>After other records have taken the place of a whole batch's: its size, count and largest timestamp. The checksum is not set.</summary>
+    internal static void SetContent(Span<byte> batch, int count, long maxTimestamp)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(batch[8..], batch.Length - LengthBase);
+        BinaryPrimitives.WriteInt64BigEndian(batch[35..], maxTimestamp);
+        BinaryPrimitives.WriteInt32BigEndian(batch[57..], count);
+    }
+
+    /// <summary>Says when the tombstones may go; the records' timestamps are relative to that time now. The checksum is not set.</summary>
+    internal static void SetDeleteHorizon(Span<byte> batch, long horizonMs)
+    {
+        BinaryPrimitives.WriteInt16BigEndian(batch[21..], (short)(Attributes(batch) | DeleteHorizonBit));
+        BinaryPrimitives.WriteInt64BigEndian(batch[27..], horizonMs);
+    }
+
+    /// <summary>Makes a header alone a batch without records that keeps its offsets and sequence numbers.</summary>
+    internal static void SetEmpty(Span<byte> header)
+    {
+        SetContent(header, 0, MaxTimestamp(header));
+        BinaryPrimitives.WriteInt16BigEndian(header[21..], (short)(Attributes(header) & ~(CompressionMask | DeleteHorizonBit)));
+        BinaryPrimitives.WriteInt64BigEndian(header[27..], -1);
+        SetCrc(header);
     }
 
     /// <summary>Sums a whole batch after a change.</summary>
@@ -132,8 +166,10 @@ public static class RecordBatch
 
     /// <summary>True if the span holds exactly one whole batch whose checksum is right.</summary>
     public static bool IsIntact(ReadOnlySpan<byte> batch) =>
-        LooksLikeHeader(batch) && Size(batch) == batch.Length
-        && BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
+        LooksLikeHeader(batch) && Size(batch) == batch.Length && HasRightChecksum(batch);
+
+    /// <summary>Whether the checksum of a whole batch, as long as its header says, is right.</summary>
+    public static bool HasRightChecksum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
 }
 
 /// <summary>Whose a batch is.</summary>

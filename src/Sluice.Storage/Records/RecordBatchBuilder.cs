@@ -41,6 +41,14 @@ public sealed class RecordBatchBuilder : IDisposable
         Finish(body, at + value.Length, encodedHeaders, headerCount);
     }
 
+    /// <summary>Adds a record with an optional key. No allocation in the steady state.</summary>
+    public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
+    {
+        Span<byte> body = Begin(timestampMs, hasKey, key, hasValue: true, value.Length, encodedHeaders.Length, headerCount, out int at);
+        value.CopyTo(body[at..]);
+        Finish(body, at + value.Length, encodedHeaders, headerCount);
+    }
+
     /// <summary>Adds a record with an optional key and value.</summary>
     public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, in ReadOnlySequence<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
     {
@@ -144,6 +152,10 @@ public sealed class RecordBatchBuilder : IDisposable
     private Span<byte> Begin(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, int valueLength, int headersLength, int headerCount, out int at)
     {
         ThrowIfSealed();
+        if (!hasKey && !key.IsEmpty)
+        {
+            throw new ArgumentException("A record without a key cannot have key bytes.", nameof(key));
+        }
         if (Count == 0)
         {
             _baseTimestamp = timestampMs;

@@ -14,6 +14,8 @@ internal sealed class SegmentCleaner(StoreContext store, SegmentWriter writer)
 {
     private const int WindowBytes = 256 << 10;
 
+    private readonly SegmentReplacer _replacer = new(store, writer);
+
     /// <summary>Cleans what is worth it and returns the segments replaced.</summary>
     public List<Segment> Clean(Log log)
     {
@@ -98,7 +100,7 @@ internal sealed class SegmentCleaner(StoreContext store, SegmentWriter writer)
             }
             if (target is not null)
             {
-                writer.Seal(target);
+                _replacer.Seal(target);
             }
         }
         catch (IOException e)
@@ -108,24 +110,10 @@ internal sealed class SegmentCleaner(StoreContext store, SegmentWriter writer)
             {
                 segment.UnsettledWhenKept = 0;
             }
-            Discard(target);
+            _replacer.Discard(target);
             return false;
         }
-        lock (log.Sync)
-        {
-            if (log.IsDeleted || log.Segments is not { } segments)
-            {
-                return false;
-            }
-            int at = segments.IndexOf(run[0]);
-            segments.RemoveRange(at, run.Count);
-            if (target is not null)
-            {
-                segments.Insert(at, target);
-            }
-            log.AddBytes((target?.WrittenBytes ?? 0) - before);
-        }
-        return true;
+        return _replacer.Swap(log, run, target);
     }
 
     /// <summary>Appends the live batches; false once that would not save half.</summary>
@@ -149,38 +137,17 @@ internal sealed class SegmentCleaner(StoreContext store, SegmentWriter writer)
                     {
                         continue;
                     }
-                    target ??= Create(log, run, RecordBatch.BaseOffset(batch));
+                    target ??= _replacer.Create(log, run, RecordBatch.BaseOffset(batch));
                     if (target.WrittenBytes + batch.Length > bytesMax)
                     {
                         return false;
                     }
-                    Append(target, batch);
+                    _replacer.Append(target, batch);
                 }
                 offset = window.EndOffset;
             }
         }
         return true;
-    }
-
-    private Segment Create(Log log, List<Segment> run, long baseOffset)
-    {
-        Segment target = new(log.Id.Value, baseOffset, run.Max(static s => s.Generation) + 1) { Index = new SegmentIndex() };
-        using SegmentFiles.Lease lease = store.Files.Open(target, create: true);
-        lease.File.SetLength(0);
-        return target;
-    }
-
-    private void Append(Segment target, ReadOnlySpan<byte> batch)
-    {
-        using SegmentFiles.Lease lease = store.Files.Open(target);
-        for (int at = 0; at < batch.Length; at += WindowBytes)
-        {
-            lease.File.Write(target.WrittenBytes + at, batch.Slice(at, Math.Min(WindowBytes, batch.Length - at)));
-        }
-        target.Index!.Add(batch, target.WrittenBytes);
-        target.WrittenBytes += batch.Length;
-        target.EndOffset = RecordBatch.EndOffset(batch);
-        target.MaxTimestamp = Math.Max(target.MaxTimestamp, RecordBatch.MaxTimestamp(batch));
     }
 
     private void GiveUp(Log log, List<Segment> run, Segment? target)
@@ -192,23 +159,6 @@ internal sealed class SegmentCleaner(StoreContext store, SegmentWriter writer)
                 segment.UnsettledWhenKept = log.Cursor!.UnsettledIn(segment.BaseOffset, segment.EndOffset);
             }
         }
-        Discard(target);
-    }
-
-    private void Discard(Segment? target)
-    {
-        if (target is null)
-        {
-            return;
-        }
-        store.Files.Forget(target);
-        try
-        {
-            store.Disk.DeleteFile(store.PathOf(target.Path));
-        }
-        catch (IOException e)
-        {
-            store.Logger.LogWarning(e, "{Path} is not needed but could not be deleted; the next start deletes it.", store.PathOf(target.Path));
-        }
+        _replacer.Discard(target);
     }
 }

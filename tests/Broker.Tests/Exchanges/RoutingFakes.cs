@@ -56,6 +56,10 @@ internal sealed class FakePropertiesReader : IPropertiesReader
         value = new HeaderValue { Kind = HeaderKind.Bytes, Bytes = properties };
         return property == MessageProperty.MessageId;
     }
+
+    public void Visit(ReadOnlySpan<byte> properties, IPropertyVisitor visitor)
+    {
+    }
 }
 
 internal static class RouterExtensions

@@ -145,6 +145,23 @@ public sealed class ClassicGroupTests
     }
 
     [Fact]
+    public void A_new_member_whose_join_waits_too_long_is_told_to_begin_anew()
+    {
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 1, NewMemberJoinTimeoutMs = 20_000 });
+        JoinGroupResponse first = fixture.Stable("g", 1)[0];
+        Task<JoinGroupResponse> second = fixture.JoinNew("g").Join;
+        for (int elapsed = 0; elapsed < 20_000; elapsed += 5000)
+        {
+            fixture.Wait(second);
+            fixture.Heartbeat("g", first);
+            fixture.Advance(5000);
+        }
+
+        Assert.Equal(KafkaErrorCode.UnknownMemberId, fixture.Run(second).ErrorCode);
+        Assert.Single(fixture.Run(fixture.JoinAsync(GroupFixture.JoinRequest("g", first.MemberId))).Members);
+    }
+
+    [Fact]
     public void The_protocol_that_most_prefer_of_those_that_all_can_do_is_chosen()
     {
         using var fixture = new GroupFixture();

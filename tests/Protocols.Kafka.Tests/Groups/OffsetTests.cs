@@ -81,6 +81,20 @@ public sealed class OffsetTests
     }
 
     [Fact]
+    public void Who_waits_in_a_group_that_cannot_be_kept_any_more_is_told()
+    {
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 1 });
+        JoinGroupResponse[] members = fixture.Stable("g", 2);
+        Task<JoinGroupResponse> waiting = fixture.Wait(fixture.JoinAsync(GroupFixture.JoinRequest("g", members[0].MemberId)));
+        fixture.Disk.Fault = static _ => new IOException("No space left on device");
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Commit("other", "t", 0, 2));
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Commit("other", "t", 0, 2));
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Run(waiting).ErrorCode);
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Heartbeat("g", members[1]));
+        fixture.Disk.Fault = null;
+    }
+
+    [Fact]
     public void KIP_211_offsets_expire_some_time_after_the_last_member_has_gone()
     {
         using var fixture = new GroupFixture();

@@ -16,14 +16,14 @@ public sealed class TransactionRulesTests
     {
         Assert.True(Initialize(null).WantsProducerId);
         Transaction state = Initialize(null, newProducerId: 7).Next!;
-        Assert.Equal((7, 0, TransactionStatus.Empty), (state.ProducerId, state.Epoch, state.Status));
+        Assert.Equal((7L, (short)0, TransactionStatus.Empty), (state.ProducerId, state.Epoch, state.Status));
     }
 
     [Fact]
     public void Who_begins_again_fences_the_one_before()
     {
         Transaction state = Initialize(Empty(5)).Next!;
-        Assert.Equal((1, 6, -1), (state.ProducerId, state.Epoch, state.LastEpoch));
+        Assert.Equal((1L, (short)6, (short)-1), (state.ProducerId, state.Epoch, state.LastEpoch));
         Assert.Equal(KafkaErrorCode.ProducerFenced, TransactionRules.AddPartitions(state, new(1, 5), s_partitions, Old, 0).Error);
         Assert.Equal(KafkaErrorCode.ProducerFenced, Initialize(state, new(1, 5)).Error);
     }
@@ -32,7 +32,7 @@ public sealed class TransactionRulesTests
     public void KIP_360_a_producer_goes_on_with_the_next_epoch_and_may_ask_twice()
     {
         Transaction state = Initialize(Empty(5), new(1, 5)).Next!;
-        Assert.Equal((6, 5), (state.Epoch, state.LastEpoch));
+        Assert.Equal(((short)6, (short)5), (state.Epoch, state.LastEpoch));
         Assert.Equal(6, Initialize(state, new(1, 5)).Next!.Epoch);
         Assert.Equal(7, Initialize(state, new(1, 6)).Next!.Epoch);
         Assert.Equal(KafkaErrorCode.ProducerFenced, Initialize(state, new(1, 4)).Error);
@@ -44,23 +44,23 @@ public sealed class TransactionRulesTests
     {
         Assert.True(Initialize(Empty(Max)).WantsProducerId);
         Transaction state = Initialize(Empty(Max), new(1, Max), newProducerId: 9).Next!;
-        Assert.Equal((9, 0, 1, Max), (state.ProducerId, state.Epoch, state.PreviousProducerId, state.LastEpoch));
+        Assert.Equal((9L, (short)0, 1L, Max), (state.ProducerId, state.Epoch, state.PreviousProducerId, state.LastEpoch));
 
         // The answer was lost: the producer asks again as whom it was.
         Transaction again = Initialize(state, new(1, Max)).Next!;
-        Assert.Equal((9, 0), (again.ProducerId, again.Epoch));
+        Assert.Equal((9L, (short)0), (again.ProducerId, again.Epoch));
     }
 
     [Fact]
     public void Who_begins_rolls_back_what_was_left_open()
     {
         TransactionStep step = Initialize(Ongoing(5));
-        Assert.Equal((5, 6, false), (step.End!.Transaction.Epoch, step.End.MarkerEpoch, step.End.IsCommit));
-        Assert.Equal((7, TransactionStatus.Empty, 0), (step.Next!.Epoch, step.Next.Status, step.Next.Partitions.Count));
+        Assert.Equal(((short)5, (short)6, false), (step.End!.Transaction.Epoch, step.End.MarkerEpoch, step.End.IsCommit));
+        Assert.Equal(((short)7, TransactionStatus.Empty, 0), (step.Next!.Epoch, step.Next.Status, step.Next.Partitions.Count));
 
         // The producer itself, after an error, has the epoch of its markers.
         TransactionStep own = Initialize(Ongoing(5), new(1, 5));
-        Assert.Equal((6, 6, 5), (own.End!.MarkerEpoch, own.Next!.Epoch, own.Next.LastEpoch));
+        Assert.Equal(((short)6, (short)6, (short)5), (own.End!.MarkerEpoch, own.Next!.Epoch, own.Next.LastEpoch));
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public sealed class TransactionRulesTests
         Assert.True(Initialize(Ongoing(Max)).WantsProducerId);
         TransactionStep step = Initialize(Ongoing(Max), new(1, Max), newProducerId: 9);
         Assert.Equal(short.MaxValue, step.End!.MarkerEpoch);
-        Assert.Equal((9, 0, 1, Max), (step.Next!.ProducerId, step.Next.Epoch, step.Next.PreviousProducerId, step.Next.LastEpoch));
+        Assert.Equal((9L, (short)0, 1L, Max), (step.Next!.ProducerId, step.Next.Epoch, step.Next.PreviousProducerId, step.Next.LastEpoch));
     }
 
     [Fact]
@@ -89,10 +89,10 @@ public sealed class TransactionRulesTests
         Assert.Equal(KafkaErrorCode.ProducerFenced, TransactionRules.AddPartitions(Empty(1), new(1, 0), s_partitions, Old, 0).Error);
         Assert.Equal(KafkaErrorCode.ProducerFenced, TransactionRules.AddPartitions(Empty(1), new(1, 2), s_partitions, Old, 0).Error);
         Transaction begun = TransactionRules.AddPartitions(Empty(0), new(1, 0), s_partitions, New, 50).Next!;
-        Assert.Equal((TransactionStatus.Ongoing, 50, New), (begun.Status, begun.StartMs, begun.ClientVersion));
+        Assert.Equal((TransactionStatus.Ongoing, 50L, New), (begun.Status, begun.StartMs, begun.ClientVersion));
         Assert.Null(TransactionRules.AddPartitions(begun, new(1, 0), s_partitions, New, 60).Next);
         Transaction more = TransactionRules.AddPartitions(begun, new(1, 0), [new("t", 1)], New, 60).Next!;
-        Assert.Equal((2, 50), (more.Partitions.Count, more.StartMs));
+        Assert.Equal((2, 50L), (more.Partitions.Count, more.StartMs));
     }
 
     [Fact]
@@ -111,8 +111,8 @@ public sealed class TransactionRulesTests
     public void KIP_98_the_end_of_a_transaction_leaves_the_epoch_and_may_be_repeated(bool isCommit)
     {
         TransactionStep step = End(Ongoing(3), new(1, 3), isCommit, Old);
-        Assert.Equal((3, isCommit), (step.End!.MarkerEpoch, step.End.IsCommit));
-        Assert.Equal((3, 0), (step.Next!.Epoch, step.Next.Partitions.Count));
+        Assert.Equal(((short)3, isCommit), (step.End!.MarkerEpoch, step.End.IsCommit));
+        Assert.Equal(((short)3, 0), (step.Next!.Epoch, step.Next.Partitions.Count));
         Assert.Equal(TransactionStep.Done, End(step.Next, new(1, 3), isCommit, Old));
         Assert.Equal(KafkaErrorCode.InvalidTxnState, End(step.Next, new(1, 3), !isCommit, Old).Error);
         Assert.Equal(KafkaErrorCode.InvalidTxnState, End(Empty(3), new(1, 3), isCommit, Old).Error);
@@ -128,7 +128,7 @@ public sealed class TransactionRulesTests
     {
         TransactionStep step = End(Ongoing(3), new(1, 3), isCommit, New);
         Assert.Equal(4, step.End!.MarkerEpoch);
-        Assert.Equal((4, 3), (step.Next!.Epoch, step.Next.LastEpoch));
+        Assert.Equal(((short)4, (short)3), (step.Next!.Epoch, step.Next.LastEpoch));
         Assert.Equal(TransactionStep.Done, End(step.Next, new(1, 3), isCommit, New));
         Assert.Equal(KafkaErrorCode.InvalidTxnState, End(step.Next, new(1, 3), !isCommit, New).Error);
         Assert.Equal(KafkaErrorCode.ProducerFenced, End(step.Next, new(1, 2), isCommit, New).Error);
@@ -139,7 +139,7 @@ public sealed class TransactionRulesTests
     {
         TransactionStep step = End(Empty(3), new(1, 3), isCommit: false, New);
         Assert.Null(step.End);
-        Assert.Equal((4, TransactionStatus.CompleteAbort), (step.Next!.Epoch, step.Next.Status));
+        Assert.Equal(((short)4, TransactionStatus.CompleteAbort), (step.Next!.Epoch, step.Next.Status));
         Assert.Equal(KafkaErrorCode.InvalidTxnState, End(Empty(3), new(1, 3), isCommit: true, New).Error);
     }
 
@@ -149,9 +149,9 @@ public sealed class TransactionRulesTests
         Assert.True(End(Ongoing(Max), new(1, Max), isCommit: true, New).WantsProducerId);
         TransactionStep step = End(Ongoing(Max), new(1, Max), isCommit: true, New, newProducerId: 9);
         Assert.Equal(short.MaxValue, step.End!.MarkerEpoch);
-        Assert.Equal((9, 0, 1), (step.Next!.ProducerId, step.Next.Epoch, step.Next.PreviousProducerId));
+        Assert.Equal((9L, (short)0, 1L), (step.Next!.ProducerId, step.Next.Epoch, step.Next.PreviousProducerId));
         Assert.Equal(TransactionStep.Done, End(step.Next, new(1, Max), isCommit: true, New));
-        Assert.Equal(KafkaErrorCode.ProducerFenced, End(Initialize(step.Next).Next, new(1, Max), isCommit: true, New).Error == KafkaErrorCode.InvalidProducerIdMapping ? KafkaErrorCode.ProducerFenced : KafkaErrorCode.None);
+        Assert.Equal(KafkaErrorCode.InvalidProducerIdMapping, End(Initialize(step.Next).Next, new(1, Max), isCommit: true, New).Error);
     }
 
     [Fact]
@@ -160,7 +160,7 @@ public sealed class TransactionRulesTests
         Transaction ongoing = Ongoing(3);
         Assert.Equal(TransactionStep.Done, TransactionRules.TimeOut(ongoing, ongoing.StartMs + ongoing.TimeoutMs - 1));
         TransactionStep step = TransactionRules.TimeOut(ongoing, ongoing.StartMs + ongoing.TimeoutMs);
-        Assert.Equal((4, false), (step.End!.MarkerEpoch, step.End.IsCommit));
+        Assert.Equal(((short)4, false), (step.End!.MarkerEpoch, step.End.IsCommit));
         Assert.Equal(TransactionStep.Done, End(step.Next, new(1, 3), isCommit: false, New));
         Assert.Equal(KafkaErrorCode.InvalidTxnState, End(step.Next, new(1, 3), isCommit: true, New).Error);
         Assert.Equal(KafkaErrorCode.ProducerFenced, End(step.Next, new(1, 3), isCommit: false, Old).Error);

@@ -126,6 +126,18 @@ internal sealed class ClassicRebalance(GroupContext context)
         context.Timers.Schedule(expiry, timeoutMs);
     }
 
+    /// <summary>Nothing more comes of the group: answers all that wait.</summary>
+    public void Abandon(ClassicGroup group, GroupTurn turn)
+    {
+        foreach (ClassicMember member in group.Members)
+        {
+            AnswerJoin(group, member, turn, new JoinGroupResponse { ErrorCode = KafkaErrorCode.NotCoordinator, MemberId = member.Id });
+        }
+
+        AnswerSyncs(group, turn, KafkaErrorCode.NotCoordinator);
+        group.Close();
+    }
+
     private void WaitForMore(ClassicGroup group, GroupTurn turn, int delayMs, int remainingMs)
     {
         if (delayMs == 0)

@@ -1,0 +1,57 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.RegularExpressions;
+
+namespace Sluice.Protocols.Kafka.Groups.Consumers;
+
+/// <summary>
+/// A subscription by a regular expression, matched against whole names of topics (KIP-848). As with Kafka's RE2 the time is linear in the name: there are no look-arounds and
+/// no back-references.
+/// </summary>
+internal static class TopicPattern
+{
+    private const int LengthMax = 4096;
+    private static readonly TimeSpan s_timeMax = TimeSpan.FromSeconds(1);
+
+    /// <summary>Says what is wrong with the expression; null: nothing.</summary>
+    public static string? Problem(string pattern) => TryParse(pattern, out _, out string? problem) ? null : problem;
+
+    /// <summary>Those of the names that match. The expression has been checked.</summary>
+    public static HashSet<string> Match(string pattern, IEnumerable<string> names)
+    {
+        if (!TryParse(pattern, out Regex? regex, out _))
+        {
+            return [];
+        }
+
+        try
+        {
+            return names.Where(name => regex.IsMatch(name)).ToHashSet(StringComparer.Ordinal);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return [];
+        }
+    }
+
+    private static bool TryParse(string pattern, [NotNullWhen(true)] out Regex? regex, [NotNullWhen(false)] out string? problem)
+    {
+        regex = null;
+        if (pattern.Length > LengthMax)
+        {
+            problem = $"it is longer than {LengthMax} characters";
+            return false;
+        }
+
+        try
+        {
+            regex = new Regex($@"\A(?:{pattern})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, s_timeMax);
+            problem = null;
+            return true;
+        }
+        catch (Exception error) when (error is ArgumentException or NotSupportedException)
+        {
+            problem = error.Message;
+            return false;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using Sluice.Conformance.Kafka.Support;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Conformance.Kafka;
+
+/// <summary>CreatePartitions: KIP-195.</summary>
+public sealed class CreatePartitionsTests(BrokerFixture broker) : KafkaTest(broker)
+{
+    public static TheoryData<int> Versions => VersionsOf(KafkaApiKey.CreatePartitions);
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task CreatePartitions_adds_partitions_that_can_be_written_to(int version)
+    {
+        TestTopic topic = await TopicAsync();
+        await AppendAsync(topic, BatchBuilder.Of("old"));
+        CreatePartitionsResponse.CreatePartitionsTopicResult result = await GrowAsync(topic.Name, 3, version);
+        Assert.Equal((topic.Name, KafkaErrorCode.None, null), (result.Name, result.ErrorCode, result.ErrorMessage));
+        await IsReadyAsync(topic.Name, 3);
+        await AppendAsync(topic, BatchBuilder.Of("new"), partition: 2);
+        Assert.Equal(["old"], await ReadValuesAsync(topic));
+        Assert.Equal(["new"], await ReadValuesAsync(topic, partition: 2));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(0)]
+    [InlineData(-1)]
+    public async Task CreatePartitions_only_adds(int count)
+    {
+        TestTopic topic = await TopicAsync(partitions: 2);
+        foreach (bool validateOnly in (bool[])[true, false])
+        {
+            CreatePartitionsResponse.CreatePartitionsTopicResult result = await GrowAsync(topic.Name, count, validateOnly: validateOnly);
+            Assert.Equal(KafkaErrorCode.InvalidPartitions, result.ErrorCode);
+            Assert.NotNull(result.ErrorMessage);
+        }
+    }
+
+    [Fact]
+    public async Task CreatePartitions_validate_only_adds_nothing()
+    {
+        TestTopic topic = await TopicAsync();
+        Assert.Equal(KafkaErrorCode.None, (await GrowAsync(topic.Name, 2, validateOnly: true)).ErrorCode);
+        Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await ListOffsetsAsync(topic.Name, [(1, -1)]))[0].ErrorCode);
+    }
+
+    [Fact]
+    public async Task CreatePartitions_of_an_unknown_topic() =>
+        Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await GrowAsync(Name(), 2)).ErrorCode);
+
+    [Fact]
+    public async Task CreatePartitions_of_a_topic_named_twice_is_refused_for_it_alone()
+    {
+        TestTopic twice = await TopicAsync(), once = await TopicAsync();
+        var request = new CreatePartitionsRequest
+        {
+            Topics = [.. new[] { twice, once, twice }.Select(static topic => new CreatePartitionsRequest.CreatePartitionsTopic { Name = topic.Name, Count = 2, Assignments = null })],
+            TimeoutMs = 10_000,
+        };
+        CreatePartitionsResponse response = await Client.AskAsync<CreatePartitionsResponse>(request, 3);
+        Assert.Equal(2, response.Results.Length);
+        Assert.Equal(KafkaErrorCode.InvalidRequest, response.Results.Single(result => result.Name == twice.Name).ErrorCode);
+        Assert.Equal(KafkaErrorCode.None, response.Results.Single(result => result.Name == once.Name).ErrorCode);
+    }
+
+    [Fact]
+    public async Task CreatePartitions_with_an_assignment_of_replicas()
+    {
+        TestTopic topic = await TopicAsync();
+        int node = (await Client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [] }, 9)).ControllerId;
+        foreach (int[][] bad in (int[][][])[[[node]], [[node], [node], [node]], [[node], [node + 17]], [[node], []], [[node], [node, node]]])
+        {
+            CreatePartitionsResponse.CreatePartitionsTopicResult refused = await GrowAsync(topic.Name, 3, assignments: bad);
+            Assert.Equal(KafkaErrorCode.InvalidReplicaAssignment, refused.ErrorCode);
+        }
+
+        Assert.Equal(KafkaErrorCode.None, (await GrowAsync(topic.Name, 3, assignments: [[node], [node]])).ErrorCode);
+        await IsReadyAsync(topic.Name, 3);
+    }
+
+    private async Task<CreatePartitionsResponse.CreatePartitionsTopicResult> GrowAsync(string topic, int count, int version = 3, bool validateOnly = false, int[][]? assignments = null)
+    {
+        var request = new CreatePartitionsRequest
+        {
+            Topics =
+            [
+                new CreatePartitionsRequest.CreatePartitionsTopic
+                {
+                    Name = topic,
+                    Count = count,
+                    Assignments = assignments?.Select(static brokers => new CreatePartitionsRequest.CreatePartitionsAssignment { BrokerIds = brokers }).ToArray(),
+                },
+            ],
+            TimeoutMs = 10_000,
+            ValidateOnly = validateOnly,
+        };
+        return Assert.Single((await Client.AskAsync<CreatePartitionsResponse>(request, version)).Results);
+    }
+}

@@ -1,0 +1,40 @@
+namespace Sluice.Interop;
+
+/// <summary>Kafka's clients in other languages: confluent-kafka (Python, librdkafka), kafka-python, kafkajs (Node).</summary>
+public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
+{
+    public static TheoryData<string> Scenarios =>
+    [
+        "hello", "assignment", "group", "rebalance", "commits", "compression", "headers", "times", "large", "batches", "admin", "configs", "partitions", "deleteRecords",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public Task ConfluentKafka(string scenario) => RunAsync(ClientProgram.Python, "python/confluent_kafka_scenarios.py", scenario);
+
+    [Theory]
+    [InlineData("idempotence")]
+    public Task ConfluentKafkaOnly(string scenario) => RunAsync(ClientProgram.Python, "python/confluent_kafka_scenarios.py", scenario);
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public Task KafkaPython(string scenario)
+    {
+        Assert.SkipWhen(scenario == "deleteRecords", "kafka-python 2.0.2 cannot");
+        return RunAsync(ClientProgram.Python, "python/kafka_python_scenarios.py", scenario);
+    }
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public Task KafkaJs(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
+
+    [Theory]
+    [InlineData("idempotence")]
+    public Task KafkaJsOnly(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
+
+    private async Task RunAsync(string program, string script, string scenario)
+    {
+        string output = await ClientProgram.RunAsync(program, [script, broker.BootstrapServer, scenario], environment: new Dictionary<string, string> { ["KAFKAJS_NO_PARTITIONER_WARNING"] = "1" });
+        Assert.Contains($"ok {scenario}", output);
+    }
+}
