@@ -20,7 +20,7 @@ namespace Sluice.Protocols.Kafka.Groups;
 internal sealed class GroupShard : ICoordinatorShard
 {
     private readonly Lock _sync = new();
-    private readonly Dictionary<string, Group> _groups = new(StringComparer.Ordinal);
+    private readonly GroupTable _table;
     private readonly TopicPartition _partition;
     private readonly LogStore _store;
     private readonly Durability _promise;
@@ -39,6 +39,7 @@ internal sealed class GroupShard : ICoordinatorShard
         _promise = promise;
         _timers = new GroupTimers(clock, OnTimer);
         _context = new GroupContext(options, _timers, topics, clock, logger, newId);
+        _table = new GroupTable(() => _context.NowMs);
         _writer = new GroupRecordWriter(buffers);
         _rebalance = new ClassicRebalance(_context);
         Joins = new ClassicJoin(_context, _rebalance);
@@ -52,12 +53,12 @@ internal sealed class GroupShard : ICoordinatorShard
     public TopicPartition Partition => _partition;
 
     /// <summary>Under the lock, as all that follows.</summary>
-    public IReadOnlyCollection<Group> Groups => _groups.Values;
+    public IReadOnlyCollection<Group> Groups => _table.Groups;
 
-    public CommittedOffsets Offsets { get; } = new();
+    public CommittedOffsets Offsets => _table.Offsets;
 
     /// <summary>Offsets of transactions that have not ended.</summary>
-    public PendingOffsets Pending { get; } = new();
+    public PendingOffsets Pending => _table.Pending;
 
     public OffsetOperations OffsetOperations { get; }
 
@@ -111,7 +112,7 @@ internal sealed class GroupShard : ICoordinatorShard
     public void EndTransaction(long producerId, bool isCommit, JournalPosition position)
     {
         _last = JournalPosition.Max(_last, position);
-        ApplyEnd(producerId, isCommit);
+        _table.EndTransaction(producerId, isCommit);
     }
 
     /// <summary>Does something with the groups and answers with what it comes to.</summary>
@@ -122,28 +123,22 @@ internal sealed class GroupShard : ICoordinatorShard
         return answer.Task;
     }
 
-    public Group? Find(string groupId) => _groups.GetValueOrDefault(groupId);
+    public Group? Find(string groupId) => _table.Find(groupId);
 
-    public ClassicGroup AddClassic(string groupId)
-    {
-        var group = new ClassicGroup(groupId, _context.NowMs);
-        _groups.Add(groupId, group);
-        return group;
-    }
+    public ClassicGroup AddClassic(string groupId) => _table.AddClassic(groupId);
 
     /// <summary>The group is no more.</summary>
     public void Remove(Group group, GroupTurn turn)
     {
         group.EmitTombstones(turn);
-        group.Close();
-        _groups.Remove(group.Id);
+        _table.Remove(group.Id);
     }
 
     /// <summary>Emits a record, and does what it says as a replay would.</summary>
     public void EmitAndApply(GroupTurn turn, GroupRecord record)
     {
         turn.Emit(record);
-        Apply(record, turn.Producer.Id);
+        _table.Apply(record, turn.Producer.Id);
     }
 
     /// <summary>Reads what the partition has. Blocks on the disk.</summary>
@@ -157,14 +152,14 @@ internal sealed class GroupShard : ICoordinatorShard
                 {
                     lock (_sync)
                     {
-                        Apply(record, producerId);
+                        _table.Apply(record, producerId);
                     }
                 },
                 (producerId, isCommit) =>
                 {
                     lock (_sync)
                     {
-                        ApplyEnd(producerId, isCommit);
+                        _table.EndTransaction(producerId, isCommit);
                     }
                 });
             OnLoaded(records);
@@ -189,119 +184,6 @@ internal sealed class GroupShard : ICoordinatorShard
         _timers.Dispose();
     }
 
-    private void ApplyEnd(long producerId, bool isCommit)
-    {
-        foreach ((string group, TopicIndex key, CommittedOffset offset) in Pending.Take(producerId))
-        {
-            if (isCommit)
-            {
-                PutOffset(group, key, offset);
-            }
-        }
-    }
-
-    private void PutOffset(string group, TopicIndex key, CommittedOffset offset)
-    {
-        if (!_groups.ContainsKey(group))
-        {
-            AddClassic(group);
-        }
-
-        Offsets.Put(group, key.Topic, key.Partition, offset);
-    }
-
-    private void Apply(GroupRecord record, long producerId)
-    {
-        switch (record.Key)
-        {
-            case OffsetCommitKey key when record.Value is OffsetCommitValue value && producerId != RecordBatch.NoProducerId:
-                if (!_groups.ContainsKey(key.Group))
-                {
-                    AddClassic(key.Group);
-                }
-
-                Pending.Put(producerId, key.Group, new TopicIndex(key.Topic, key.Partition), CommittedOffset.Restore(value));
-                break;
-            case OffsetCommitKey key when record.Value is OffsetCommitValue value:
-                // Whatever becomes of a transaction, this came later.
-                Pending.Remove(key.Group, new TopicIndex(key.Topic, key.Partition));
-                PutOffset(key.Group, new TopicIndex(key.Topic, key.Partition), CommittedOffset.Restore(value));
-                break;
-            case OffsetCommitKey key:
-                Pending.Remove(key.Group, new TopicIndex(key.Topic, key.Partition));
-                Offsets.Remove(key.Group, key.Topic, key.Partition);
-                break;
-            case GroupMetadataKey key when record.Value is GroupMetadataValue value:
-                Replace(key.Group, ClassicGroup.Restore(key.Group, value));
-                break;
-            case GroupMetadataKey key when Find(key.Group) is ClassicGroup:
-                Replace(key.Group, null);
-                break;
-            case GroupMetadataKey:
-                break;
-            case ConsumerGroupMetadataKey key when record.Value is ConsumerGroupMetadataValue value:
-                AddConsumer(key.GroupId).Apply(value);
-                break;
-            case ConsumerGroupMetadataKey key when Find(key.GroupId) is ConsumerGroup:
-                Replace(key.GroupId, null);
-                break;
-            case ConsumerGroupMetadataKey:
-                break;
-            case ConsumerGroupMemberMetadataKey key:
-                ApplyToConsumer(key.GroupId, record);
-                break;
-            case ConsumerGroupTargetAssignmentMetadataKey key:
-                ApplyToConsumer(key.GroupId, record);
-                break;
-            case ConsumerGroupTargetAssignmentMemberKey key:
-                ApplyToConsumer(key.GroupId, record);
-                break;
-            case ConsumerGroupCurrentMemberAssignmentKey key:
-                ApplyToConsumer(key.GroupId, record);
-                break;
-            case ConsumerGroupRegularExpressionKey key:
-                ApplyToConsumer(key.GroupId, record);
-                break;
-            default:
-                throw new InvalidOperationException($"a record of type {record.Key.GetType().Name}");
-        }
-    }
-
-    /// <summary>Compaction may have removed what came before, so a part may be read before its group; what is taken away from a group that is not there is nothing.</summary>
-    private void ApplyToConsumer(string groupId, GroupRecord record)
-    {
-        if (record.Value is not null || Find(groupId) is ConsumerGroup)
-        {
-            AddConsumer(groupId).Apply(record);
-        }
-    }
-
-    /// <summary>The group of that name, in the place of a classic one if there is such.</summary>
-    private ConsumerGroup AddConsumer(string groupId)
-    {
-        if (Find(groupId) is ConsumerGroup known)
-        {
-            return known;
-        }
-
-        var group = new ConsumerGroup(groupId);
-        Replace(groupId, group);
-        return group;
-    }
-
-    private void Replace(string groupId, Group? group)
-    {
-        if (_groups.Remove(groupId, out Group? before))
-        {
-            before.Close();
-        }
-
-        if (group is not null)
-        {
-            _groups.Add(groupId, group);
-        }
-    }
-
     private void OnLoaded(int records)
     {
         int groups;
@@ -312,7 +194,7 @@ internal sealed class GroupShard : ICoordinatorShard
                 return;
             }
 
-            foreach (ClassicGroup group in _groups.Values.OfType<ClassicGroup>())
+            foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
             {
                 foreach (ClassicMember member in group.Members)
                 {
@@ -320,14 +202,14 @@ internal sealed class GroupShard : ICoordinatorShard
                 }
             }
 
-            foreach (ConsumerGroup group in _groups.Values.OfType<ConsumerGroup>())
+            foreach (ConsumerGroup group in _table.Groups.OfType<ConsumerGroup>())
             {
                 Consumers.OnLoaded(group);
             }
 
             _timers.Schedule(_expiry, _context.Options.RetentionCheckMs);
             _state = ShardState.Active;
-            groups = _groups.Count;
+            groups = _table.Groups.Count;
         }
 
         if (records > 0)
@@ -356,7 +238,7 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             turn.HasFailed = true;
             _state = ShardState.Failed;
-            foreach (ClassicGroup group in _groups.Values.OfType<ClassicGroup>())
+            foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
             {
                 _rebalance.Abandon(group, turn);
             }

@@ -115,7 +115,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         _ => error,
     };
 
-    private static bool HasTransaction(ReadOnlySpan<byte> records) => records.Length >= RecordBatch.HeaderBytes && RecordBatch.IsTransactional(records);
+    private static bool HasTransaction(ReadOnlySpan<byte> records) => RecordBatch.LooksLikeHeader(records) && RecordBatch.IsTransactional(records);
 
     private void Append(KafkaRequest request, TopicPartition partition, string? transactionalId, ReadOnlySpan<byte> batch, TopicSettings settings, Durability promise, PendingProduce pending, ProduceResponse.PartitionProduceResponse response)
     {

@@ -154,6 +154,11 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         return response;
     }
 
+    /// <summary>KIP-1228: in version 2 of transactions the markers have a later epoch than the transaction, so that one of an earlier transaction does not end it.</summary>
+    private static bool IsOutOfDate(TopicPartition partition, WriteTxnMarkersRequest.WritableTxnMarker marker) =>
+        marker.TransactionVersion >= Transaction.BumpsEpoch
+        && partition.DescribeProducers().Any(producer => producer.ProducerId == marker.ProducerId && producer.TransactionFirstOffset >= 0 && producer.Epoch >= marker.ProducerEpoch);
+
     private KafkaErrorCode Write(WriteTxnMarkersRequest.WritableTxnMarker marker, string topic, int index, ref JournalPosition last)
     {
         if (server.Host?.FindTopic(topic)?.FindPartition(index) is not { IsOpen: true } partition)
@@ -163,9 +168,9 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
 
         byte[] batch = new EndTransactionMarker(marker.TransactionResult, marker.CoordinatorEpoch, server.NowMs).ToBatch(marker.ProducerId, marker.ProducerEpoch);
         KafkaErrorCode error = KafkaErrors.Of(partition.Check(batch));
-        if (error != KafkaErrorCode.None)
+        if (error != KafkaErrorCode.None || IsOutOfDate(partition, marker))
         {
-            return error;
+            return error == KafkaErrorCode.None ? KafkaErrorCode.InvalidProducerEpoch : error;
         }
 
         error = server.Transactions.Markers.Append([partition], new ProducerIdentity(marker.ProducerId, marker.ProducerEpoch), marker.TransactionResult, marker.CoordinatorEpoch, state: null, server.Transactions.Promise, out JournalPosition position);
