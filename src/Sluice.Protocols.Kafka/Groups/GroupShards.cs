@@ -1,6 +1,6 @@
+using Sluice.Base.Scheduling;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
-using Sluice.Base.Scheduling;
 
 namespace Sluice.Protocols.Kafka.Groups;
 
