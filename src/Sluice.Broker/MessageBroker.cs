@@ -182,6 +182,11 @@ public sealed class MessageBroker
         }
 
         Store.DeleteOrphans(wanted.Contains);
+        int queues = _hosts.Values.Sum(host => host.QueueCount);
+        long delayLogs = _hosts.Values.Sum(host => host.Delays?.LogIds.LongCount() ?? 0);
+        _logger.LogInformation(
+            "Loaded {Hosts} virtual hosts and {Queues} queues, which have {QueueLogs} logs (one for each priority); another {DelayLogs} keep the messages of delayed exchanges by their time",
+            _hosts.Count, queues, wanted.Count - delayLogs, delayLogs);
         foreach (VirtualHost host in _hosts.Values)
         {
             host.Start();

@@ -67,6 +67,7 @@ public sealed class SluiceBroker : IAsyncDisposable
     public Authenticator Authenticator { get; private set; } = null!;
 
     /// <summary>Recovers the data directory, then opens the protocols' listeners. On failure nothing stays open.</summary>
+    /// <exception cref="IOException">The data directory cannot be made.</exception>
     /// <exception cref="Base.Disk.DiskLockedException">Another broker uses the data directory.</exception>
     /// <exception cref="StorageFormatException">The data directory is of a newer format or damaged.</exception>
     /// <exception cref="InvalidDataException">The users cannot be read.</exception>
@@ -115,6 +116,15 @@ public sealed class SluiceBroker : IAsyncDisposable
     private async Task OpenAsync()
     {
         (SluiceSettings settings, SluiceEnvironment environment) = (Settings, _environment);
+        try
+        {
+            environment.Disk.CreateDirectory("");
+        }
+        catch (IOException error)
+        {
+            throw new IOException($"{error.Message} Choose another data directory with the setting {nameof(SluiceSettings.DataDirectory)}.", error);
+        }
+
         _store = LogStore.Open(
             new LogStoreOptions
             {

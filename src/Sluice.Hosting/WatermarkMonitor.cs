@@ -5,7 +5,7 @@ namespace Sluice.Hosting;
 /// <summary>What the monitor looks at; all in bytes.</summary>
 /// <param name="UsedMemory">Memory of the process.</param>
 /// <param name="FreeDisk">Free space on the data directory's volume; may throw <see cref="IOException"/>.</param>
-/// <param name="ReclaimMemory">Makes the collector give back what it holds without need. Dear: called seldom.</param>
+/// <param name="ReclaimMemory">Makes the collector give back what it holds without need. Dear: called seldom, but while publishers wait for memory.</param>
 internal sealed record WatermarkSources(Func<long> UsedMemory, Func<long> FreeDisk, Action ReclaimMemory);
 
 /// <summary>
@@ -16,8 +16,11 @@ internal sealed class WatermarkMonitor : IDisposable
 {
     private const double ReleaseMargin = 0.05;
 
+    /// <summary>While publishers wait, reclaiming takes at most one part in so many of the time.</summary>
+    private const int ReclaimShare = 5;
+
     private static readonly TimeSpan SamplePeriod = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan ReclaimPeriod = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReclaimPeriodMax = TimeSpan.FromSeconds(30);
 
     private readonly WatermarkSources _sources;
     private readonly long _memoryMax;
@@ -28,6 +31,7 @@ internal sealed class WatermarkMonitor : IDisposable
     private readonly ITimer _timer;
     private readonly Lock _lock = new();
     private long _lastReclaim;
+    private TimeSpan _reclaimCost;
     private bool _hasReclaimed;
     private bool _memoryShort;
     private bool _diskShort;
@@ -101,14 +105,17 @@ internal sealed class WatermarkMonitor : IDisposable
 
     private bool IsMemoryShort()
     {
-        // While publishers wait, memory below the mark but above the release is asked back too: few allocate then, so nothing else would have it collected.
+        // While publishers wait, memory is asked back as often as it can be afforded, also when it is between the release and the mark: few allocate then, so
+        // nothing else would have it collected when consumers have made room.
         double limit = _memoryShort ? _memoryMax * (1 - ReleaseMargin) : _memoryMax;
         long used = _sources.UsedMemory();
-        if (used > limit && (!_hasReclaimed || _clock.GetElapsedTime(_lastReclaim) >= ReclaimPeriod))
+        if (used > limit && (!_hasReclaimed || _clock.GetElapsedTime(_lastReclaim) >= ReclaimPeriod()))
         {
+            long begun = _clock.GetTimestamp();
             _sources.ReclaimMemory();
             _hasReclaimed = true;
             _lastReclaim = _clock.GetTimestamp();
+            _reclaimCost = _clock.GetElapsedTime(begun, _lastReclaim);
             used = _sources.UsedMemory();
         }
 
@@ -124,6 +131,19 @@ internal sealed class WatermarkMonitor : IDisposable
         }
 
         return isShort;
+    }
+
+    /// <summary>Time from the end of one reclaim to the next.</summary>
+    private TimeSpan ReclaimPeriod()
+    {
+        TimeSpan affordable = _reclaimCost * (ReclaimShare - 1);
+        if (!_memoryShort || affordable > ReclaimPeriodMax)
+        {
+            return ReclaimPeriodMax;
+        }
+
+        // Not a whole period, else a sample that comes a little early would have to pass.
+        return affordable > SamplePeriod / 2 ? affordable : SamplePeriod / 2;
     }
 
     private bool IsDiskShort()

@@ -95,7 +95,7 @@ internal static class SecurityRecords
             }
             catch (Exception error) when (error is JsonException or FormatException or InvalidDataException)
             {
-                throw new InvalidDataException($"The security entry '{entry.Key}' cannot be used: {error.Message}. It was written by a newer version, or is damaged.", error);
+                throw new InvalidDataException($"The security entry '{entry.Key}' cannot be used: {error.Message.TrimEnd('.')}. It was written by a newer version, or is damaged.", error);
             }
         }
 

@@ -2,4 +2,4 @@ using System.CommandLine;
 using Sluice.Commands;
 
 // Without a limit of its own: `serve` handles signals itself and may take its time to end in good order.
-return await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+return await SluiceCommand.RunAsync(args, new InvocationConfiguration { ProcessTerminationTimeout = null });

@@ -271,10 +271,7 @@ public sealed class Log
             }
             QueueForMaintenance();
         }
-        if (retention.NeedsTimer)
-        {
-            Store.RequestAgeCheck();
-        }
+        Store.RetentionChanged();
     }
 
     /// <summary>Whether settling this offset has to be remembered by the journal.</summary>

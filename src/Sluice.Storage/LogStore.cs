@@ -50,11 +50,7 @@ public sealed class LogStore : IDisposable
         context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance(), context.HasTailRoom);
         _worker = scheduler.StartWorker("sluice-maintenance", RunMaintenance, OnMaintenanceFault);
         context.RequestMaintenance = () => _worker?.Wake();
-        context.RequestAgeCheck = () =>
-        {
-            _maintenance.IsAgeDue = true;
-            _worker?.Wake();
-        };
+        context.RetentionChanged = _maintenance.OnRetentionChanged;
         _worker.Wake();
     }
 
@@ -117,12 +113,7 @@ public sealed class LogStore : IDisposable
         lock (_sync)
         {
             long id = kind == LogKind.Durable ? _nextLogId++ : _nextVolatileId++;
-            Log log = CreateLog(id, kind, retention);
-            if (retention.NeedsTimer)
-            {
-                Context.RequestAgeCheck();
-            }
-            return log;
+            return CreateLog(id, kind, retention);
         }
     }
 
@@ -275,6 +266,10 @@ public sealed class LogStore : IDisposable
     {
         Log log = new(Context, new LogId(id), kind, retention, 0);
         _logs.Add(id, log);
+        if (retention.NeedsTimer)
+        {
+            Context.RetentionChanged();
+        }
         if (kind == LogKind.Durable)
         {
             Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
@@ -295,9 +290,8 @@ public sealed class LogStore : IDisposable
     private void RunMaintenance()
     {
         _maintenance.Step();
-        if (_maintenance.IsAgeDue)
+        if (_maintenance.TakeAgeDue())
         {
-            _maintenance.IsAgeDue = false;
             _maintenance.ApplyAge();
         }
     }

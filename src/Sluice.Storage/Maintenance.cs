@@ -23,6 +23,9 @@ internal sealed class Maintenance : IDisposable
     private const long CompactionCheckPeriodMs = 15_000;
     private static readonly TimeSpan AgeCheckPeriodMin = TimeSpan.FromSeconds(1);
 
+    // What is appended between two checks may be due before the next one known: no log waits longer than this past its time.
+    private static readonly TimeSpan AgeCheckPeriodMax = TimeSpan.FromMinutes(5);
+
     private readonly Lock _sync = new();
     private readonly ConcurrentQueue<(string Path, bool IsDirectory)> _doomed = new();
     private readonly List<Segment> _replaced = [];
@@ -34,6 +37,7 @@ internal sealed class Maintenance : IDisposable
     private readonly SegmentCleaner _cleaner;
     private readonly LogCompactor _compactor;
     private ITimer? _ageTimer;
+    private int _isAgeDue = 1;
     private long _replacedBytes;
     private bool _disposed;
 
@@ -103,11 +107,9 @@ internal sealed class Maintenance : IDisposable
                 if (log.Retention.AgeMsMax is { } ageMax)
                 {
                     ApplyRetention(log);
-                    if (log.OldestUnitTimestamp() is { } oldest)
-                    {
-                        long at = oldest + ageMax;
-                        due = Math.Min(due ?? at, at);
-                    }
+                    // What is appended from now on can come of age no earlier than this.
+                    long at = (log.OldestUnitTimestamp() ?? Now()) + ageMax;
+                    due = Math.Min(due ?? at, at);
                 }
                 if (log.Retention.Compaction is not null)
                 {
@@ -122,15 +124,22 @@ internal sealed class Maintenance : IDisposable
             }
             if (due is { } next)
             {
-                TimeSpan delay = TimeSpan.FromMilliseconds(Math.Clamp(next - Now() + 1, (long)AgeCheckPeriodMin.TotalMilliseconds, int.MaxValue));
-                _ageTimer ??= _store.Clock.CreateTimer(static state => ((Maintenance)state!).OnAgeTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                TimeSpan delay = TimeSpan.FromMilliseconds(Math.Clamp(next - Now() + 1, (long)AgeCheckPeriodMin.TotalMilliseconds, (long)AgeCheckPeriodMax.TotalMilliseconds));
+                _ageTimer ??= _store.Clock.CreateTimer(static state => ((Maintenance)state!).OnRetentionChanged(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
                 _ageTimer.Change(delay, Timeout.InfiniteTimeSpan);
             }
         }
     }
 
-    /// <summary>Set when the age timer fired; the worker then calls <see cref="ApplyAge"/>.</summary>
-    public bool IsAgeDue { get; set; } = true;
+    /// <summary>Whether the worker is to call <see cref="ApplyAge"/>; asking for it ends the question.</summary>
+    public bool TakeAgeDue() => Interlocked.Exchange(ref _isAgeDue, 0) == 1;
+
+    /// <summary>A log's retention was set or changed: looks at all ages again, soon.</summary>
+    public void OnRetentionChanged()
+    {
+        Interlocked.Exchange(ref _isAgeDue, 1);
+        _store.RequestMaintenance();
+    }
 
     /// <summary>The log is gone from the list: drops its memory now and its files once that is in the journal. Never waits for the disk.</summary>
     public void Delete(Log log)
@@ -185,12 +194,6 @@ internal sealed class Maintenance : IDisposable
     }
 
     private long Now() => _store.Clock.GetUtcNow().ToUnixTimeMilliseconds();
-
-    private void OnAgeTimer()
-    {
-        IsAgeDue = true;
-        _store.RequestMaintenance();
-    }
 
     private void TryCheckpoint()
     {

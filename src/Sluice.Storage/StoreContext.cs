@@ -44,8 +44,8 @@ internal sealed class StoreContext
     /// <summary>Asks the maintenance worker for a turn.</summary>
     public Action RequestMaintenance { get; set; } = static () => { };
 
-    /// <summary>Asks the maintenance worker to look which log is the next to come of age, or to be compacted.</summary>
-    public Action RequestAgeCheck { get; set; } = static () => { };
+    /// <summary>A log's retention by age, or its compaction, was set or changed: the maintenance worker looks at all again.</summary>
+    public Action RetentionChanged { get; set; } = static () => { };
 
     /// <summary>Tails are over their limit and no disk takes them: waiting would not help.</summary>
     public bool IsFlushStuck { get; set; }

@@ -13,11 +13,11 @@ internal sealed class Listener : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private int _connectionCount;
 
-    public Listener(ListenerOptions options, IProtocolHandler handler, int socketBufferBytes)
+    public Listener(ListenerOptions options, IProtocolHandler handler, int socketBufferBytes, TimeProvider clock, ILogger logger)
     {
         Options = options;
         Handler = handler;
-        Tls = options.Tls is null ? null : new TlsServer(options.Name, options.Tls);
+        Tls = options.Tls is null ? null : new TlsServer(options.Name, options.Tls, clock, logger);
         _socket = Bind(options, socketBufferBytes);
         EndPoint = (IPEndPoint)_socket.LocalEndPoint!;
     }
@@ -61,7 +61,7 @@ internal sealed class Listener : IDisposable
             catch (SocketException error)
             {
                 // Out of file handles or memory as a rule: those who wait stay in the kernel's queue until there is room.
-                logger.LogError("Listener {Listener} could not accept a connection: {Error}. Raise the limit of open files if this goes on.", Options.Name, error.Message);
+                logger.LogError("Listener {Listener} could not accept a connection: {Error}. Raise the limit of open files if this goes on.", Options.Name, error.Message.TrimEnd('.'));
                 await Task.Delay(PauseAfterFailedAccept, clock, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -104,7 +104,7 @@ internal sealed class Listener : IDisposable
                 SocketError.AddressAlreadyInUse => $"another program listens there: stop it, or choose another port{(options.PortSetting is { } setting ? $" with the setting {setting}" : "")}",
                 SocketError.AccessDenied => "this user may not open it: choose a port above 1023, or grant the right",
                 SocketError.AddressNotAvailable => "this machine has no such address: choose one that it has, or * for all",
-                _ => error.Message,
+                _ => error.Message.TrimEnd('.'),
             };
             throw new ListenException($"Listener '{options.Name}' cannot use {endPoint}: {advice}.", error);
         }

@@ -1,41 +1,38 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Logging;
 
 namespace Sluice.Transport;
 
-/// <summary>The server side of TLS on one listener: its certificate, and what it asks of clients.</summary>
+/// <summary>
+/// The server side of TLS on one listener. Certificate files that were replaced are taken up by the handshakes that follow, looked for at most every
+/// <see cref="LookPeriod"/>; if they cannot be used, the old ones stay in force and the log says so.
+/// </summary>
 internal sealed class TlsServer
 {
-    private readonly SslServerAuthenticationOptions _options;
+    public static readonly TimeSpan LookPeriod = TimeSpan.FromSeconds(5);
+
+    private readonly string _listener;
+    private readonly TlsFiles _files;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly Lock _looking = new();
+    private volatile SslServerAuthenticationOptions _options;
+    private byte[] _fingerprint;
+    private long _lookedAt;
 
     /// <exception cref="ListenException">A certificate file is missing or not usable.</exception>
-    public TlsServer(string listener, TlsOptions options)
+    public TlsServer(string listener, TlsOptions options, TimeProvider clock, ILogger logger)
     {
-        _options = new SslServerAuthenticationOptions
-        {
-            ServerCertificateContext = LoadCertificate(listener, options),
-            ClientCertificateRequired = options.ClientCertificates != ClientCertificateMode.None,
-            EnabledSslProtocols = options.Tls13Only ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13,
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            AllowRenegotiation = false,
-            EncryptionPolicy = EncryptionPolicy.RequireEncryption,
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) => certificate is null
-                ? options.ClientCertificates != ClientCertificateMode.Required
-                : errors == SslPolicyErrors.None,
-        };
-        if (options.ClientAuthorityFile is { } file)
-        {
-            _options.CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-                // A client's certificate must not make the broker call addresses named in it.
-                DisableCertificateDownloads = true,
-            };
-            _options.CertificateChainPolicy.CustomTrustStore.AddRange(LoadAuthorities(listener, file));
-        }
+        _listener = listener;
+        _files = new TlsFiles(listener, options);
+        _clock = clock;
+        _logger = logger;
+        // Before loading: what changes meanwhile is seen as a change later.
+        _fingerprint = _files.Fingerprint();
+        _options = _files.Load();
+        _lookedAt = clock.GetTimestamp();
     }
 
     /// <summary>Shakes hands. The stream returned owns <paramref name="stream"/>.</summary>
@@ -45,7 +42,7 @@ internal sealed class TlsServer
         var ssl = new SslStream(stream);
         try
         {
-            await ssl.AuthenticateAsServerAsync(_options, cancellation).ConfigureAwait(false);
+            await ssl.AuthenticateAsServerAsync(Current(), cancellation).ConfigureAwait(false);
         }
         catch
         {
@@ -62,52 +59,42 @@ internal sealed class TlsServer
         return (ssl, new TlsConnectionInfo(ssl.SslProtocol, ssl.NegotiatedCipherSuite, certificate));
     }
 
-    private static SslStreamCertificateContext LoadCertificate(string listener, TlsOptions options)
+    /// <summary>What is in force now. Any thread; while one looks at the files, the others go on with what there is.</summary>
+    private SslServerAuthenticationOptions Current()
     {
-        try
+        if (_clock.GetElapsedTime(Volatile.Read(ref _lookedAt)) >= LookPeriod && _looking.TryEnter())
         {
-            var chain = new X509Certificate2Collection();
-            X509Certificate2? leaf;
-            if (Path.GetExtension(options.CertificateFile).ToUpperInvariant() is ".PFX" or ".P12")
+            try
             {
-                chain.AddRange(X509CertificateLoader.LoadPkcs12CollectionFromFile(options.CertificateFile, options.Password));
-                leaf = chain.FirstOrDefault(certificate => certificate.HasPrivateKey);
+                Look();
             }
-            else
+            finally
             {
-                string key = options.KeyFile ?? options.CertificateFile;
-                leaf = options.Password is null
-                    ? X509Certificate2.CreateFromPemFile(options.CertificateFile, key)
-                    : X509Certificate2.CreateFromEncryptedPemFile(options.CertificateFile, options.Password, key);
-                chain.ImportFromPemFile(options.CertificateFile);
+                _looking.Exit();
             }
+        }
 
-            return leaf is null
-                ? throw new CryptographicException("it holds no private key")
-                : SslStreamCertificateContext.Create(leaf, chain, offline: true);
-        }
-        catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new ListenException(
-                $"Listener '{listener}' cannot use the certificate '{options.CertificateFile}'{(options.KeyFile is null ? "" : $" with the key '{options.KeyFile}'")}: {error.Message}",
-                error);
-        }
+        return _options;
     }
 
-    private static X509Certificate2Collection LoadAuthorities(string listener, string file)
+    private void Look()
     {
-        var authorities = new X509Certificate2Collection();
-        try
+        Volatile.Write(ref _lookedAt, _clock.GetTimestamp());
+        byte[] fingerprint = _files.Fingerprint();
+        if (fingerprint.AsSpan().SequenceEqual(_fingerprint))
         {
-            authorities.ImportFromPemFile(file);
-        }
-        catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new ListenException($"Listener '{listener}' cannot read the client authorities '{file}': {error.Message}", error);
+            return;
         }
 
-        return authorities.Count > 0
-            ? authorities
-            : throw new ListenException($"Listener '{listener}': the client authorities file '{file}' holds no certificate.");
+        _fingerprint = fingerprint;
+        try
+        {
+            _options = _files.Load();
+            _logger.LogInformation("Listener {Listener}: the certificate files have changed and are in force for new connections", _listener);
+        }
+        catch (ListenException error)
+        {
+            _logger.LogWarning("{Error} The files have changed, but cannot be used: what they held before stays in force", error.Message.TrimEnd('.') + ".");
+        }
     }
 }

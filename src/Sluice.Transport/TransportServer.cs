@@ -56,7 +56,7 @@ public sealed class TransportServer : IAsyncDisposable
     /// <exception cref="ListenException">The address is in use or not allowed, or the certificate cannot be used; the message says which and what to do.</exception>
     public IPEndPoint Listen(ListenerOptions options, IProtocolHandler handler)
     {
-        var listener = new Listener(options, handler, Options.SocketBufferBytes);
+        var listener = new Listener(options, handler, Options.SocketBufferBytes, _clock, _logger);
         lock (_lock)
         {
             if (_stopping.IsCancellationRequested)

@@ -18,9 +18,10 @@ internal sealed class AdminHost : IAsyncDisposable
 
     private readonly ErrorLog _log;
 
-    private AdminHost(SluiceBroker broker, ErrorLog log)
+    private AdminHost(SluiceBroker broker, FaultDisk disk, ErrorLog log)
     {
         _log = log;
+        Disk = disk;
         Broker = broker;
         AdminPort = broker.Listeners.Single(listener => listener.Name == "http").EndPoint.Port;
         AmqpPort = broker.Listeners.Single(listener => listener.Name == "amqp").EndPoint.Port;
@@ -29,6 +30,8 @@ internal sealed class AdminHost : IAsyncDisposable
     }
 
     public SluiceBroker Broker { get; }
+
+    public FaultDisk Disk { get; }
 
     public int AdminPort { get; }
 
@@ -47,8 +50,9 @@ internal sealed class AdminHost : IAsyncDisposable
             StopTimeoutSeconds = 2,
         };
         ErrorLog log = new();
-        SluiceEnvironment environment = new(new FaultDisk(1), new SystemScheduler(), TimeProvider.System, new Random(1), log);
-        return new AdminHost(await SluiceBroker.StartAsync(settings, environment), log);
+        FaultDisk disk = new(1);
+        SluiceEnvironment environment = new(disk, new SystemScheduler(), TimeProvider.System, new Random(1), log);
+        return new AdminHost(await SluiceBroker.StartAsync(settings, environment), disk, log);
     }
 
     public void LogIn(string user, string password) =>

@@ -156,6 +156,39 @@ public sealed class CommandTests
         return output;
     }
 
+    [Theory]
+    [InlineData("queues", "there is no command 'sluice queues' (did you mean 'queue'?). See 'sluice --help'.")]
+    [InlineData("queue", "'sluice queue' is to be followed by list, declare, delete. See 'sluice queue --help'.")]
+    [InlineData("queue list --jsn", "there is no option '--jsn' for 'sluice queue list' (did you mean '--json'?). See 'sluice queue list --help'.")]
+    [InlineData("queue declare", "'sluice queue declare' needs the argument <name>. See 'sluice queue declare --help'.")]
+    [InlineData("queue declare a b", "'b' is one argument too many for 'sluice queue declare'. See 'sluice queue declare --help'.")]
+    [InlineData("queue declare a --argument", "--argument needs a value. See 'sluice queue declare --help'.")]
+    [InlineData("queue declare a --argument x-max-length", "'x-max-length' is not of the form key=value; for example --argument x-message-ttl=60000. See 'sluice queue declare --help'.")]
+    [InlineData("queue list --admin-port http", "--admin-port takes a whole number, not 'http'. See 'sluice queue list --help'.")]
+    [InlineData("queue declare a --type lazy", "Argument 'lazy' not recognized. Must be one of: 'classic' 'quorum' 'stream'. See 'sluice queue declare --help'.")]
+    public async Task A_command_line_that_is_not_understood_gets_one_line(string line, string problem)
+    {
+        (int code, string output, string error) = await Run(line.Split(' '));
+        Assert.Equal((1, "", $"sluice: {problem}"), (code, output, error.TrimEnd()));
+    }
+
+    [Fact]
+    public async Task A_value_that_the_broker_refuses_gets_an_example()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        string error = await Fails(host, 1, "queue", "declare", "q", "--argument", "x-message-ttl=soon");
+        Assert.Contains("invalid arg 'x-message-ttl' for queue 'q' in vhost '/': expected an integer, got 'soon'. Arguments are given as --argument key=value, for example --argument ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reason_that_is_a_sentence_ends_with_one_full_stop()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        string error = await Fails(host, 1, "policy", "declare", "p", "(", "--set", "max-length=1");
+        Assert.DoesNotContain("..", error, StringComparison.Ordinal);
+        Assert.EndsWith(".", error.TrimEnd(), StringComparison.Ordinal);
+    }
+
     private static async Task<string> Fails(AdminHost host, int expected, params string[] args)
     {
         (int code, _, string error) = await Run([.. args, "--admin-port", $"{host.AdminPort}"]);
@@ -167,7 +200,7 @@ public sealed class CommandTests
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        int code = await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
+        int code = await SluiceCommand.RunAsync(args, new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 }

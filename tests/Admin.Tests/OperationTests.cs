@@ -70,6 +70,79 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public async Task Of_consumers_of_a_queue_with_a_single_active_one_that_one_is_active()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await host.PutAsync("/api/queues/%2F/q", """{"arguments":{"x-single-active-consumer":true}}""");
+        await host.PutAsync("/api/queues/%2F/shared", "{}");
+        using AmqpClient first = AmqpClient.Connect(host.Amqp);
+        first.StartConsumer("q", autoAcknowledge: true);
+        string active = Assert.Single((await host.GetAsync("/api/consumers")).AsArray())!["channel_details"]!["connection_name"]!.ToString();
+        using AmqpClient second = AmqpClient.Connect(host.Amqp);
+        second.StartConsumer("q", autoAcknowledge: true);
+        JsonArray both = (await host.GetAsync("/api/consumers")).AsArray();
+        Assert.Equal(2, both.Count);
+        Assert.All(both, consumer => Assert.Equal(consumer!["channel_details"]!["connection_name"]!.ToString() == active, consumer["active"]!.GetValue<bool>()));
+        first.Dispose();
+        await host.EventuallyAsync("/api/consumers", list => list.AsArray() is [{ } one] && one["active"]!.GetValue<bool>());
+
+        using AmqpClient third = AmqpClient.Connect(host.Amqp);
+        third.StartConsumer("shared", autoAcknowledge: true);
+        Assert.All((await host.GetAsync("/api/consumers")).AsArray(), consumer => Assert.True(consumer!["active"]!.GetValue<bool>()));
+    }
+
+    [Fact]
+    public async Task Messages_that_wait_for_their_confirm_are_counted_and_refused_ones_are_not()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await host.PutAsync("/api/queues/%2F/full", """{"durable":true,"arguments":{"x-max-length":1,"x-overflow":"reject-publish"}}""");
+        await host.PutAsync("/api/queues/%2F/q", """{"durable":true}""");
+        using AmqpClient client = AmqpClient.Connect(host.Amqp);
+        AmqpPublisher publisher = new(client);
+        using ManualResetEventSlim healthy = new();
+        host.Disk.Fault = operation =>
+        {
+            if (operation.StartsWith("sync", StringComparison.Ordinal))
+            {
+                healthy.Wait();
+            }
+
+            return null;
+        };
+        try
+        {
+            Publish("full", 3);
+            await Unconfirmed(1);
+            Publish("q", 4);
+            await Unconfirmed(5);
+        }
+        finally
+        {
+            host.Disk.Fault = null;
+            healthy.Set();
+        }
+
+        publisher.Flush(TimeSpan.FromSeconds(20));
+        Assert.Equal((5, 2), (publisher.Confirmed, publisher.Nacked));
+        await Unconfirmed(0);
+        Publish("full", 2);
+        publisher.Flush(TimeSpan.FromSeconds(20));
+        await Unconfirmed(0);
+
+        void Publish(string queue, int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                publisher.Publish("", queue, new AmqpProperties { DeliveryMode = 2 }, "x"u8, mandatory: false);
+            }
+
+            client.Send();
+        }
+
+        Task Unconfirmed(int expected) => host.EventuallyAsync("/api/channels", list => list[0]!["messages_unconfirmed"]!.GetValue<int>() == expected);
+    }
+
+    [Fact]
     public async Task Health_follows_the_broker()
     {
         await using AdminHost host = await AdminHost.StartAsync();

@@ -85,7 +85,7 @@ public sealed class VerifyCommandTests : IDisposable
     {
         using StringWriter output = new();
         using StringWriter error = new();
-        int code = await SluiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
+        int code = await SluiceCommand.RunAsync(args, new InvocationConfiguration { Output = output, Error = error }, TestContext.Current.CancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 }

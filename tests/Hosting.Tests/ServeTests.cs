@@ -62,15 +62,27 @@ public sealed class ServeTests : IDisposable
         Assert.False(Directory.Exists(Path.Combine(_directory.FullName, "data")));
     }
 
-    [Fact]
-    public async Task A_port_in_use_is_refused_in_one_line()
+    [Theory]
+    [InlineData("Amqp:Port")]
+    [InlineData("Admin:Port")]
+    public async Task A_port_in_use_is_refused_in_one_line_that_names_its_setting(string setting)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         int port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        await using var serve = new ServeProcess(_directory.FullName, ["--set", $"Amqp:Port={port}", "--data", "elsewhere"], AnyPort);
-        await AssertRefusedAsync(serve, $"127.0.0.1:{port}");
+        await using var serve = new ServeProcess(_directory.FullName, ["--set", $"{setting}={port}", "--data", "elsewhere"], AnyPort);
+        await AssertRefusedAsync(serve, $"127.0.0.1:{port}: another program listens there: stop it, or choose another port with the setting {setting}.");
         Assert.True(Directory.Exists(Path.Combine(_directory.FullName, "elsewhere")));
+    }
+
+    [Fact]
+    public async Task A_data_directory_that_cannot_be_made_is_refused_in_one_line()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_directory.FullName, "file"), "", TestContext.Current.CancellationToken);
+        string data = Path.Combine(_directory.FullName, "file", "data");
+        await using var serve = new ServeProcess(_directory.FullName, ["--data", data], AnyPort);
+        await AssertRefusedAsync(serve, $"The directory {data} cannot be created");
+        Assert.Contains("Choose another data directory with the setting DataDirectory.", serve.Errors, StringComparison.Ordinal);
     }
 
     private static async Task AssertRefusedAsync(ServeProcess serve, string named)

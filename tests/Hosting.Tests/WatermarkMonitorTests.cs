@@ -10,6 +10,7 @@ public sealed class WatermarkMonitorTests
     private long _free = 5000;
     private long _afterReclaim = -1;
     private int _reclaims;
+    private TimeSpan _reclaimTime;
     private IOException? _diskFailure;
 
     private WatermarkMonitor Start() => new(
@@ -19,6 +20,7 @@ public sealed class WatermarkMonitorTests
             () =>
             {
                 _reclaims++;
+                _clock.Elapsed += _reclaimTime;
                 _used = _afterReclaim >= 0 ? _afterReclaim : _used;
             }),
         memoryMax: 100,
@@ -80,10 +82,53 @@ public sealed class WatermarkMonitorTests
         _afterReclaim = 60;
         monitor.Sample();
         Assert.Equal(1, _reclaims);
-        _clock.Elapsed = TimeSpan.FromSeconds(31);
+        _clock.Elapsed += TimeSpan.FromSeconds(1);
         monitor.Sample();
         Assert.Equal(2, _reclaims);
         Assert.Equal(["low on memory", null], _reasons);
+    }
+
+    [Fact]
+    public void Publishers_go_on_within_two_seconds_of_the_room_that_consumers_make()
+    {
+        using WatermarkMonitor monitor = Start();
+        _used = 150;
+        monitor.Sample();
+        for (int second = 0; second < 10; second++)
+        {
+            _clock.Elapsed += TimeSpan.FromSeconds(1);
+            monitor.Sample();
+        }
+
+        Assert.Equal(["low on memory"], _reasons);
+        // Nothing is collected by itself: few allocate while publishers wait.
+        _afterReclaim = 60;
+        for (int second = 0; second < 2; second++)
+        {
+            _clock.Elapsed += TimeSpan.FromSeconds(0.999);
+            monitor.Sample();
+        }
+
+        Assert.Equal(["low on memory", null], _reasons);
+    }
+
+    [Theory]
+    [InlineData(0.05, 100)]
+    [InlineData(1, 20)]
+    [InlineData(3, 7)]
+    [InlineData(10, 3)]
+    public void Reclaiming_takes_a_fifth_of_the_time_at_most_and_a_dear_one_happens_every_thirty_seconds(double seconds, int most)
+    {
+        using WatermarkMonitor monitor = Start();
+        _reclaimTime = TimeSpan.FromSeconds(seconds);
+        _used = 150;
+        while (_clock.Elapsed < TimeSpan.FromSeconds(100))
+        {
+            monitor.Sample();
+            _clock.Elapsed += TimeSpan.FromSeconds(1);
+        }
+
+        Assert.InRange(_reclaims, Math.Max(most * 3 / 4, 1), most);
     }
 
     [Fact]

@@ -87,7 +87,7 @@ internal sealed class CompactionHistory
                     _scheduler.RunOne();
                     break;
                 case 9:
-                    _store.Context.RequestAgeCheck();
+                    _store.Context.RetentionChanged();
                     break;
                 default:
                     Append();

@@ -78,6 +78,57 @@ public sealed class ReclaimTests
         Assert.DoesNotContain(disk.List($"logs/{log.Id.Value:x16}"), static n => n.EndsWith(".log", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_log_that_got_its_age_limit_while_the_store_runs_goes_by_age(bool isSetLater)
+    {
+        FaultDisk disk = new(1);
+        StepScheduler scheduler = new(1);
+        ManualTimeProvider clock = new();
+        using LogStore store = StoreFixture.Open(disk, scheduler, clock);
+        scheduler.RunAll();
+        RetentionPolicy retention = new(BehindCursor: false, AgeMsMax: 3_600_000);
+        Log log = store.CreateLog(LogKind.Durable, isSetLater ? new RetentionPolicy(BehindCursor: false) : retention);
+        scheduler.RunAll();
+        log.Append(StoreFixture.Batch(clock.GetUtcNow().ToUnixTimeMilliseconds(), "old"), Durability.OperatingSystem);
+        if (isSetLater)
+        {
+            log.SetRetention(retention);
+        }
+
+        scheduler.RunAll();
+        for (int minutes = 0; minutes < 120; minutes += 5)
+        {
+            clock.Advance(TimeSpan.FromMinutes(5));
+            scheduler.RunAll();
+        }
+
+        Assert.Equal(log.NextOffset, log.StartOffset);
+        Assert.Empty(StoreFixture.ReadAll(log, 0));
+    }
+
+    [Fact]
+    public void A_smaller_byte_limit_applies_when_it_is_set()
+    {
+        FaultDisk disk = new(1);
+        StepScheduler scheduler = new(1);
+        LogStoreOptions options = new() { TailBytesPerLogMax = 16 << 10, SegmentBytes = 32 << 10 };
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), options);
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
+        for (int i = 0; i < 2000; i++)
+        {
+            log.Append(StoreFixture.Batch(new string('y', 100)), Durability.OperatingSystem);
+            scheduler.RunOne();
+        }
+
+        scheduler.RunAll();
+        Assert.Equal(0, log.StartOffset);
+        log.SetRetention(new RetentionPolicy(BehindCursor: false, BytesMax: 50_000));
+        scheduler.RunAll();
+        Assert.InRange(log.Bytes, 50_000, 50_000 + (3 * options.SegmentBytes));
+    }
+
     [Fact]
     public void A_deleted_log_leaves_no_files()
     {

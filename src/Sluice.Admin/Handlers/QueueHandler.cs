@@ -122,12 +122,17 @@ internal static class QueueHandler
             queue.ConsumerCount);
     }
 
-    private static IEnumerable<ConsumerModel> Consumers(VirtualHost host, MessageQueue queue) => queue.Consumers.Select(consumer => new ConsumerModel(
-        consumer.Tag,
-        !consumer.AutoSettle,
-        consumer.Exclusive,
-        Active: queue.Settings.SingleActiveConsumer ? null : true,
-        consumer.Priority,
-        new QueueReference(queue.Name, host.Name),
-        new ChannelReference(consumer.Owner.ToString() ?? "", consumer.Description)));
+    private static IEnumerable<ConsumerModel> Consumers(VirtualHost host, MessageQueue queue)
+    {
+        IReadOnlyList<Consumer> consumers = queue.Consumers;
+        Consumer? active = queue.ActiveConsumer;
+        return consumers.Select(consumer => new ConsumerModel(
+            consumer.Tag,
+            !consumer.AutoSettle,
+            consumer.Exclusive,
+            Active: !queue.Settings.SingleActiveConsumer || ReferenceEquals(consumer, active),
+            consumer.Priority,
+            new QueueReference(queue.Name, host.Name),
+            new ChannelReference(consumer.Owner.ToString() ?? "", consumer.Description)));
+    }
 }

@@ -71,7 +71,7 @@ internal sealed record QueueReference(string Name, string Vhost);
 
 internal sealed record ChannelReference(string ConnectionName, string Name);
 
-internal sealed record ConsumerModel(string ConsumerTag, bool AckRequired, bool Exclusive, bool? Active, int Priority, QueueReference Queue, ChannelReference ChannelDetails);
+internal sealed record ConsumerModel(string ConsumerTag, bool AckRequired, bool Exclusive, bool Active, int Priority, QueueReference Queue, ChannelReference ChannelDetails);
 
 internal sealed record ExchangeModel(string Name, string Vhost, string Type, bool Durable, bool AutoDelete, bool Internal, Arguments Arguments, string? Policy);
 

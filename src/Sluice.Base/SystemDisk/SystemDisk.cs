@@ -49,6 +49,12 @@ public sealed partial class SystemDisk : IDisk
         {
             throw new IOException($"No permission to create the directory {Resolve(path)}.", e);
         }
+        catch (IOException e)
+        {
+            // Of a directory that the file system does not take the runtime says that it could not find a file.
+            string why = e is FileNotFoundException or DirectoryNotFoundException ? "the file system takes none there" : e.Message.TrimEnd('.');
+            throw new IOException($"The directory {Resolve(path)} cannot be created: {why}.", e);
+        }
     }
 
     public IReadOnlyList<string> List(string path)
@@ -110,7 +116,7 @@ public sealed partial class SystemDisk : IDisk
     public IDisposable AcquireLock(string path)
     {
         string full = Resolve(path);
-        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        CreateDirectory(Path.GetDirectoryName(full)!);
         try
         {
             // FileShare.None takes an advisory lock that goes with the process.
@@ -119,6 +125,10 @@ public sealed partial class SystemDisk : IDisk
         catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
         {
             throw new DiskLockedException($"{full} is held by another process. Is a broker already running on this data directory?", e);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new IOException($"The lock file {full} cannot be created: the file system takes none there.", e);
         }
         catch (UnauthorizedAccessException e)
         {

@@ -18,9 +18,18 @@ internal static class ArgumentNames
         _ => "array",
     };
 
+    /// <summary>The value with its type, for a message that says it is wrong.</summary>
+    public static string Describe(object? value) => value switch
+    {
+        null => "void",
+        string text => $"'{text}'",
+        bool or long or double or decimal => Show(value),
+        _ => TypeOf(value),
+    };
+
     public static string Show(object? value) => value switch
     {
-        null => "undefined",
+        null => "void",
         bool boolean => boolean ? "true" : "false",
         byte[] bytes => Convert.ToHexString(bytes),
         Arguments or IReadOnlyList<object?> => "…",

@@ -48,7 +48,7 @@ public static class QueueArguments
 
         if (arguments.Has("x-dead-letter-routing-key") && !arguments.Has("x-dead-letter-exchange"))
         {
-            return Invalid($"invalid arg 'x-dead-letter-routing-key' {where}: routing_key_but_no_dlx_defined");
+            return Invalid($"invalid arg 'x-dead-letter-routing-key' {where}: it has no effect without x-dead-letter-exchange");
         }
 
         string? property = kind == QueueKind.Classic ? null

@@ -1,10 +1,7 @@
-using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
-using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Storage;
-using Sluice.Storage.Metadata;
 using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Delays;
@@ -85,28 +82,20 @@ public sealed class DelayStore : IDisposable
     /// <exception cref="StorageFormatException">The metadata names logs that are not there, or is of a newer version.</exception>
     public static DelayStore? Open(LogStore store, string virtualHost, DelayOptions options, IScheduler scheduler, TimeProvider clock, ILogger logger)
     {
-        if (store.Metadata.Get(MetadataKeys.DelayLogs(virtualHost)) is not { } entry)
+        if (DelayLogs.Find(store, virtualHost) is not { } logs)
         {
             return null;
         }
 
-        Log[] logs = [.. DecodeLogs(entry.Value).Select(id => store.FindLog(id)
-            ?? throw new StorageFormatException($"Log {id.Value} of the delayed messages of virtual host '{virtualHost}' is missing. Restore the data directory from a backup."))];
         var delays = new DelayStore(store, logs, options, scheduler, clock, logger);
-        delays.Adopt();
+        delays._wheel.Load();
         return delays;
     }
 
     /// <summary>Makes the logs for a virtual host's first delayed exchange, and keeps their names. Completes when they survive a power loss.</summary>
     public static async ValueTask<DelayStore> CreateAsync(LogStore store, string virtualHost, DelayOptions options, IScheduler scheduler, TimeProvider clock, ILogger logger)
     {
-        var logs = new Log[WheelTime.Logs];
-        for (int i = 0; i < logs.Length; i++)
-        {
-            logs[i] = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
-        }
-
-        await store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.DelayLogs(virtualHost), EncodeLogs(logs))).ConfigureAwait(false);
+        Log[] logs = await DelayLogs.CreateAsync(store, virtualHost).ConfigureAwait(false);
         return new DelayStore(store, logs, options, scheduler, clock, logger);
     }
 
@@ -196,39 +185,7 @@ public sealed class DelayStore : IDisposable
         }
     }
 
-    private static byte[] EncodeLogs(Log[] logs) => JsonSerializer.SerializeToUtf8Bytes(new StoredLogs(1, [.. logs.Select(log => log.Id.Value)]));
-
-    private static IEnumerable<LogId> DecodeLogs(ReadOnlyMemory<byte> value)
-    {
-        StoredLogs? stored = JsonSerializer.Deserialize<StoredLogs>(value.Span);
-        return stored is { V: 1, Logs.Length: WheelTime.Logs }
-            ? stored.Logs.Select(id => new LogId(id))
-            : throw new StorageFormatException($"The list of logs of delayed messages is of version {stored?.V}; this program knows version 1. Start the program that wrote it, or a newer one.");
-    }
-
     private long Now() => _clock.GetUtcNow().ToUnixTimeMilliseconds();
-
-    private void Adopt()
-    {
-        for (int number = 0; number < WheelTime.Logs; number++)
-        {
-            Log log = _wheel.Logs[number];
-            if (log.Cursor!.UnsettledCount == 0)
-            {
-                continue;
-            }
-
-            using var reader = new DelayLogReader(log, _logger);
-            if (reader.TryRead(0, log.NextOffset, out RecordView record))
-            {
-                long dueMs = DelayRecord.ReadDue(record);
-                lock (Gate)
-                {
-                    _wheel.Adopt(number / WheelTime.Slots, number % WheelTime.Slots, dueMs);
-                }
-            }
-        }
-    }
 
     /// <summary>One turn of the worker: something of everything that is to be done now, then again, or to sleep.</summary>
     private void Step()
@@ -252,7 +209,7 @@ public sealed class DelayStore : IDisposable
             _wheel.Advance(now);
         }
 
-        bool more = ScanPiece();
+        bool more = _wheel.ScanPiece();
         more |= now >= _retryAtMs && DeliverBatch(now);
         more |= now >= _moveAtMs && MovePiece(now);
         if (more)
@@ -307,41 +264,6 @@ public sealed class DelayStore : IDisposable
         {
             _timer.Change(TimeSpan.FromMilliseconds(dueMs - nowMs), Timeout.InfiniteTimeSpan);
         }
-    }
-
-    /// <summary>Puts a piece of an opened second into the index.</summary>
-    private bool ScanPiece()
-    {
-        const int RecordsMax = 4096;
-        OpenBucket? bucket;
-        lock (Gate)
-        {
-            bucket = _wheel.Open.FirstOrDefault(open => !open.IsScanned);
-        }
-
-        if (bucket is null)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < RecordsMax && !bucket.IsScanned; i++)
-        {
-            if (!bucket.Scanner.TryRead(bucket.ScanPosition, bucket.ScanEnd, out RecordView record))
-            {
-                bucket.ScanPosition = bucket.ScanEnd;
-                break;
-            }
-
-            var entry = new DelayEntry(DelayRecord.ReadDue(record), bucket.Slot, record.Offset);
-            lock (Gate)
-            {
-                bool isAdded = _wheel.Index.TryAdd(entry);
-                bucket.Indexed += isAdded ? 1 : 0;
-                bucket.ScanPosition = isAdded ? record.Offset + 1 : bucket.ScanEnd;
-            }
-        }
-
-        return true;
     }
 
     /// <summary>Has the target take what is due: a second that is over and overflowed the index, or else from the index.</summary>
@@ -471,16 +393,4 @@ public sealed class DelayStore : IDisposable
 
         return true;
     }
-
-    private sealed record StoredLogs(int V, long[] Logs);
-}
-
-/// <summary>Settings of a <see cref="DelayStore"/>.</summary>
-public sealed record DelayOptions
-{
-    /// <summary>What a persistent message is promised.</summary>
-    public Durability Promise { get; init; } = Durability.Disk;
-
-    /// <summary>Most messages of the seconds under way that are kept in order in memory, 16 bytes each.</summary>
-    public int IndexMax { get; init; } = 1 << 20;
 }

@@ -92,24 +92,62 @@ internal sealed class DelayWheel
         return (open.Second + 1) * 1000;
     }
 
-    /// <summary>Takes over what a log held at the start: as an ordinary bucket if its first message fits one to come, else as overdue.</summary>
-    public void Adopt(int level, int slot, long firstDueMs)
+    /// <summary>Finds out what the logs hold at the start. Takes the gate itself.</summary>
+    public void Load()
     {
-        Log log = _logs[(level * WheelTime.Slots) + slot];
-        long bucket = WheelTime.BucketOf(level, firstDueMs / 1000);
-        bool isAhead = bucket > _handedOver[level] && bucket - WheelTime.BucketOf(level, Second) < WheelTime.Slots;
-        if (isAhead && WheelTime.SlotOf(bucket) == slot)
+        for (int number = 0; number < WheelTime.Logs; number++)
         {
-            _filled[(level * WheelTime.Slots) + slot] = true;
+            Log log = _logs[number];
+            if (log.Cursor!.UnsettledCount == 0)
+            {
+                continue;
+            }
+
+            using var reader = new DelayLogReader(log, _logger);
+            if (reader.TryRead(0, log.NextOffset, out RecordView record))
+            {
+                long dueMs = DelayRecord.ReadDue(record);
+                lock (Gate)
+                {
+                    Adopt(number / WheelTime.Slots, number % WheelTime.Slots, dueMs);
+                }
+            }
         }
-        else if (level > 0)
+    }
+
+    /// <summary>Puts a piece of an opened second into the index; false if none is left to be put there. For the worker; takes the gate itself.</summary>
+    public bool ScanPiece()
+    {
+        const int RecordsMax = 4096;
+        OpenBucket? bucket;
+        lock (Gate)
         {
-            _cascades.Add(new Cascade(log, log.NextOffset, _logger));
+            bucket = _open.Find(static open => !open.IsScanned);
         }
-        else
+
+        if (bucket is null)
         {
-            Insert(new OpenBucket(log, Math.Min(bucket, Second - 1), slot, _logger) { ScanEnd = log.NextOffset, End = log.NextOffset });
+            return false;
         }
+
+        for (int i = 0; i < RecordsMax && !bucket.IsScanned; i++)
+        {
+            if (!bucket.Scanner.TryRead(bucket.ScanPosition, bucket.ScanEnd, out RecordView record))
+            {
+                bucket.ScanPosition = bucket.ScanEnd;
+                break;
+            }
+
+            var entry = new DelayEntry(DelayRecord.ReadDue(record), bucket.Slot, record.Offset);
+            lock (Gate)
+            {
+                bool isAdded = Index.TryAdd(entry);
+                bucket.Indexed += isAdded ? 1 : 0;
+                bucket.ScanPosition = isAdded ? record.Offset + 1 : bucket.ScanEnd;
+            }
+        }
+
+        return true;
     }
 
     /// <summary>Moves the wheel's time on and hands over the buckets whose time has come.</summary>
@@ -254,6 +292,26 @@ internal sealed class DelayWheel
         var bucket = new OpenBucket(_logs[slot], second, slot, _logger);
         Insert(bucket);
         return bucket;
+    }
+
+    /// <summary>Takes over what a log held at the start: as an ordinary bucket if its first message fits one to come, else as overdue.</summary>
+    private void Adopt(int level, int slot, long firstDueMs)
+    {
+        Log log = _logs[(level * WheelTime.Slots) + slot];
+        long bucket = WheelTime.BucketOf(level, firstDueMs / 1000);
+        bool isAhead = bucket > _handedOver[level] && bucket - WheelTime.BucketOf(level, Second) < WheelTime.Slots;
+        if (isAhead && WheelTime.SlotOf(bucket) == slot)
+        {
+            _filled[(level * WheelTime.Slots) + slot] = true;
+        }
+        else if (level > 0)
+        {
+            _cascades.Add(new Cascade(log, log.NextOffset, _logger));
+        }
+        else
+        {
+            Insert(new OpenBucket(log, Math.Min(bucket, Second - 1), slot, _logger) { ScanEnd = log.NextOffset, End = log.NextOffset });
+        }
     }
 
     private void Insert(OpenBucket bucket)

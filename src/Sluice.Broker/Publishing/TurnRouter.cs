@@ -23,7 +23,7 @@ internal sealed class TurnRouter(VirtualHost host)
     /// <param name="queues">Where it goes.</param>
     public PublishOutcome Route(in MessageToPublish message, Exchange? holder, DeathHistory? cycleGuard, out ReadOnlySpan<StoredQueue> queues)
     {
-        long version = host.RoutingVersion;
+        long version = host.Names.RoutingVersion;
         bool cacheable = message.ExtraRoutingKeys is null && cycleGuard is null && holder is null;
         int slot = 0;
         _delayedExchanges.Clear();
@@ -39,7 +39,7 @@ internal sealed class TurnRouter(VirtualHost host)
         }
         else
         {
-            Exchange? exchange = holder ?? host.FindExchange(message.Exchange);
+            Exchange? exchange = holder ?? host.Names.FindExchange(message.Exchange);
             if (exchange is null)
             {
                 return PublishOutcome.NoSuchExchange;
@@ -51,7 +51,7 @@ internal sealed class TurnRouter(VirtualHost host)
             }
 
             _destinations.Clear();
-            Routing.Collect(host, exchange, InputFor(message), _destinations);
+            Routing.Collect(host.Names, exchange, InputFor(message), _destinations);
             cacheable &= _destinations.DependsOnKeyOnly;
             if (!TakeFound(message, cycleGuard))
             {
@@ -73,16 +73,16 @@ internal sealed class TurnRouter(VirtualHost host)
         if (message.ExtraRoutingKeys is not { } extra)
         {
             _foundCount = 0;
-            Add(host.FindStoredQueue(message.RoutingKey), cycleGuard);
+            Add(host.Names.FindQueue(message.RoutingKey), cycleGuard);
             return;
         }
 
         // Several keys may name a queue twice.
         _destinations.Clear();
-        AddDistinct(host.FindStoredQueue(message.RoutingKey));
+        AddDistinct(host.Names.FindQueue(message.RoutingKey));
         foreach (byte[] key in extra)
         {
-            AddDistinct(host.FindStoredQueue(key));
+            AddDistinct(host.Names.FindQueue(key));
         }
 
         TakeFound(message, cycleGuard);

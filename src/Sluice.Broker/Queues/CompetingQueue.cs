@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
@@ -10,17 +9,14 @@ namespace Sluice.Broker.Queues;
 #pragma warning disable CA1001 // A queue ends by being closed, which disposes its lanes.
 /// <summary>
 /// A classic or quorum queue: consumers compete for its messages. Path of a message: <see cref="Append"/> puts a turn's batch into the lane's
-/// log; <see cref="Dispatch"/> reads it back in order and hands it to consumers that can take it; Settle, Requeue or Reject end the delivery.
+/// log (<see cref="QueueLimits"/>); <see cref="Dispatcher"/> reads it back in order and hands it to consumers that can take it; Settle, Requeue or Reject end the delivery.
 /// </summary>
 internal sealed class CompetingQueue : StoredQueue
 {
-    private readonly LaneSet _lanes;
-    private QueueTimers _timers;
-    private ConsumerList? _consumers;
+    private MessageExpiry _expiry;
+    private UnusedTimer _unused;
+    private Dispatcher? _dispatcher;
     private DeadLetterPump? _deadLetters;
-    private ReadyBytes? _readyBytes;
-    private bool _hadConsumer;
-    private bool _mayHoldOwnTtl;
 
     public CompetingQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<Log> logs)
         : base(host, definition, settings, owner)
@@ -31,12 +27,12 @@ internal sealed class CompetingQueue : StoredQueue
             lanes[i] = new Lane(i, logs[i]);
         }
 
-        _lanes = new LaneSet(this, lanes);
-        _mayHoldOwnTtl = _lanes.Ready > 0;
-        _timers = new QueueTimers(this);
+        Lanes = new LaneSet(this, lanes);
+        _expiry = new MessageExpiry(this);
+        _unused = new UnusedTimer(this);
     }
 
-    public override IReadOnlyList<LogId> LogIds => _lanes.LogIds;
+    public override IReadOnlyList<LogId> LogIds => Lanes.LogIds;
 
     public override long ReadyCount
     {
@@ -44,7 +40,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _lanes.Ready;
+                return Lanes.Ready;
             }
         }
     }
@@ -55,12 +51,12 @@ internal sealed class CompetingQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _lanes.Out;
+                return Lanes.Out;
             }
         }
     }
 
-    public override int ConsumerCount => _consumers?.Count ?? 0;
+    public override int ConsumerCount => _dispatcher?.Count ?? 0;
 
     public override IReadOnlyList<Consumer> Consumers
     {
@@ -68,20 +64,32 @@ internal sealed class CompetingQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _consumers?.ToList() ?? [];
+                return _dispatcher?.ToList() ?? [];
             }
         }
     }
 
-    public override bool NeedsEntries => CurrentSettings.Overflow != OverflowMode.DropHead && (CurrentSettings.MaxLength >= 0 || CurrentSettings.MaxLengthBytes >= 0);
+    public override Consumer? ActiveConsumer => _dispatcher?.Active;
 
-    public override Exception? Failure => _lanes.Failure;
+    public override bool NeedsEntries => new QueueLimits(this).Refuses;
 
-    private bool DropsAtLimit => CurrentSettings.Overflow == OverflowMode.DropHead && (CurrentSettings.MaxLength >= 0 || CurrentSettings.MaxLengthBytes >= 0);
+    public override Exception? Failure => Lanes.Failure;
 
-    public Lane LaneAt(int level) => _lanes[level];
+    /// <summary>Where its messages are. Gate held.</summary>
+    public LaneSet Lanes { get; }
 
-    public override int LaneFor(byte priority) => Math.Min(priority, _lanes.Count - 1);
+    /// <summary>A consumer waits for messages. Gate held.</summary>
+    public bool IsAwaited => _dispatcher is { IsAwaited: true };
+
+    /// <summary>Dead letters that count for the length limit. Gate held.</summary>
+    public long HeldCount => _deadLetters?.HeldCount ?? 0;
+
+    /// <summary>Takes what is dead-lettered. Made for the first letter. Gate held.</summary>
+    public DeadLetterPump DeadLetters => _deadLetters ??= new DeadLetterPump(this, Host.Logger);
+
+    protected override bool IsLastConsumerGone => Definition.AutoDelete && _dispatcher is { HadConsumer: true, Count: 0 } && !Closed;
+
+    public override int LaneFor(byte priority) => Math.Min(priority, Lanes.Count - 1);
 
     public override void Start()
     {
@@ -89,9 +97,9 @@ internal sealed class CompetingQueue : StoredQueue
         {
             if (!Closed)
             {
-                _timers.Touch();
-                CountBytes();
-                DropExpired();
+                _unused.Touch();
+                Lanes.CountBytes(CurrentSettings.MaxLengthBytes >= 0);
+                _expiry.Drop(keepsHead: false);
             }
         }
     }
@@ -100,7 +108,8 @@ internal sealed class CompetingQueue : StoredQueue
     {
         lock (Gate)
         {
-            _timers.Dispose();
+            _expiry.Dispose();
+            _unused.Dispose();
         }
     }
 
@@ -110,7 +119,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             if (!Closed)
             {
-                _timers.Touch();
+                _unused.Touch();
             }
         }
     }
@@ -124,22 +133,14 @@ internal sealed class CompetingQueue : StoredQueue
                 return new BrokerResult(BrokerStatus.NotFound, $"no queue '{Name}' in vhost '{Host.Name}'");
             }
 
-            _consumers ??= new ConsumerList { SingleActive = CurrentSettings.SingleActiveConsumer };
-            if (consumer.Exclusive && _consumers.SingleActive)
+            BrokerResult added = (_dispatcher ??= new Dispatcher(this)).Add(consumer);
+            if (added.IsOk)
             {
-                return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' has a single active consumer and takes no exclusive one");
+                _unused.Touch();
+                Dispatch();
             }
 
-            if (_consumers.HasExclusive || (consumer.Exclusive && _consumers.Count > 0))
-            {
-                return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' in exclusive use");
-            }
-
-            _hadConsumer = true;
-            _consumers.Add(consumer);
-            _timers.Touch();
-            Dispatch();
-            return BrokerResult.Ok;
+            return added;
         }
     }
 
@@ -148,17 +149,17 @@ internal sealed class CompetingQueue : StoredQueue
         bool isLastGone;
         lock (Gate)
         {
-            if (_consumers is null || !_consumers.Remove(consumer))
+            if (_dispatcher is null || !_dispatcher.Remove(consumer))
             {
                 return;
             }
 
             isLastGone = IsLastConsumerGone;
-            _timers.Touch();
+            _unused.Touch();
             Dispatch();
-            if (_consumers.Count == 0)
+            if (_dispatcher.Count == 0)
             {
-                _lanes.LetGo();
+                Lanes.LetGo();
             }
         }
 
@@ -176,7 +177,7 @@ internal sealed class CompetingQueue : StoredQueue
         }
     }
 
-    public override int Admits(Stage stage, long countAhead, long bytesAhead) => Admits(stage, 0, countAhead, bytesAhead);
+    public override int Admits(Stage stage, long countAhead, long bytesAhead) => new QueueLimits(this).Admits(stage, 0, countAhead, bytesAhead);
 
     public override JournalPosition Append(Stage stage, JournalGroup? group, List<ulong> rejected)
     {
@@ -185,34 +186,19 @@ internal sealed class CompetingQueue : StoredQueue
             return JournalPosition.None;
         }
 
-        _mayHoldOwnTtl |= stage.HasTimeToLive;
-        int admitted = Admits(stage, 0, 0);
-        if (admitted < stage.Builder.Count)
+        if (stage.HasTimeToLive)
         {
-            // What a group holds must not be delivered before its commit.
-            if (group is null && _consumers is not null && _consumers.AnyReady())
-            {
-                return AppendInPieces(stage, admitted, rejected);
-            }
-
-            Refuse(stage, admitted, rejected);
-            if (admitted == 0)
-            {
-                return JournalPosition.None;
-            }
-
-            stage.Truncate(admitted);
+            _expiry.NoteOwnTtl();
         }
 
-        return AppendToLane(stage, stage.Builder, stage.BodyBytes, group);
+        return new QueueLimits(this).Append(stage, group, rejected);
     }
 
     public override void AfterAppend()
     {
         Dispatch();
-        _lanes.EndFresh();
-        EnforceLength();
-        DropExpired();
+        Lanes.EndFresh();
+        ApplyLimits();
     }
 
     public override async ValueTask<bool> GetAsync(bool autoSettle, IDeliverySink sink)
@@ -227,23 +213,20 @@ internal sealed class CompetingQueue : StoredQueue
                     return false;
                 }
 
-                _timers.Touch();
-                DropExpired(keepsHead: true);
-                Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out Lane? loading);
+                _unused.Touch();
+                _expiry.Drop(keepsHead: true);
+                Lane? lane = Lanes.PeekNext(out RecordView record, out bool redelivered, out Lane? loading);
                 if (lane is not null)
                 {
                     var delivery = new Delivery { Id = new MessageId(lane.Level, record.Offset), Redelivered = redelivered };
                     MessageRecord.Read(record, out delivery.Message);
-                    CountDeliveries(lane, ref delivery);
-                    long offset = record.Offset;
+                    new TakenMessages(this).CountDeliveries(lane, ref delivery);
                     int bodyLength = record.Value.Length;
-                    sink.Take(delivery, _lanes.Ready - 1);
-                    lane.Take();
-                    _readyBytes?.Taken(delivery.Id, bodyLength);
+                    sink.Take(delivery, Lanes.Ready - 1);
+                    Lanes.Take(delivery.Id, bodyLength);
                     if (autoSettle)
                     {
-                        lane.SettleTaken(offset);
-                        _readyBytes?.Settled(delivery.Id);
+                        Lanes.Settle(delivery.Id);
                     }
 
                     return true;
@@ -267,7 +250,7 @@ internal sealed class CompetingQueue : StoredQueue
         {
             if (!Closed)
             {
-                SettleLocked(messages, null);
+                Lanes.Settle(messages, null);
             }
         }
     }
@@ -276,7 +259,7 @@ internal sealed class CompetingQueue : StoredQueue
     {
         if (!Closed)
         {
-            SettleLocked(messages, group);
+            Lanes.Settle(messages, group);
         }
     }
 
@@ -289,33 +272,9 @@ internal sealed class CompetingQueue : StoredQueue
                 return;
             }
 
-            foreach (MessageId id in messages)
-            {
-                Lane lane = _lanes[id.Lane];
-                if (lane.Cursor.IsSettled(id.Offset))
-                {
-                    continue;
-                }
-
-                if (CurrentSettings.Kind == QueueKind.Quorum)
-                {
-                    int count = lane.Cursor.DeliveryCount(id.Offset) + 1;
-                    if (CurrentSettings.DeliveryLimit >= 0 && count > CurrentSettings.DeliveryLimit)
-                    {
-                        Kill(id, DeathReason.DeliveryLimit);
-                        continue;
-                    }
-
-                    lane.Cursor.SetDeliveryCount(id.Offset, count);
-                }
-
-                lane.Return(id.Offset, redelivered: true);
-                _readyBytes?.Returned(id);
-            }
-
+            new TakenMessages(this).Return(messages);
             Dispatch();
-            EnforceLength();
-            DropExpired();
+            ApplyLimits();
         }
     }
 
@@ -330,7 +289,7 @@ internal sealed class CompetingQueue : StoredQueue
 
             foreach (MessageId id in messages)
             {
-                Kill(id, DeathReason.Rejected);
+                new TakenMessages(this).Kill(id, DeathReason.Rejected);
             }
         }
     }
@@ -339,9 +298,7 @@ internal sealed class CompetingQueue : StoredQueue
     {
         lock (Gate)
         {
-            long purged = _lanes.Purge();
-            _readyBytes?.Clear();
-            return purged;
+            return Lanes.Purge();
         }
     }
 
@@ -355,10 +312,9 @@ internal sealed class CompetingQueue : StoredQueue
                 return;
             }
 
-            CountBytes();
-            _timers.Touch();
-            EnforceLength();
-            DropExpired();
+            Lanes.CountBytes(CurrentSettings.MaxLengthBytes >= 0);
+            _unused.Touch();
+            ApplyLimits();
         }
     }
 
@@ -372,51 +328,15 @@ internal sealed class CompetingQueue : StoredQueue
 
         if (error is not null)
         {
-            _lanes.Isolate(lane, error);
+            Lanes.Isolate(lane, error);
         }
 
         Dispatch();
-        EnforceLength();
-        DropExpired(keepsHead: isAwaited);
-        if (!isAwaited && ConsumerCount == 0 && !DropsAtLimit)
+        ApplyLimits(keepsHead: isAwaited);
+        if (!isAwaited && ConsumerCount == 0 && !new QueueLimits(this).Drops)
         {
-            _lanes.LetGo();
+            Lanes.LetGo();
         }
-    }
-
-    /// <summary>A part of a lane cannot be read and is left out. Gate held.</summary>
-    public void ReadyMessagesLost()
-    {
-        if (_readyBytes is { } count)
-        {
-            bool isScanned = count.IsExact;
-            count.Restart(_lanes);
-            if (isScanned)
-            {
-                ScanBytes();
-            }
-        }
-    }
-
-    /// <summary>Whether this count is in use and a scan of it is to go on. Gate held.</summary>
-    public bool IsCounting(ReadyBytes count) => !Closed && ReferenceEquals(count, _readyBytes) && !count.IsExact;
-
-    /// <summary>Takes over a piece that the scan has read; true if the scan is to go on. Gate held.</summary>
-    public bool Count(ReadyBytes count, Lane lane, ReadOnlySpan<(long Offset, int Bytes)> records, long from, long end)
-    {
-        if (!IsCounting(count))
-        {
-            return false;
-        }
-
-        // Unless the count was begun anew meanwhile.
-        if (count.PartOf(lane.Level).From == from)
-        {
-            count.Count(lane, records, end);
-            EnforceLength();
-        }
-
-        return IsCounting(count);
     }
 
     /// <summary>The head may have expired.</summary>
@@ -426,8 +346,8 @@ internal sealed class CompetingQueue : StoredQueue
         {
             if (!Closed)
             {
-                _timers.HeadFired();
-                DropExpired();
+                _expiry.Woken();
+                _expiry.Drop(keepsHead: false);
             }
         }
     }
@@ -446,316 +366,33 @@ internal sealed class CompetingQueue : StoredQueue
         Host.DeleteInBackground(this, CloseConditions.Expired, "it was not used for its time (expires)");
     }
 
-    protected override bool IsLastConsumerGone => Definition.AutoDelete && _hadConsumer && _consumers is { Count: 0 } && !Closed;
+    /// <summary>Serves consumers while one can take and a message is ready. Gate held.</summary>
+    public void Dispatch()
+    {
+        if (!Closed)
+        {
+            _dispatcher?.Run();
+        }
+    }
 
-    protected override bool IsUnusedForItsTime() => _timers.IsUnused(_consumers is { Count: > 0 });
+    /// <summary>Whether a message's time to live, or the queue's, is over. Gate held.</summary>
+    public bool IsExpired(in MessageView message) => _expiry.IsExpired(message);
+
+    protected override bool IsUnusedForItsTime() => _unused.IsUnused(ConsumerCount > 0);
 
     protected override IReadOnlyList<Consumer> End()
     {
-        _timers.Dispose();
-        _lanes.Dispose();
-        IReadOnlyList<Consumer> consumers = _consumers?.ToList() ?? [];
-        _consumers = null;
+        _expiry.Dispose();
+        _unused.Dispose();
+        Lanes.Dispose();
+        IReadOnlyList<Consumer> consumers = _dispatcher?.ToList() ?? [];
+        _dispatcher = null;
         return consumers;
     }
 
-    private int Admits(Stage stage, int from, long countAhead, long bytesAhead) => NeedsEntries && stage.HasEntries
-        ? LengthLimit.Admit(CurrentSettings, _lanes.Ready + countAhead + (_deadLetters?.HeldCount ?? 0), BytesReady() + bytesAhead, stage.Entries, from)
-        : stage.Builder.Count - from;
-
-    /// <summary>
-    /// Appends what the limit admits, serves waiting consumers, and so on: what they take makes room, as if the messages had come one by one. Each record is
-    /// copied once, however many pieces there are.
-    /// </summary>
-    private JournalPosition AppendInPieces(Stage stage, int admitted, List<ulong> rejected)
+    private void ApplyLimits(bool keepsHead = false)
     {
-        JournalPosition position = JournalPosition.None;
-        var records = new RecordBatchReader(stage.Builder.Seal());
-        int at = 0;
-        while (admitted > 0)
-        {
-            long bodyBytes = 0;
-            stage.Piece.Clear();
-            for (int i = 0; i < admitted && records.TryRead(out RecordView record); i++)
-            {
-                stage.Piece.Append(record.Timestamp, record.Value, record.Headers, record.HeaderCount);
-                bodyBytes += record.Value.Length;
-            }
-
-            position = JournalPosition.Max(position, AppendToLane(stage, stage.Piece, bodyBytes, group: null));
-            at += admitted;
-            if (at == stage.Builder.Count)
-            {
-                return position;
-            }
-
-            Dispatch();
-            admitted = Admits(stage, at, 0, 0);
-        }
-
-        Refuse(stage, at, rejected);
-        return position;
-    }
-
-    private void Refuse(Stage stage, int from, List<ulong> rejected)
-    {
-        for (int i = from; i < stage.Entries.Count; i++)
-        {
-            rejected.Add(stage.Entries[i].Ticket);
-        }
-
-        if (CurrentSettings.Overflow == OverflowMode.RejectPublishDeadLetter && CurrentSettings.DeadLetterExchange is not null)
-        {
-            stage.KeepRefused(from);
-        }
-    }
-
-    private JournalPosition AppendToLane(Stage stage, RecordBatchBuilder batch, long bodyBytes, JournalGroup? group)
-    {
-        Lane lane = _lanes[stage.Lane];
-        AppendResult appended = lane.Log.Append(batch.Seal(), stage.Promise, group);
-        lane.NoteFresh(appended.BaseOffset);
-        _readyBytes?.Added(bodyBytes);
-        return appended.Position;
-    }
-
-    private void SettleLocked(ReadOnlySpan<MessageId> messages, JournalGroup? group)
-    {
-        if (_readyBytes is not null)
-        {
-            foreach (MessageId id in messages)
-            {
-                _readyBytes.Settled(id);
-            }
-        }
-
-        if (_lanes.Count == 1)
-        {
-            // Lane 0: an id is its offset.
-            _lanes[0].SettleTaken(System.Runtime.InteropServices.MemoryMarshal.Cast<MessageId, long>(messages), group);
-            return;
-        }
-
-        foreach (MessageId id in messages)
-        {
-            _lanes[id.Lane].SettleTaken(id.Offset, group);
-        }
-    }
-
-    /// <summary>Serves consumers while one can take and a message is ready. Gate held.</summary>
-    private void Dispatch()
-    {
-        if (_consumers is null || Closed)
-        {
-            return;
-        }
-
-        Lane? runLane = null;
-        long runFrom = 0, runTo = 0;
-        bool any = false;
-        while (_consumers.AnyReady())
-        {
-            Lane? lane = _lanes.PeekNext(out RecordView record, out bool redelivered, out _);
-            if (lane is null)
-            {
-                break;
-            }
-
-            var delivery = new Delivery { Id = new MessageId(lane.Level, record.Offset), Redelivered = redelivered };
-            MessageRecord.Read(record, out delivery.Message);
-            if (IsExpired(delivery.Message) && record.Offset < lane.FreshFrom)
-            {
-                TakeToKill(lane, record, DeathReason.Expired);
-                continue;
-            }
-
-            Consumer? consumer = _consumers.NextReady();
-            if (consumer is null)
-            {
-                break;
-            }
-
-            CountDeliveries(lane, ref delivery);
-            long offset = record.Offset;
-            int bodyLength = record.Value.Length;
-            consumer.Deliver(delivery);
-            any = true;
-            bool inOrder = lane.Take();
-            _readyBytes?.Taken(delivery.Id, bodyLength);
-            if (!consumer.AutoSettle)
-            {
-                continue;
-            }
-
-            _readyBytes?.Settled(delivery.Id);
-            if (!inOrder)
-            {
-                lane.SettleTaken(offset);
-            }
-            else if (runLane == lane && runTo == offset)
-            {
-                runTo = offset + 1;
-            }
-            else
-            {
-                runLane?.SettleTakenRange(runFrom, runTo);
-                runLane = lane;
-                runFrom = offset;
-                runTo = offset + 1;
-            }
-        }
-
-        runLane?.SettleTakenRange(runFrom, runTo);
-        if (any)
-        {
-            _consumers.EndRun();
-            _lanes.Prefetch();
-        }
-    }
-
-    private void CountDeliveries(Lane lane, ref Delivery delivery)
-    {
-        if (CurrentSettings.Kind == QueueKind.Quorum)
-        {
-            delivery.DeliveryCount = lane.Cursor.DeliveryCount(delivery.Id.Offset);
-            delivery.Redelivered |= delivery.DeliveryCount > 0;
-        }
-    }
-
-    /// <summary>Ends a message that was taken: dead-letters it, or drops it. Gate held.</summary>
-    private void Kill(MessageId id, DeathReason reason)
-    {
-        _readyBytes?.Settled(id);
-        if (CurrentSettings.DeadLetterExchange is null)
-        {
-            _lanes[id.Lane].SettleTaken(id.Offset);
-            return;
-        }
-
-        (_deadLetters ??= new DeadLetterPump(this, Host.Logger)).Add(id, reason);
-    }
-
-    /// <summary>Takes the message just peeked out of the ready ones and ends it. Gate held.</summary>
-    private void TakeToKill(Lane lane, scoped in RecordView record, DeathReason reason)
-    {
-        var id = new MessageId(lane.Level, record.Offset);
-        int bodyLength = record.Value.Length;
-        lane.Take();
-        _readyBytes?.Taken(id, bodyLength);
-        Kill(id, reason);
-    }
-
-    /// <summary>Drops from the head while over a length limit (drop-head). The head is the message that would be delivered next, so the highest priority goes first, as in RabbitMQ. Gate held.</summary>
-    private void EnforceLength()
-    {
-        if (!DropsAtLimit)
-        {
-            return;
-        }
-
-        for (int level = _lanes.Count - 1; level >= 0 && LengthLimit.IsOver(CurrentSettings, _lanes.Ready, BytesReady());)
-        {
-            Lane lane = _lanes[level];
-            switch (_lanes.Peek(lane, out RecordView record, out _))
-            {
-                case PeekResult.Record:
-                    TakeToKill(lane, record, DeathReason.MaxLength);
-                    break;
-                case PeekResult.NeedsLoad:
-                    return;
-                default:
-                    level--;
-                    break;
-            }
-        }
-    }
-
-    /// <summary>Drops expired messages at the head and arms the timer for the next. Gate held.</summary>
-    /// <param name="keepsHead">The head is about to be taken: what was read of it stays in memory.</param>
-    private void DropExpired(bool keepsHead = false)
-    {
-        if (CurrentSettings.MessageTimeToLiveMs < 0 && !_mayHoldOwnTtl)
-        {
-            return;
-        }
-
-        long next = long.MaxValue;
-        for (int level = 0; level < _lanes.Count; level++)
-        {
-            Lane lane = _lanes[level];
-            if (lane.IsHeadKnown(out long timestampMs, out long expiresAtMs) && ExpiresAt(timestampMs, expiresAtMs) is var at && at > Host.NowMs)
-            {
-                next = Math.Min(next, at);
-                continue;
-            }
-
-            while (_lanes.Peek(lane, out RecordView record, out _) == PeekResult.Record)
-            {
-                MessageRecord.Read(record, out MessageView message);
-                if (!IsExpired(message))
-                {
-                    next = Math.Min(next, ExpiresAt(message.TimestampMs, message.ExpiresAtMs));
-                    lane.NoteHead(message);
-                    if (ConsumerCount == 0 && !keepsHead)
-                    {
-                        // A great many queues may wait for nothing but their heads to expire.
-                        lane.LetGo();
-                    }
-
-                    break;
-                }
-
-                TakeToKill(lane, record, DeathReason.Expired);
-            }
-        }
-
-        _mayHoldOwnTtl = _mayHoldOwnTtl && _lanes.Ready + _lanes.Out > 0;
-        _timers.ExpireAt(next);
-    }
-
-    private long ExpiresAt(long timestampMs, long expiresAtMs)
-    {
-        long byQueue = CurrentSettings.MessageTimeToLiveMs < 0 ? long.MaxValue : timestampMs + CurrentSettings.MessageTimeToLiveMs;
-        long byMessage = expiresAtMs < 0 ? long.MaxValue : expiresAtMs;
-        return Math.Min(byQueue, byMessage);
-    }
-
-    private bool IsExpired(in MessageView message)
-    {
-        long at = ExpiresAt(message.TimestampMs, message.ExpiresAtMs);
-        return at != long.MaxValue && at <= Host.NowMs;
-    }
-
-    /// <summary>Never more than the ready messages' bodies have.</summary>
-    private long BytesReady()
-    {
-        if (_readyBytes is { Total: not 0 } count && _lanes.Ready == 0)
-        {
-            count.Clear();
-        }
-
-        return _readyBytes?.Total ?? 0;
-    }
-
-    /// <summary>Counts body bytes while there is a byte limit. Gate held.</summary>
-    private void CountBytes()
-    {
-        if (CurrentSettings.MaxLengthBytes < 0)
-        {
-            _readyBytes = null;
-        }
-        else if (_readyBytes is null)
-        {
-            _readyBytes = new ReadyBytes(_lanes);
-            ScanBytes();
-        }
-    }
-
-    private void ScanBytes()
-    {
-        if (IsCounting(_readyBytes!))
-        {
-            Host.Scheduler.Post(new ReadyBytesScan(this, _readyBytes!));
-        }
+        new QueueLimits(this).Enforce();
+        _expiry.Drop(keepsHead);
     }
 }

@@ -61,7 +61,7 @@ internal readonly struct DeadLetter(CompetingQueue queue)
     /// <summary>A dead-letter exchange may delay, once: a message that a delayed exchange held before is not held again for the same x-delay.</summary>
     private long DelayFor(scoped in MessageView message, IMessageHeaders? headers) =>
         headers is not null && headers.TryGet("x-delay"u8, out HeaderValue delay) && delay.Kind == HeaderKind.Integer
-        && queue.Host.FindExchange(message.Exchange) is not { IsDelayed: true }
+        && queue.Host.Names.FindExchange(message.Exchange) is not { IsDelayed: true }
             ? delay.Integer
             : -1;
 }

@@ -14,7 +14,7 @@ internal sealed class DeadMessageReader(CompetingQueue queue) : IDisposable
     /// <exception cref="LogFailedException">It cannot be read.</exception>
     public bool TryRead(MessageId id, out MessageView message)
     {
-        Log log = queue.LaneAt(id.Lane).Log;
+        Log log = queue.Lanes[id.Lane].Log;
         if (_reader is null || _lane != id.Lane)
         {
             _reader?.Dispose();

@@ -43,7 +43,7 @@ internal sealed class DeadRanges(CompetingQueue queue)
         while (Count > 0 && messages.Count < countMax)
         {
             ref DeadRange range = ref CollectionsMarshal.AsSpan(_ranges)[_first];
-            range.From = queue.LaneAt(range.Lane).Cursor.NextUnsettled(range.From);
+            range.From = queue.Lanes[range.Lane].Cursor.NextUnsettled(range.From);
             if (range.From >= range.To)
             {
                 RemoveFirst();
@@ -85,7 +85,7 @@ internal sealed class DeadRanges(CompetingQueue queue)
         {
             ref DeadRange before = ref ranges[kept];
             if (before.Lane == ranges[i].Lane && before.Reason == ranges[i].Reason
-                && queue.LaneAt(before.Lane).Cursor.NextUnsettled(before.To) >= ranges[i].From)
+                && queue.Lanes[before.Lane].Cursor.NextUnsettled(before.To) >= ranges[i].From)
             {
                 before.To = ranges[i].To;
             }

@@ -31,6 +31,9 @@ public abstract class MessageQueue : IDestination
     /// <summary>A copy of the consumers, for operators.</summary>
     public abstract IReadOnlyList<Consumer> Consumers { get; }
 
+    /// <summary>Of the consumers of a queue with a single active consumer, the one that gets messages; null for other queues, and if there is none.</summary>
+    public virtual Consumer? ActiveConsumer => null;
+
     /// <summary>True while the queue is not deleted.</summary>
     public abstract bool IsOpen { get; }
 

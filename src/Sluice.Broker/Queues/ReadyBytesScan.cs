@@ -18,9 +18,9 @@ internal sealed class ReadyBytesScan(CompetingQueue queue, ReadyBytes count) : I
         long from = 0, end = 0;
         lock (queue.Gate)
         {
-            if (queue.IsCounting(count))
+            if (queue.Lanes.IsCounting(count))
             {
-                lane = queue.LaneAt(count.NextPart);
+                lane = queue.Lanes[count.NextPart];
                 (from, end) = count.PartOf(lane.Level);
             }
         }
@@ -55,7 +55,12 @@ internal sealed class ReadyBytesScan(CompetingQueue queue, ReadyBytes count) : I
         bool isLeft;
         lock (queue.Gate)
         {
-            isLeft = queue.Count(count, lane, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(records), from, reached);
+            if (queue.Lanes.CountPiece(count, lane, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(records), from, reached))
+            {
+                new QueueLimits(queue).Enforce();
+            }
+
+            isLeft = queue.Lanes.IsCounting(count);
         }
 
         if (isLeft)

@@ -75,11 +75,11 @@ internal sealed class AdminClient : IDisposable
         }
         catch (HttpRequestException error) when (error.InnerException is SocketException)
         {
-            throw new CommandException($"No broker answers at {_address} ({error.Message}). Start one with 'sluice serve', or say where it is with --host and --admin-port.");
+            throw new CommandException($"No broker answers at {_address} ({error.Message.TrimEnd('.')}). Start one with 'sluice serve', or say where it is with --host and --admin-port.");
         }
         catch (HttpRequestException error)
         {
-            throw new CommandException($"What answers at {_address} is not a broker's management API: {error.Message}. Say where it is with --host and --admin-port.");
+            throw new CommandException($"What answers at {_address} is not a broker's management API: {error.Message.TrimEnd('.')}. Say where it is with --host and --admin-port.");
         }
     }
 
@@ -92,8 +92,21 @@ internal sealed class AdminClient : IDisposable
             return json ?? new JsonObject();
         }
 
-        string reason = json?["reason"]?.ToString() ?? $"the broker answered {(int)answer.StatusCode} {answer.ReasonPhrase}";
-        throw new CommandException(answer.StatusCode == HttpStatusCode.Unauthorized && reason.Contains("ogin", StringComparison.Ordinal) ? $"{reason}. Log in as another user with --user and --password." : $"{reason}.");
+        // Some of the broker's reasons are sentences, some are not.
+        string reason = json?["reason"]?.ToString().TrimEnd('.') ?? $"the broker answered {(int)answer.StatusCode} {answer.ReasonPhrase}";
+        throw new CommandException($"{reason}.{Hint(answer.StatusCode, reason)}");
+    }
+
+    private static string Hint(HttpStatusCode status, string reason)
+    {
+        if (status == HttpStatusCode.Unauthorized && reason.Contains("ogin", StringComparison.Ordinal))
+        {
+            return " Log in as another user with --user and --password.";
+        }
+
+        return reason.Contains("invalid arg ", StringComparison.Ordinal)
+            ? " Arguments are given as --argument key=value, for example --argument x-max-length=1000; numbers and true or false are taken as such, all else as text."
+            : "";
     }
 
     private static JsonNode? Parse(string text)

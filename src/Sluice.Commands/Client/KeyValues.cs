@@ -7,7 +7,21 @@ namespace Sluice.Commands.Client;
 /// <summary>Options of the form key=value that may be given several times: arguments of declarations, settings of policies, headers.</summary>
 internal static class KeyValues
 {
-    public static Option<string[]> Option(string name, string description) => new(name) { Description = description, HelpName = "key=value", DefaultValueFactory = _ => [] };
+    /// <param name="name">Of the option.</param>
+    /// <param name="example">A pair that it takes.</param>
+    /// <param name="description">What it is for, as a sentence without its full stop; the example and that it may be repeated are added.</param>
+    public static Option<string[]> Option(string name, string example, string description)
+    {
+        Option<string[]> option = new(name) { Description = $"{description} such as {example}; repeatable.", HelpName = "key=value", DefaultValueFactory = _ => [] };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.FirstOrDefault(token => token.Value.IndexOf('=', StringComparison.Ordinal) < 1) is { } wrong)
+            {
+                result.AddError($"'{wrong.Value}' is not of the form key=value; for example {name} {example}");
+            }
+        });
+        return option;
+    }
 
     /// <summary>As a JSON object: true and false are flags, whole numbers numbers, all else text.</summary>
     public static JsonObject ToJson(IEnumerable<string> pairs)
@@ -34,11 +48,6 @@ internal static class KeyValues
         foreach (string pair in pairs)
         {
             int equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 1)
-            {
-                throw new CommandException($"'{pair}' is not of the form key=value.");
-            }
-
             string value = pair[(equals + 1)..];
             object read = bool.TryParse(value, out bool flag) ? flag
                 : long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) ? number

@@ -77,6 +77,8 @@ public static class ServeCommand
 
     private static ILoggerFactory CreateLoggers(LogSettings settings) => LoggerFactory.Create(builder => builder
         .SetMinimumLevel(settings.Level)
+        // Whoever starts the web host is told by an exception why it cannot start, and says so in a line.
+        .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
         .AddFilter("Microsoft", settings.Level < LogLevel.Warning ? LogLevel.Warning : settings.Level)
         .AddSimpleConsole(console =>
         {

@@ -11,7 +11,7 @@ internal static class BindingVerbs
     private static readonly Argument<string> Destination = new("destination") { Description = "Queue that they go to; with --to-exchange an exchange." };
     private static readonly Option<bool> ToExchange = new("--to-exchange") { Description = "The destination is an exchange." };
     private static readonly Option<string> Key = new("--key") { Description = "Routing key of the binding.", DefaultValueFactory = _ => "" };
-    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "Argument such as x-match=all; repeatable.");
+    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "x-match=all", "Argument");
 
     public static Command Create() => new Command("binding", "List, declare and delete bindings.").With(
         Listing.Verb(

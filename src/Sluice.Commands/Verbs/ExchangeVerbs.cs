@@ -12,7 +12,7 @@ internal static class ExchangeVerbs
     private static readonly Option<bool> Transient = new("--transient") { Description = "Gone after a restart; exchanges are durable otherwise." };
     private static readonly Option<bool> AutoDelete = new("--auto-delete") { Description = "Deleted with its last binding." };
     private static readonly Option<bool> Internal = new("--internal") { Description = "Takes messages from other exchanges only." };
-    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "Argument such as alternate-exchange=other; repeatable.");
+    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "alternate-exchange=other", "Argument");
     private static readonly Option<bool> IfUnused = new("--if-unused") { Description = "Only if nothing is bound to it." };
 
     public static Command Create() => new Command("exchange", "List, declare and delete exchanges.").With(

@@ -9,7 +9,7 @@ internal static class PolicyVerbs
 {
     private static readonly Argument<string> Name = new("name") { Description = "Name of the policy." };
     private static readonly Argument<string> Pattern = new("pattern") { Description = "Regular expression on names." };
-    private static readonly Option<string[]> Settings = KeyValues.Option("--set", "Setting such as message-ttl=60000; repeatable, at least one.");
+    private static readonly Option<string[]> Settings = KeyValues.Option("--set", "message-ttl=60000", "Setting, at least one,");
     private static readonly Option<string> ApplyTo = new Option<string>("--apply-to") { Description = "What it applies to.", DefaultValueFactory = _ => "all" }
         .AcceptedFrom("all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams");
 

@@ -22,7 +22,7 @@ internal static class PublishVerb
     private static readonly Option<string?> MessageId = new("--message-id") { Description = "Message id." };
     private static readonly Option<int?> Priority = new("--priority") { Description = "0 to 255." };
     private static readonly Option<long?> TimeToLive = new("--ttl") { Description = "Time to live, in ms.", HelpName = "ms" };
-    private static readonly Option<string[]> Headers = KeyValues.Option("--header", "Header; repeatable.");
+    private static readonly Option<string[]> Headers = KeyValues.Option("--header", "retries=3", "Header");
 
     public static Command Create() => Invocation.Verb("publish", "Publish messages and wait until the broker has them.", invocation => Task.FromResult(Run(invocation)))
         .With(Key, Body, Exchange, Lines, Count, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive, Headers).WithAmqp();

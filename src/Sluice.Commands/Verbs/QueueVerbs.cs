@@ -11,7 +11,7 @@ internal static class QueueVerbs
     private static readonly Option<string> Type = new Option<string>("--type") { Description = "Kind of queue.", DefaultValueFactory = _ => "classic" }.AcceptedFrom("classic", "quorum", "stream");
     private static readonly Option<bool> Transient = new("--transient") { Description = "Gone after a restart; queues are durable otherwise." };
     private static readonly Option<bool> AutoDelete = new("--auto-delete") { Description = "Deleted with its last consumer." };
-    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "Argument such as x-message-ttl=60000; repeatable.");
+    private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "x-message-ttl=60000", "Argument");
     private static readonly Option<bool> IfUnused = new("--if-unused") { Description = "Only if it has no consumers." };
     private static readonly Option<bool> IfEmpty = new("--if-empty") { Description = "Only if it has no messages." };
 

@@ -1,8 +1,9 @@
 namespace Sluice.Hosting.Configuration;
 
 /// <summary>How many letters must be added, dropped, changed or swapped with their neighbour to turn one word into another.</summary>
-internal static class EditDistance
+public static class EditDistance
 {
+    /// <summary>The number of edits, 0 for equal words. Letters of different case are different.</summary>
     public static int Between(string from, string to)
     {
         int[,] edits = new int[from.Length + 1, to.Length + 1];

@@ -72,7 +72,7 @@ public sealed record TlsSettings
     [Setting("Port of the TLS listener. 0 takes a free one and logs it.", Max = 65_535)]
     public int Port { get; init; } = 5671;
 
-    [Setting("The server's certificate: a PEM file (its own certificate first, then those above it) or a PFX file. Empty: no TLS listener.")]
+    [Setting("The server's certificate: a PEM file (its own certificate first, then those above it) or a PFX file. When it or the key is replaced, new connections use it within seconds. Empty: no TLS listener.")]
     public string CertificateFile { get; init; } = "";
 
     [Setting("PEM file of the certificate's private key. Empty: it is in the certificate's file.")]

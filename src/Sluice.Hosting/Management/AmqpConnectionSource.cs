@@ -42,6 +42,7 @@ internal sealed class AmqpConnectionSource(ConnectionRegistry registry) : IConne
         Number = channel.Number,
         ConsumerCount = channel.ConsumerCount,
         UnacknowledgedCount = channel.UnacknowledgedCount,
+        UnconfirmedCount = channel.UnconfirmedCount,
         PrefetchCount = channel.ConsumerPrefetch,
         GlobalPrefetchCount = channel.GlobalPrefetch,
         IsConfirming = channel.IsConfirming,

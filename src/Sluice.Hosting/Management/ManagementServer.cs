@@ -56,7 +56,7 @@ internal sealed class ManagementServer : IAsyncDisposable
             await application.DisposeAsync().ConfigureAwait(false);
             string advice = error is AddressInUseException || error.InnerException is AddressInUseException
                 ? "another program listens there: stop it, or choose another port with the setting Admin:Port"
-                : error.Message;
+                : error.Message.TrimEnd('.', ' ');
             throw new ListenException($"Listener 'http' cannot use {endPoint}: {advice}.", error);
         }
 

@@ -10,25 +10,22 @@ using Sluice.Transport;
 namespace Sluice.Protocols.Amqp091.Channels;
 
 /// <summary>
-/// One channel: its consumers, unacknowledged deliveries, confirms and transaction. Fields are the receive loop's own unless said to be guarded by
+/// One channel: its deliveries, and what else belongs to it. Fields are the receive loop's own unless said to be guarded by
 /// <see cref="Gate"/>: deliveries (queues' threads), confirms (the journal's worker) and cancellations come from elsewhere and write only under
 /// the gate while the channel is open, so that nothing follows a channel.close(-ok).
 /// Lock order: queue, gate, output. The gate is never held while a queue is called.
 /// </summary>
 internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 {
-    private readonly Dictionary<string, AmqpConsumer> _consumers = new(StringComparer.Ordinal);
     private readonly Unacknowledged _unacknowledged = new();
     private readonly ConnectionWriter _output;
     private readonly int _frameMax;
     private Amqp091Mapping? _mapping;
     private ContentAssembly? _content;
     private ulong _lastDeliveryTag;
-    private ulong _confirmedThrough;
     private int _unacknowledgedCount;
     private ushort _globalPrefetch;
     private bool _open = true;
-    private List<byte[]>? _cancelledByOwnDelete;
     private bool _flowing = true;
     private bool _mayTimeOut;
     private bool _getAutoSettle;
@@ -40,6 +37,8 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         Number = number;
         _output = connection.Client.Output;
         _frameMax = connection.FrameMax;
+        Consumers = new ChannelConsumers(this);
+        Confirms = new ChannelConfirms(this);
         Publisher = new ChannelPublisher(this);
     }
 
@@ -55,7 +54,11 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     /// <summary>We sent channel.close and wait for the answer: everything else from the client is dropped.</summary>
     public bool IsClosing { get; private set; }
 
+    public ChannelConsumers Consumers { get; }
+
     public ChannelPublisher Publisher { get; }
+
+    public ChannelConfirms Confirms { get; }
 
     /// <summary>Content frames gathered; created when frames of a publish first arrive apart.</summary>
     public ContentAssembly Content => _content ??= new ContentAssembly(Connection.ContentBudget);
@@ -76,7 +79,9 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 
     public int UnacknowledgedCount => Volatile.Read(ref _unacknowledgedCount);
 
-    public int ConsumerCount => _consumers.Count;
+    public int ConsumerCount => Consumers.Count;
+
+    public int UnconfirmedCount => Confirms.PendingCount;
 
     public bool IsConfirming => Publisher.Confirms;
 
@@ -289,138 +294,6 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
         ReplyCode.PreconditionFailed,
         $"delivery acknowledgement on channel {Number} timed out. Timeout value used: {FindTimeOut(Connection.Server.Tick)} ms. It is set by the queue's x-consumer-timeout or the broker's consumer timeout");
 
-    public bool HasConsumer(string tag)
-    {
-        lock (Gate)
-        {
-            return _consumers.ContainsKey(tag) || DirectReply?.Tag == tag;
-        }
-    }
-
-    public void AddConsumer(AmqpConsumer consumer)
-    {
-        lock (Gate)
-        {
-            _consumers.Add(consumer.Tag, consumer);
-        }
-
-        Connection.Channels.ConsumersChanged();
-    }
-
-    /// <summary>Forgets the consumer; null if there is none of the name.</summary>
-    public AmqpConsumer? RemoveConsumer(string tag)
-    {
-        AmqpConsumer? consumer;
-        lock (Gate)
-        {
-            _consumers.Remove(tag, out consumer);
-        }
-
-        Connection.Channels.ConsumersChanged();
-        return consumer;
-    }
-
-    /// <summary>A copy, for clean-up, resuming and operators.</summary>
-    public AmqpConsumer[] ListConsumers()
-    {
-        lock (Gate)
-        {
-            return [.. _consumers.Values];
-        }
-    }
-
-    /// <summary>From now until <see cref="EndQueueDelete"/> cancellations wait: a client that deletes its own consumer's queue gets delete-ok first, as from RabbitMQ.</summary>
-    public void BeginQueueDelete()
-    {
-        lock (Gate)
-        {
-            _cancelledByOwnDelete = [];
-        }
-    }
-
-    /// <summary>Tells the client of the consumers that were cancelled meanwhile.</summary>
-    public void EndQueueDelete()
-    {
-        lock (Gate)
-        {
-            List<byte[]> cancelled = _cancelledByOwnDelete ?? [];
-            _cancelledByOwnDelete = null;
-            foreach (byte[] tag in cancelled)
-            {
-                if (_open)
-                {
-                    Connection.Send(Number, new BasicCancel { ConsumerTag = tag, NoWait = true });
-                }
-            }
-        }
-    }
-
-    /// <summary>The queue of the consumer is gone: the client is told, if it wants to know. Any thread.</summary>
-    public void ConsumerCancelled(AmqpConsumer consumer)
-    {
-        lock (Gate)
-        {
-            if (!_consumers.Remove(consumer.Tag) || !_open)
-            {
-                return;
-            }
-
-            if (!Connection.Capabilities.ConsumerCancelNotify)
-            {
-                // Nothing to tell.
-            }
-            else if (_cancelledByOwnDelete is { } later)
-            {
-                later.Add(consumer.TagBytes);
-            }
-            else
-            {
-                Connection.Send(Number, new BasicCancel { ConsumerTag = consumer.TagBytes, NoWait = true });
-            }
-        }
-
-        Connection.Channels.ConsumersChanged();
-        Connection.FlushSoon();
-    }
-
-    /// <summary>Confirms (or refuses) all publishes up to the tag that are not yet. Any thread.</summary>
-    public void Confirm(ulong upTo, bool kept)
-    {
-        lock (Gate)
-        {
-            if (!_open || upTo <= _confirmedThrough)
-            {
-                return;
-            }
-
-            bool multiple = upTo != _confirmedThrough + 1;
-            Volatile.Write(ref _confirmedThrough, upTo);
-            if (kept)
-            {
-                Send(new BasicAck { DeliveryTag = upTo, Multiple = multiple });
-            }
-            else
-            {
-                Send(new BasicNack { DeliveryTag = upTo, Multiple = multiple });
-            }
-        }
-    }
-
-    /// <summary>Highest publish confirmed.</summary>
-    public ulong ConfirmedThrough => Volatile.Read(ref _confirmedThrough);
-
-    /// <summary>Refuses one publish.</summary>
-    public void RefusePublish(ulong tag) => Send(new BasicNack { DeliveryTag = tag });
-
-    /// <summary>All up to the tag were refused one by one and nothing is pending: there is nothing left to confirm of them.</summary>
-    public void SkipConfirms(ulong upTo)
-    {
-        lock (Gate)
-        {
-            Volatile.Write(ref _confirmedThrough, upTo);
-        }
-    }
-
     /// <summary>
     /// Ends the channel: nothing is delivered any more, consumers leave their queues, unacknowledged deliveries go back. Then the given method is
     /// the last one written. Called on the receive loop, without locks held.
@@ -441,16 +314,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
             _open = false;
         }
 
-        foreach (AmqpConsumer consumer in ListConsumers())
-        {
-            consumer.Queue.RemoveConsumer(consumer);
-        }
-
-        lock (Gate)
-        {
-            _consumers.Clear();
-        }
-
+        Consumers.RemoveAll();
         if (DirectReply is { } reply)
         {
             Connection.Server.DirectReplies.Remove(reply);
@@ -477,24 +341,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     {
         lock (Gate)
         {
-            long general = Connection.Server.Broker.Options.ConsumerTimeoutMs;
-            for (int i = 0; i < _unacknowledged.Length; i++)
-            {
-                ref readonly UnacknowledgedDelivery delivery = ref _unacknowledged[i];
-                if (delivery.Source is null)
-                {
-                    continue;
-                }
-
-                long own = delivery.Queue.Settings.ConsumerTimeoutMs;
-                long limit = own >= 0 ? own : general;
-                if (limit > 0 && (nowTick - delivery.DeliveredTick - 1) * Amqp091Limits.TickMs >= limit)
-                {
-                    return limit;
-                }
-            }
-
-            return 0;
+            return _unacknowledged.FindTimeOut(nowTick, Connection.Server.Broker.Options.ConsumerTimeoutMs);
         }
     }
 
@@ -533,31 +380,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
 
         if (GlobalPrefetch > 0)
         {
-            ResumeStarved();
-        }
-    }
-
-    /// <summary>Returns when every delivery begun before the channel ceased to take any has been written: a queue that is at one holds the lock that Resume takes.</summary>
-    public void AwaitDeliveries()
-    {
-        foreach (AmqpConsumer consumer in ListConsumers())
-        {
-            consumer.Queue.Resume(consumer);
-        }
-    }
-
-    /// <summary>Has every consumer that was refused a message served again at the end of the turn.</summary>
-    public void ResumeStarved()
-    {
-        lock (Gate)
-        {
-            foreach (AmqpConsumer consumer in _consumers.Values)
-            {
-                if (consumer.TakeStarved())
-                {
-                    Connection.Settlements.Resume(consumer);
-                }
-            }
+            Consumers.ResumeStarved();
         }
     }
 

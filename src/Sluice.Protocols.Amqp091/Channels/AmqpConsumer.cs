@@ -78,7 +78,7 @@ internal sealed class AmqpConsumer : Consumer
 
     public override void EndRun() => _channel.Connection.FlushSoon();
 
-    public override void Cancelled() => _channel.ConsumerCancelled(this);
+    public override void Cancelled() => _channel.Consumers.Cancelled(this);
 
     /// <summary>A delivery was settled or went back. Returns true, once, if the queue must be told to go on.</summary>
     public bool Released()

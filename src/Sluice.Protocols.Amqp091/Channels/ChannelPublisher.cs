@@ -185,7 +185,7 @@ internal sealed class ChannelPublisher
         bool hasBcc = false;
         if (!properties.Headers.IsEmpty)
         {
-            message.Headers = _connection.HeadersOver(memory.Slice(properties.HeadersOffset, properties.Headers.Length));
+            message.Headers = _connection.Headers.Over(memory.Slice(properties.HeadersOffset, properties.Headers.Length));
             ReadHeaders(properties.Headers, ref message, out hasBcc);
         }
 
@@ -197,14 +197,14 @@ internal sealed class ChannelPublisher
 
         if (hasBcc)
         {
-            ReadOnlySpan<byte> headers = _connection.WithoutHeader(properties.Headers, CopyHeaders.Bcc);
+            ReadOnlySpan<byte> headers = _connection.Headers.Without(properties.Headers, CopyHeaders.Bcc);
             message.Properties = isDirectReply
-                ? _connection.Editor.WithHeadersAndReplyTo(memory.Span, headers, _channel.DirectReply!.Address)
-                : _connection.Editor.WithHeaders(memory.Span, headers, removeExpiration: false);
+                ? _connection.Headers.Editor.WithHeadersAndReplyTo(memory.Span, headers, _channel.DirectReply!.Address)
+                : _connection.Headers.Editor.WithHeaders(memory.Span, headers, removeExpiration: false);
         }
         else if (isDirectReply)
         {
-            message.Properties = _connection.Editor.WithReplyTo(memory.Span, _channel.DirectReply!.Address);
+            message.Properties = _connection.Headers.Editor.WithReplyTo(memory.Span, _channel.DirectReply!.Address);
         }
     }
 
@@ -240,17 +240,17 @@ internal sealed class ChannelPublisher
 
     private static long ReadExpiration(ReadOnlySpan<byte> text)
     {
-        if (Utf8Parser.TryParse(text, out long ms, out int consumed) && consumed == text.Length)
+        if (!Utf8Parser.TryParse(text, out long ms, out int consumed) || consumed < text.Length)
         {
-            if (ms < 0)
-            {
-                throw InvalidExpiration(text, $"{{value_negative,{ms}}}");
-            }
-
-            return ms <= Amqp091Limits.TimeToLiveMsMax ? ms : throw InvalidExpiration(text, $"{{value_too_big,{ms}}}");
+            throw InvalidExpiration(text, "expected an integer, in milliseconds");
         }
 
-        throw InvalidExpiration(text, consumed == 0 ? "no_integer" : $"{{leftover_string,\"{Encoding.UTF8.GetString(text[consumed..])}\"}}");
+        return ms switch
+        {
+            < 0 => throw InvalidExpiration(text, "expected at least 0"),
+            > Amqp091Limits.TimeToLiveMsMax => throw InvalidExpiration(text, $"expected at most {Amqp091Limits.TimeToLiveMsMax}"),
+            _ => ms,
+        };
     }
 
     private static AmqpException InvalidExpiration(ReadOnlySpan<byte> text, string why) =>

@@ -85,7 +85,7 @@ internal sealed class ChannelTable(Amqp091Connection connection)
     {
         lock (_consumersLock)
         {
-            return _consumers ??= [.. List().SelectMany(static channel => channel.ListConsumers())];
+            return _consumers ??= [.. List().SelectMany(static channel => channel.Consumers.ToArray())];
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class ConfirmQueue : IDurabilityListener
 
             foreach (Entry entry in _kept)
             {
-                entry.Channel.Confirm(entry.UpTo, kept);
+                entry.Channel.Confirms.Confirm(entry.UpTo, kept);
             }
 
             _kept.Clear();

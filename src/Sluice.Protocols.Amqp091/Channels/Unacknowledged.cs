@@ -37,10 +37,8 @@ internal sealed class Unacknowledged
     /// <summary>Deliveries not settled.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Places in the ring, holes (no source) included, oldest first.</summary>
+    /// <summary>Places in the ring, holes (no source) included.</summary>
     public int Length => _length;
-
-    public ref readonly UnacknowledgedDelivery this[int index] => ref At(index);
 
     /// <summary>Adds a delivery; its tag is higher than all before.</summary>
     public void Add(ulong tag, object source, MessageId id, int tick)
@@ -117,6 +115,30 @@ internal sealed class Unacknowledged
         {
             Add(one.Tag, one.Source!, one.Id, one.DeliveredTick);
         }
+    }
+
+    /// <summary>The time-out of a delivery that is overdue, in ms; 0: none is.</summary>
+    /// <param name="nowTick">Now, in ticks of the server's clock.</param>
+    /// <param name="generalMs">For queues without a time-out of their own; not positive: none.</param>
+    public long FindTimeOut(int nowTick, long generalMs)
+    {
+        for (int i = 0; i < _length; i++)
+        {
+            ref readonly UnacknowledgedDelivery delivery = ref At(i);
+            if (delivery.Source is null)
+            {
+                continue;
+            }
+
+            long own = delivery.Queue.Settings.ConsumerTimeoutMs;
+            long limit = own >= 0 ? own : generalMs;
+            if (limit > 0 && (nowTick - delivery.DeliveredTick - 1) * Amqp091Limits.TickMs >= limit)
+            {
+                return limit;
+            }
+        }
+
+        return 0;
     }
 
     private ref UnacknowledgedDelivery At(int index) => ref _ring[(_head + index) & (_ring.Length - 1)];

@@ -19,7 +19,7 @@ namespace Sluice.Protocols.Amqp091.Connections;
 #pragma warning disable CA1001 // RunAsync disposes what the connection owns when it ends.
 /// <summary>
 /// One connection from its protocol header to its end. A single receive loop reads frames from the receive buffer in place
-/// (<see cref="FrameDispatcher"/>) and handles them in order. A <b>turn</b> is what one read brought: publishes are staged in <see cref="Turn"/> and
+/// (<see cref="ReceiveLoop"/>) and handles them in order. A <b>turn</b> is what one read brought: publishes are staged in <see cref="Turn"/> and
 /// settlements in <see cref="Settlements"/>, and both are handed to the queues at the end of the turn or before any other method, so that order holds and each
 /// queue is locked once. Nothing here blocks; methods that must wait (declarations, commits, gets from disk) hold up only this connection.
 /// </summary>
@@ -27,15 +27,11 @@ internal sealed class Amqp091Connection : IConnectionInfo
 {
     private const int CloseTimeoutTicks = (int)(Amqp091Limits.CloseTimeoutMs / Amqp091Limits.TickMs);
 
-    private readonly FlushList _flushes = new();
-    private readonly FrameDispatcher _frames;
+    private readonly ReceiveLoop _loop;
     private readonly Heartbeats _heartbeats;
     private readonly PublisherBlock _block;
-    private BasicHeaders? _headers;
-    private TableBuilder? _headerCopy;
     private volatile string? _closeRequest;
     private volatile Amqp091Channel? _timedOut;
-    private volatile bool _isListening;
     private int _closeDeadlineTick = int.MaxValue;
     private int _turnPublishes;
     private bool _isCounted;
@@ -50,9 +46,9 @@ internal sealed class Amqp091Connection : IConnectionInfo
         Channels = new ChannelTable(this);
         Confirms = new ConfirmTracker(this);
         ContentBudget = new ContentBudget(server.Broker.Options.MessageBytesMax);
-        _frames = new FrameDispatcher(this);
         _heartbeats = new Heartbeats(client);
         _block = new PublisherBlock(this);
+        _loop = new ReceiveLoop(this, _heartbeats, _block);
     }
 
     public Amqp091Server Server { get; }
@@ -85,8 +81,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
     /// <summary>Bounds what incomplete messages hold.</summary>
     public ContentBudget ContentBudget { get; }
 
-    /// <summary>Makes changed copies of properties; for the receive loop only.</summary>
-    public PropertiesEditor Editor { get; } = new();
+    /// <summary>For the receive loop only.</summary>
+    public HeaderScratch Headers { get; } = new();
 
     /// <summary>Counts turns: what was checked in this turn need not be checked again.</summary>
     public int TurnNumber { get; private set; }
@@ -146,7 +142,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
         {
             using (stopping.UnsafeRegister(static state => ((Amqp091Connection)state!).Close("shutdown"), this))
             {
-                await ReceiveAsync().ConfigureAwait(false);
+                await _loop.RunAsync().ConfigureAwait(false);
             }
         }
         catch (Exception error) when (error is IOException or OperationCanceledException)
@@ -248,25 +244,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    /// <summary>The receive loop's reusable view of a message's headers.</summary>
-    public BasicHeaders HeadersOver(ReadOnlyMemory<byte> table) => (_headers ??= new BasicHeaders()).Over(table);
-
-    /// <summary>A copy of table entries without those of one name. Borrowed until the next call.</summary>
-    public ReadOnlySpan<byte> WithoutHeader(ReadOnlySpan<byte> table, ReadOnlySpan<byte> name)
-    {
-        TableBuilder copy = (_headerCopy ??= new TableBuilder()).Clear();
-        var reader = new FieldTableReader(table);
-        while (reader.TryRead(out ReadOnlySpan<byte> candidate, out FieldValue value))
-        {
-            if (!candidate.SequenceEqual(name))
-            {
-                copy.Add(candidate, value);
-            }
-        }
-
-        return copy.Entries;
-    }
-
     /// <summary>A message was staged in <see cref="Turn"/>.</summary>
     public void Published()
     {
@@ -328,6 +305,13 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
+    /// <summary>All that was read has been handled.</summary>
+    public void EndTurn()
+    {
+        FlushTurn();
+        TurnNumber++;
+    }
+
     /// <summary>Every half second: heartbeats and time-outs. Any thread.</summary>
     public void OnTick(int now)
     {
@@ -337,7 +321,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
             return;
         }
 
-        if (_heartbeats.Tick(isPaused: !_isListening) is { } silence)
+        if (_heartbeats.Tick(isPaused: !_loop.IsListening) is { } silence)
         {
             Client.Abort(silence);
             return;
@@ -380,85 +364,8 @@ internal sealed class Amqp091Connection : IConnectionInfo
         }
     }
 
-    private async Task ReceiveAsync()
-    {
-        PipeReader input = Client.Input;
-        while (!IsFinished)
-        {
-            _isListening = true;
-            ReadResult result = await input.ReadAsync().ConfigureAwait(false);
-            _isListening = false;
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            if (!result.IsCanceled)
-            {
-                _heartbeats.Heard();
-            }
-
-            while (HandleFrames(ref buffer, out PendingMethod pending))
-            {
-                // What came before is not held up by what takes long.
-                FlushOutputs();
-                await CompleteAsync(pending).ConfigureAwait(false);
-            }
-
-            HandleRequests();
-            input.AdvanceTo(buffer.Start, buffer.End);
-            FlushOutputs();
-            if (result.IsCompleted && !IsFinished)
-            {
-                Finish(Client.AbortReason ?? (State == ConnectionState.Connected ? "closed before the protocol header" : "the client closed the connection without connection.close"));
-            }
-
-            await WaitForRoomAsync().ConfigureAwait(false);
-        }
-    }
-
-    private async ValueTask CompleteAsync(PendingMethod pending)
-    {
-        try
-        {
-            await pending.Task.ConfigureAwait(false);
-        }
-        catch (AmqpException error)
-        {
-            Fail(error, pending.MethodId, pending.Channel);
-        }
-        catch (IOException error)
-        {
-            Server.Logger.LogError(error, "Connection {Connection}: method {Class}.{Method} failed, since storage did", Name, pending.MethodId >> 16, pending.MethodId & 0xFFFF);
-            Fail(new AmqpException(ReplyCode.InternalError, $"storage failed: {error.Message}"), pending.MethodId, pending.Channel);
-        }
-    }
-
-    private void FlushOutputs()
-    {
-        _flushes.Flush();
-        Client.Output.Flush();
-    }
-
-    /// <summary>Handles whole frames; true when a method must be awaited before the rest, false when the turn is over.</summary>
-    private bool HandleFrames(ref ReadOnlySequence<byte> buffer, out PendingMethod pending)
-    {
-        _flushes.Begin();
-        try
-        {
-            if (_frames.Handle(ref buffer, out pending))
-            {
-                return true;
-            }
-
-            FlushTurn();
-            TurnNumber++;
-            return false;
-        }
-        finally
-        {
-            FlushList.End();
-        }
-    }
-
     /// <summary>What other threads have asked of the receive loop.</summary>
-    private void HandleRequests()
+    public void HandleRequests()
     {
         if (_timedOut is { } channel)
         {
@@ -483,23 +390,6 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
         FlushTurn();
         CloseWith(new AmqpException(ReplyCode.ConnectionForced, $"broker forced connection closure with reason '{reason}'"), 0);
-    }
-
-    /// <summary>Back-pressure: before the next read, waits while the journal, the output or a resource of the broker is short.</summary>
-    private async ValueTask WaitForRoomAsync()
-    {
-        if (HasPublished && State is ConnectionState.Running)
-        {
-            await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
-            await _block.WaitAsync().ConfigureAwait(false);
-        }
-
-        if (Client.Output.PendingBytes > Amqp091Limits.OutputBytesMax)
-        {
-            // The peer can end this, so its silence counts.
-            _isListening = true;
-            await Client.Output.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
-        }
     }
 
     /// <summary>Sends connection.close and waits for the answer; everything else from the client is dropped.</summary>
@@ -541,7 +431,7 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
         Attempt("its channels could not be released; messages may stay unacknowledged until a restart", Channels.ReleaseAll);
         State = ConnectionState.Closed;
-        _frames.Dispose();
+        _loop.Dispose();
         if (_isCounted)
         {
             Turn!.Dispose();

@@ -57,7 +57,7 @@ internal sealed class ConfirmTracker
         ChannelPublisher publisher = channel.Publisher;
         ulong from = publisher.QueuedThrough + 1;
         ulong upTo = publisher.Sequence;
-        bool isPending = channel.ConfirmedThrough < publisher.QueuedThrough;
+        bool isPending = channel.Confirms.Through < publisher.QueuedThrough;
         publisher.QueuedThrough = upTo;
         if (result.Failure is not null)
         {
@@ -82,7 +82,7 @@ internal sealed class ConfirmTracker
 
         if (position == JournalPosition.None)
         {
-            channel.Confirm(upTo, kept: true);
+            channel.Confirms.Confirm(upTo, kept: true);
             return;
         }
 
@@ -103,7 +103,7 @@ internal sealed class ConfirmTracker
             if (number == channel.Number && sequence > 0 && !_refused.Contains(sequence))
             {
                 _refused.Add(sequence);
-                channel.RefusePublish(sequence);
+                channel.Confirms.Refuse(sequence);
             }
         }
 
@@ -115,7 +115,7 @@ internal sealed class ConfirmTracker
 
         if (highest < from && !isPending)
         {
-            channel.SkipConfirms(upTo);
+            channel.Confirms.Skip(upTo);
         }
 
         return highest;
@@ -125,13 +125,13 @@ internal sealed class ConfirmTracker
     {
         if (!isPending)
         {
-            channel.Confirm(upTo, kept: false);
+            channel.Confirms.Confirm(upTo, kept: false);
             return;
         }
 
         for (ulong tag = from; tag <= upTo; tag++)
         {
-            channel.RefusePublish(tag);
+            channel.Confirms.Refuse(tag);
         }
     }
 }

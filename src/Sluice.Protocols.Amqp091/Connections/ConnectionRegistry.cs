@@ -90,6 +90,9 @@ public interface IChannelInfo
     /// <summary>Deliveries not acknowledged.</summary>
     int UnacknowledgedCount { get; }
 
+    /// <summary>Publishes that wait for their confirm.</summary>
+    int UnconfirmedCount { get; }
+
     /// <summary>Prefetch of consumers to come; 0: none.</summary>
     ushort ConsumerPrefetch { get; }
 

@@ -29,7 +29,7 @@ internal static class BasicHandler
         }
 
         channel.Send(new BasicQosOk());
-        channel.ResumeStarved();
+        channel.Consumers.ResumeStarved();
     }
 
     public static ValueTask Get(Amqp091Channel channel, in BasicGet method)

@@ -12,13 +12,13 @@ internal static class ChannelHandler
         channel.IsFlowing = method.Active;
         if (!method.Active)
         {
-            channel.AwaitDeliveries();
+            channel.Consumers.AwaitDeliveries();
         }
 
         channel.Send(new ChannelFlowOk { Active = method.Active });
         if (method.Active)
         {
-            channel.ResumeStarved();
+            channel.Consumers.ResumeStarved();
         }
     }
 

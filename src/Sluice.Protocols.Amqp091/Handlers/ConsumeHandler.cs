@@ -49,11 +49,11 @@ internal static class ConsumeHandler
             Description = channel.ToString(),
             Owner = connection,
         };
-        channel.AddConsumer(consumer);
+        channel.Consumers.Add(consumer);
         BrokerResult result = queue.AddConsumer(consumer);
         if (!result.IsOk)
         {
-            channel.RemoveConsumer(tag);
+            channel.Consumers.Remove(tag);
             Amqp091Errors.ThrowIfFailed(result);
         }
 
@@ -75,7 +75,7 @@ internal static class ConsumeHandler
             channel.Connection.Server.DirectReplies.Remove(reply);
             channel.DirectReply = null;
         }
-        else if (channel.RemoveConsumer(tag) is { } consumer)
+        else if (channel.Consumers.Remove(tag) is { } consumer)
         {
             consumer.Queue.RemoveConsumer(consumer);
         }
@@ -100,7 +100,7 @@ internal static class ConsumeHandler
         }
 
         string tag = Encoding.UTF8.GetString(asked);
-        return channel.HasConsumer(tag) ? throw new AmqpException(ReplyCode.NotAllowed, $"attempt to reuse consumer tag '{tag}'") : tag;
+        return channel.Consumers.Has(tag) ? throw new AmqpException(ReplyCode.NotAllowed, $"attempt to reuse consumer tag '{tag}'") : tag;
     }
 
     private static void CheckStream(Amqp091Channel channel, string name, bool noAck)

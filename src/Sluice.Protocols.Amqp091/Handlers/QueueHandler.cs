@@ -135,7 +135,7 @@ internal static class QueueHandler
     private static async ValueTask DeleteAsync(Amqp091Channel channel, string name, bool ifUnused, bool ifEmpty, bool noWait)
     {
         Amqp091Connection connection = channel.Connection;
-        channel.BeginQueueDelete();
+        channel.Consumers.BeginQueueDelete();
         try
         {
             BrokerResult<long> result = await connection.VirtualHost.DeleteQueueAsync(name, ifUnused, ifEmpty, connection).ConfigureAwait(false);
@@ -147,7 +147,7 @@ internal static class QueueHandler
         }
         finally
         {
-            channel.EndQueueDelete();
+            channel.Consumers.EndQueueDelete();
         }
     }
 

@@ -2,47 +2,47 @@ using Sluice.Broker.Definitions;
 
 namespace Sluice.Broker.Tests.Definitions;
 
-/// <summary>Expectations proven on RabbitMQ 3.10 but where the name says otherwise.</summary>
+/// <summary>What is taken and refused is proven on RabbitMQ 3.10 but where the name says otherwise; what is wrong with a value is said in our own words.</summary>
 public sealed class QueueArgumentsTests
 {
     [Theory]
-    [InlineData("x-message-ttl", -1, "{value_negative,-1}")]
+    [InlineData("x-message-ttl", -1, "expected at least 0, got -1")]
     [InlineData("x-message-ttl", 0, null)]
     [InlineData("x-message-ttl", 315_360_000_000, null)]
-    [InlineData("x-message-ttl", 315_360_000_001, "{value_too_large,315360000001}")]
-    [InlineData("x-message-ttl", "5", "\"expected integer, got longstr\"")]
-    [InlineData("x-message-ttl", true, "\"expected integer, got bool\"")]
-    [InlineData("x-message-ttl", null, "\"expected integer, got void\"")]
-    [InlineData("x-expires", 0, "{value_zero,0}")]
+    [InlineData("x-message-ttl", 315_360_000_001, "expected at most 315360000000, got 315360000001")]
+    [InlineData("x-message-ttl", "5", "expected an integer, got '5'")]
+    [InlineData("x-message-ttl", true, "expected an integer, got true")]
+    [InlineData("x-message-ttl", null, "expected an integer, got void")]
+    [InlineData("x-expires", 0, "expected at least 1, got 0")]
     [InlineData("x-expires", 1, null)]
     [InlineData("x-max-length", 0, null)]
     [InlineData("x-max-length", 1L << 40, null)]
-    [InlineData("x-max-length", -1, "{value_negative,-1}")]
+    [InlineData("x-max-length", -1, "expected at least 0, got -1")]
     [InlineData("x-max-length-bytes", 5, null)]
     [InlineData("x-max-priority", 0, null)]
     [InlineData("x-max-priority", 255, null)]
-    [InlineData("x-max-priority", 256, "{max_value_exceeded,256}")]
+    [InlineData("x-max-priority", 256, "expected at most 255, got 256")]
     [InlineData("x-dead-letter-exchange", "", null)]
-    [InlineData("x-dead-letter-exchange", 5, "{unacceptable_type,signedint}")]
+    [InlineData("x-dead-letter-exchange", 5, "expected a string, got 5")]
     [InlineData("x-overflow", "reject-publish-dlx", null)]
-    [InlineData("x-overflow", "foo", "invalid_overflow")]
-    [InlineData("x-overflow", 1, "{unacceptable_type,signedint}")]
+    [InlineData("x-overflow", "foo", "expected drop-head, reject-publish or reject-publish-dlx, got 'foo'")]
+    [InlineData("x-overflow", 1, "expected drop-head, reject-publish or reject-publish-dlx, got 1")]
     [InlineData("x-queue-mode", "lazy", null)]
-    [InlineData("x-queue-mode", "foo", "\"unsupported queue mode 'foo'\"")]
+    [InlineData("x-queue-mode", "foo", "expected default or lazy, got 'foo'")]
     [InlineData("x-queue-version", 2, null)]
-    [InlineData("x-queue-version", 3, "\"unsupported queue version '3'\"")]
-    [InlineData("x-queue-version", "a", "\"expected integer, got longstr\"")]
-    [InlineData("x-queue-type", "foo", "\"unsupported queue type 'foo'\"")]
-    [InlineData("x-queue-type", 5, "{unacceptable_type,signedint}")]
+    [InlineData("x-queue-version", 3, "expected 1 or 2, got 3")]
+    [InlineData("x-queue-version", "a", "expected an integer, got 'a'")]
+    [InlineData("x-queue-type", "foo", "expected classic, quorum or stream, got 'foo'")]
+    [InlineData("x-queue-type", 5, "expected classic, quorum or stream, got 5")]
     [InlineData("x-single-active-consumer", false, null)]
-    [InlineData("x-single-active-consumer", "foo", "{unacceptable_type,longstr}")]
+    [InlineData("x-single-active-consumer", "foo", "expected true or false, got 'foo'")]
     [InlineData("x-queue-master-locator", "min-masters", null)]
     public void Values_are_checked(string name, object? value, string? problem) =>
         Expect(problem is null ? null : $"invalid arg '{name}' for queue 'q' in vhost '/': {problem}", Classic((name, value)));
 
     [Theory]
     [InlineData("x-consumer-timeout", 60_000, null)] // from RabbitMQ 3.12 on; 3.10 ignores it
-    [InlineData("x-consumer-timeout", 0, "{value_zero,0}")]
+    [InlineData("x-consumer-timeout", 0, "expected at least 1, got 0")]
     [InlineData("x-unknown", 1, "it is not known here, so it would have no effect")]
     [InlineData("x-ha-policy", "all", "it is not known here, so it would have no effect")]
     [InlineData("anything", "all", "it is not known here, so it would have no effect")]
@@ -63,19 +63,19 @@ public sealed class QueueArgumentsTests
     }
 
     [Theory]
-    [InlineData("1h", null)]
-    [InlineData("7D", null)]
-    [InlineData("1Y", null)]
-    [InlineData("5", "invalid_max_age")]
-    [InlineData("1W", "invalid_max_age")]
-    [InlineData("0s", "invalid_max_age")]
-    [InlineData("1h30m", "invalid_max_age")]
-    [InlineData("1ms", "invalid_max_age")]
-    [InlineData("", "invalid_max_age")]
-    [InlineData("-1s", "invalid_max_age")]
-    [InlineData("h", "invalid_max_age")]
-    public void The_age_of_a_stream_has_a_unit(string age, string? problem) =>
-        Expect(problem is null ? null : $"invalid arg 'x-max-age' for queue 'q' in vhost '/': {problem}", Of("stream", ("x-max-age", age)));
+    [InlineData("1h", true)]
+    [InlineData("7D", true)]
+    [InlineData("1Y", true)]
+    [InlineData("5", false)]
+    [InlineData("1W", false)]
+    [InlineData("0s", false)]
+    [InlineData("1h30m", false)]
+    [InlineData("1ms", false)]
+    [InlineData("", false)]
+    [InlineData("-1s", false)]
+    [InlineData("h", false)]
+    public void The_age_of_a_stream_has_a_unit(string age, bool isValid) =>
+        Expect(isValid ? null : $"invalid arg 'x-max-age' for queue 'q' in vhost '/': expected a number and one of the units Y, M, D, h, m, s, such as '7D', got '{age}'", Of("stream", ("x-max-age", age)));
 
     [Theory]
     [InlineData("quorum", false, false, false, "non-durable")]
@@ -91,7 +91,7 @@ public sealed class QueueArgumentsTests
     [Fact]
     public void A_dead_letter_key_needs_an_exchange()
     {
-        Expect("invalid arg 'x-dead-letter-routing-key' for queue 'q' in vhost '/': routing_key_but_no_dlx_defined", Classic(("x-dead-letter-routing-key", "k")));
+        Expect("invalid arg 'x-dead-letter-routing-key' for queue 'q' in vhost '/': it has no effect without x-dead-letter-exchange", Classic(("x-dead-letter-routing-key", "k")));
         Expect(null, Classic(("x-dead-letter-routing-key", "k"), ("x-dead-letter-exchange", "")));
     }
 

@@ -114,7 +114,7 @@ public sealed class DeliveryTests
         broker.PublishTo("", "q", bodies[1..]);
         broker.Crash(CrashKind.Process);
         var queue = (CompetingQueue)broker.Host.FindQueue("q", null).Value!;
-        Lane lane = queue.LaneAt(0);
+        Lane lane = queue.Lanes[0];
         Assert.False(lane.HoldsMemory, "The look at the head keeps what it read.");
         broker.Publish("q", "last");
         Assert.False(lane.HoldsMemory, "A publish to the end reads the head again.");

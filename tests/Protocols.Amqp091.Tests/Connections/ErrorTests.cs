@@ -78,18 +78,18 @@ public sealed class ErrorTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("abc")]
-    [InlineData("1s")]
-    [InlineData("-1")]
-    [InlineData("99999999999")]
-    public async Task An_expiration_that_is_none(string expiration)
+    [InlineData("abc", "expected an integer, in milliseconds")]
+    [InlineData("1s", "expected an integer, in milliseconds")]
+    [InlineData("-1", "expected at least 0")]
+    [InlineData("99999999999", "expected at most 4294967295")]
+    public async Task An_expiration_that_is_none(string expiration, string problem)
     {
         await using IChannel channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
         var refused = await Assert.ThrowsAnyAsync<Exception>(async () => await channel.BasicPublishAsync("", "q", mandatory: false, new BasicProperties { Expiration = expiration }, ReadOnlyMemory<byte>.Empty));
         Assert.NotNull(refused);
         await Eventually.TrueAsync(() => channel.CloseReason is not null, "channel closed");
         Assert.Equal(406, channel.CloseReason!.ReplyCode);
-        Assert.StartsWith($"PRECONDITION_FAILED - invalid expiration '{expiration}'", channel.CloseReason.ReplyText, StringComparison.Ordinal);
+        Assert.Equal($"PRECONDITION_FAILED - invalid expiration '{expiration}': {problem}", channel.CloseReason.ReplyText);
     }
 
     [Fact]

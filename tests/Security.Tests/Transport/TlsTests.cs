@@ -8,6 +8,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Security;
 using Sluice.Security.Tests;
+using Sluice.TestKit.Time;
 using Sluice.TestKit.Tls;
 
 namespace Sluice.Transport.Tests;
@@ -219,6 +220,66 @@ public sealed class TlsTests : IAsyncDisposable
 
         await Poll.UntilAsync(() => _log.Lines.Count(line => line.Level == LogLevel.Warning) == 2, "two log lines");
         Assert.True(_log.Has(LogLevel.Warning, "not completed within 0.1 s"));
+    }
+
+    [Fact]
+    public async Task A_renewed_certificate_is_taken_up_by_new_connections_and_a_broken_one_is_not()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions, server: server);
+        await using SslStream early = await ConnectAsync(endPoint);
+        _certificates.Renew("CN=renewed");
+        Assert.Equal("CN=localhost", await ServedAsync());
+        clock.Advance(TlsServer.LookPeriod);
+        Assert.Equal("CN=renewed", await ServedAsync());
+        Assert.True(_log.Has(LogLevel.Information, "the certificate files have changed"));
+        Assert.True(await EchoesAsync(early), "A connection from before has been harmed.");
+
+        _certificates.Write("server.key", "nonsense");
+        clock.Advance(TlsServer.LookPeriod);
+        Assert.Equal("CN=renewed", await ServedAsync());
+        clock.Advance(TlsServer.LookPeriod);
+        Assert.Equal("CN=renewed", await ServedAsync());
+        Assert.Single(_log.Lines, line => line.Level == LogLevel.Warning && line.Text.Contains(_certificates.KeyFile, StringComparison.Ordinal));
+
+        _certificates.Renew("CN=mended");
+        clock.Advance(TlsServer.LookPeriod);
+        Assert.Equal("CN=mended", await ServedAsync());
+
+        async Task<string> ServedAsync()
+        {
+            await using SslStream client = await ConnectAsync(endPoint);
+            Assert.True(await EchoesAsync(client));
+            return client.RemoteCertificate!.Subject;
+        }
+    }
+
+    [Fact]
+    public async Task Renewed_authorities_of_clients_are_taken_up()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = ClientCertificateMode.Required, ClientAuthorityFile = _certificates.AuthorityFile }, server: server);
+        using var others = new TestCertificates();
+        using X509Certificate2 worker = others.Issue("CN=worker");
+        Assert.False(await IsWelcomeAsync());
+        File.Copy(others.AuthorityFile, _certificates.AuthorityFile, overwrite: true);
+        clock.Advance(TlsServer.LookPeriod);
+        Assert.True(await IsWelcomeAsync());
+
+        async Task<bool> IsWelcomeAsync()
+        {
+            try
+            {
+                await using SslStream client = await ConnectAsync(endPoint, worker);
+                return await EchoesAsync(client);
+            }
+            catch (Exception error) when (error is IOException or AuthenticationException)
+            {
+                return false;
+            }
+        }
     }
 
     [Fact]

@@ -44,6 +44,14 @@ public sealed class TestCertificates : IDisposable
     /// <summary>A certificate of the authority, with its key.</summary>
     public X509Certificate2 Issue(string subject) => Issue(subject, _authority);
 
+    /// <summary>Puts a new certificate, with a new key, in place of the server's.</summary>
+    public void Renew(string subject)
+    {
+        using X509Certificate2 server = Issue(subject);
+        Write("server.pem", server.ExportCertificatePem());
+        Write("server.key", server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+    }
+
     public static X509Certificate2 IssueByStranger(string subject)
     {
         using var stranger = new TestCertificates();

@@ -5,7 +5,7 @@ using Sluice.Broker.Publishing;
 using Sluice.Storage;
 using Sluice.Storage.Metadata;
 
-namespace Sluice.Broker;
+namespace Sluice.Broker.Hosts;
 
 #pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
 /// <summary>What the delayed exchanges of a virtual host hold: its store, made for the first such exchange, and what becomes of a message whose delay is over.</summary>
@@ -81,7 +81,7 @@ internal sealed class DelayedDelivery(VirtualHost host) : IDelayedTarget
         using PublishTurn turn = host.CreatePublishTurn();
         while (batch.TryNext(out DelayedMessage due))
         {
-            if (host.FindExchange(due.Holder) is not { } holder)
+            if (host.Names.FindExchange(due.Holder) is not { } holder)
             {
                 continue;
             }

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Broker.Queues;
 
-namespace Sluice.Broker;
+namespace Sluice.Broker.Hosts;
 
 /// <summary>Deletes a queue for a reason of the broker's own, off the locks of whoever found the reason.</summary>
-internal sealed class BackgroundDelete(VirtualHost host, StoredQueue queue, CloseConditions conditions) : IThreadPoolWorkItem
+internal sealed class BackgroundDelete(VirtualHost host, HostQueues queues, StoredQueue queue, CloseConditions conditions) : IThreadPoolWorkItem
 {
     public void Execute() => _ = RunAsync();
 
@@ -12,7 +12,7 @@ internal sealed class BackgroundDelete(VirtualHost host, StoredQueue queue, Clos
     {
         try
         {
-            await host.DeleteAsync(queue, conditions).ConfigureAwait(false);
+            await queues.DeleteAsync(queue, conditions).ConfigureAwait(false);
         }
         catch (IOException e)
         {

@@ -1,6 +1,6 @@
 using Sluice.Broker.Definitions;
 
-namespace Sluice.Broker;
+namespace Sluice.Broker.Hosts;
 
 /// <summary>A virtual host's policies, and the settings that they and a queue's arguments make together. Guarded by the host's lock.</summary>
 internal sealed class SettingsInForce
