@@ -331,14 +331,33 @@ public sealed class DurabilityTests
         using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
         Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
         List<int> told = [];
+        bool isElsewhere = false;
+        disk.Fault = line =>
+        {
+            // While this thread writes, others come to wait for their own.
+            if (line.StartsWith("sync journal/", StringComparison.Ordinal) && !isElsewhere)
+            {
+                isElsewhere = true;
+                Thread other = new(() => Enumerable.Range(2000, 30).ToList().ForEach(AppendAndWait));
+                other.Start();
+                other.Join();
+            }
+            return null;
+        };
         for (int i = 0; i < 40; i++)
         {
             AppendResult result = log.Append(StoreFixture.Batch($"m{i}"), Durability.Disk);
             store.NotifyWhenKept(result.Position, Durability.Disk, new Again(store, log, i, told));
         }
         scheduler.RunAll();
-        Assert.Equal(Enumerable.Range(0, 40).SelectMany(static i => (int[])[i, i + 1000]).Order(), told.Order());
+        Assert.Equal([.. Enumerable.Range(0, 40), .. Enumerable.Range(1000, 40), .. Enumerable.Range(2000, 30)], told.Order());
         Assert.Null(store.Failure);
+
+        void AppendAndWait(int number)
+        {
+            AppendResult result = log.Append(StoreFixture.Batch($"m{number}"), Durability.OperatingSystem, isAwaited: true);
+            store.NotifyWhenKept(result.Position, Durability.OperatingSystem, new Again(store, log, number, told));
+        }
     }
 
     /// <summary>On being told, appends once more and waits for the write alone.</summary>
