@@ -116,8 +116,7 @@ public sealed class LogStore : IDisposable
         lock (_sync)
         {
             long id = kind == LogKind.Durable ? _nextLogId++ : _nextVolatileId++;
-            Log log = CreateLog(id, kind, retention);
-            return log;
+            return CreateLog(id, kind, retention);
         }
     }
 

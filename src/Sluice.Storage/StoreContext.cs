@@ -44,7 +44,7 @@ internal sealed class StoreContext
     /// <summary>Asks the maintenance worker for a turn.</summary>
     public Action RequestMaintenance { get; set; } = static () => { };
 
-    /// <summary>A log's retention that needs the timer was set or changed: ages and compaction are looked at again.</summary>
+    /// <summary>A log's retention by age, or its compaction, was set or changed: the maintenance worker looks at all again.</summary>
     public Action RetentionChanged { get; set; } = static () => { };
 
     /// <summary>Tails are over their limit and no disk takes them: waiting would not help.</summary>

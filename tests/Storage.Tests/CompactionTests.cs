@@ -314,18 +314,6 @@ public sealed class CompactionTests : IDisposable
     }
 
     [Fact]
-    public void A_log_made_later_comes_of_age_too()
-    {
-        _scheduler.RunAll();
-        Log log = _store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, AgeMsMax: Hour));
-        log.Append(StoreFixture.Batch(Now, "x"), Durability.Disk);
-        _scheduler.RunAll();
-        _clock.Advance(TimeSpan.FromMilliseconds(2 * Hour));
-        _scheduler.RunAll();
-        Assert.Equal(1, log.StartOffset);
-    }
-
-    [Fact]
     public void What_cannot_be_read_or_written_leaves_the_log_as_it_is()
     {
         Log log = NewLog(Always);

@@ -48,6 +48,18 @@ public sealed class CompressionTests
         }
     }
 
+    [Fact]
+    public void An_lz4_frame_cut_short_leaves_nothing_behind_for_the_next()
+    {
+        byte[] sized = Convert.FromHexString(Vectors.Single(static v => v.Data.Item2.StartsWith("lz4 -9", StringComparison.Ordinal)).Data.Item3);
+        byte[] unsized = Convert.FromHexString(Vectors.First(static v => v.Data.Item1 == CompressionType.Lz4).Data.Item3);
+        for (int length = 15; length < sized.Length; length++)
+        {
+            Assert.Throws<CompressedDataException>(() => Decompress(CompressionType.Lz4, sized[..length]));
+            Assert.Equal(Text, System.Text.Encoding.UTF8.GetString(Decompress(CompressionType.Lz4, unsized)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Vectors))]
     public void What_is_damaged_ends_in_an_error_or_some_bytes(CompressionType type, string by, string hex)

@@ -323,6 +323,59 @@ public sealed class DurabilityTests
         }
     }
 
+    [Fact]
+    public void Who_is_told_that_its_entry_is_kept_may_append_and_wait_again()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        List<int> told = [];
+        bool isElsewhere = false;
+        disk.Fault = line =>
+        {
+            // While this thread writes, others come to wait for their own.
+            if (line.StartsWith("sync journal/", StringComparison.Ordinal) && !isElsewhere)
+            {
+                isElsewhere = true;
+                Thread other = new(() => Enumerable.Range(2000, 30).ToList().ForEach(AppendAndWait));
+                other.Start();
+                other.Join();
+            }
+            return null;
+        };
+        for (int i = 0; i < 40; i++)
+        {
+            AppendResult result = log.Append(StoreFixture.Batch($"m{i}"), Durability.Disk);
+            store.NotifyWhenKept(result.Position, Durability.Disk, new Again(store, log, i, told));
+        }
+        scheduler.RunAll();
+        Assert.Equal([.. Enumerable.Range(0, 40), .. Enumerable.Range(1000, 40), .. Enumerable.Range(2000, 30)], told.Order());
+        Assert.Null(store.Failure);
+
+        void AppendAndWait(int number)
+        {
+            AppendResult result = log.Append(StoreFixture.Batch($"m{number}"), Durability.OperatingSystem, isAwaited: true);
+            store.NotifyWhenKept(result.Position, Durability.OperatingSystem, new Again(store, log, number, told));
+        }
+    }
+
+    /// <summary>On being told, appends once more and waits for the write alone.</summary>
+    private sealed class Again(LogStore store, Log log, int number, List<int> told) : IDurabilityListener
+    {
+        public void OnKept(JournalPosition through)
+        {
+            told.Add(number);
+            if (number < 1000)
+            {
+                AppendResult result = log.Append(StoreFixture.Batch($"m{number + 1000}"), Durability.OperatingSystem, isAwaited: true);
+                store.NotifyWhenKept(result.Position, Durability.OperatingSystem, new Again(store, log, number + 1000, told));
+            }
+        }
+
+        public void OnFailed(Exception error) => Assert.Fail(error.Message);
+    }
+
     private sealed class Told(FaultDisk disk, int number) : IDurabilityListener
     {
         public void OnKept(JournalPosition through) => disk.Note($"kept {number}");

@@ -107,6 +107,17 @@ public sealed class KafkaBatchTests : IDisposable
     }
 
     [Fact]
+    public void A_batch_without_a_leader_epoch_is_from_before_there_were_Kafka_clients()
+    {
+        using RecordBatchBuilder builder = new() { IsBrokerMessage = false };
+        builder.Append(1, "old"u8, default, 0);
+        byte[] batch = builder.Seal().ToArray();
+        Assert.True(new RecordContext(batch).IsBrokerMessage);
+        RecordBatch.SetLeaderEpoch(batch, 0);
+        Assert.False(new RecordContext(batch).IsBrokerMessage);
+    }
+
+    [Fact]
     public void Control_batches_at_the_end_are_passed_too()
     {
         Log log = NewLog();

@@ -177,7 +177,7 @@ public sealed class SnapshotFormatTests
     {
         string checkedPart = "0100" + "00000000" + "0000000000001F40" + "0000000000001F40" + "FFFFFFFFFFFFFFFF" + "FFFF" + "FFFFFFFF" + "00000001"
             + "0E" + "00" + "00" + "00" + "01" + "02" + ((int)value).ToString("X2", CultureInfo.InvariantCulture) + "00";
-        return offset.ToString("X16", CultureInfo.InvariantCulture) + "00000039" + "FFFFFFFF" + "02" + FormatTests.BitwiseCrc(Convert.FromHexString(checkedPart)).ToString("X8", CultureInfo.InvariantCulture) + checkedPart;
+        return offset.ToString("X16", CultureInfo.InvariantCulture) + "00000039" + "00000000" + "02" + FormatTests.BitwiseCrc(Convert.FromHexString(checkedPart)).ToString("X8", CultureInfo.InvariantCulture) + checkedPart;
     }
 
     private static string Crc(string hex) => Convert.ToHexString(BitConverter.GetBytes(FormatTests.BitwiseCrc(Convert.FromHexString(hex))));

@@ -27,6 +27,7 @@ internal static unsafe partial class Lz4Codec
             throw new CompressedDataException("The lz4 data is cut short.");
         }
         nint context = Contexts.Take();
+        bool isWhole = false;
         try
         {
             int size = 0;
@@ -56,11 +57,19 @@ internal static unsafe partial class Lz4Codec
                 }
             }
             while (!source.IsEmpty || hint != 0);
+            isWhole = true;
         }
         finally
         {
-            ResetDecompressionContext(context);
-            Contexts.Return(context);
+            // Resetting forgets the stage, but not in all versions of the library how much of a broken frame was to come.
+            if (isWhole)
+            {
+                Contexts.Return(context);
+            }
+            else
+            {
+                Contexts.Discard(context);
+            }
         }
     }
 
@@ -82,9 +91,6 @@ internal static unsafe partial class Lz4Codec
 
     [LibraryImport(Name, EntryPoint = "LZ4F_freeDecompressionContext")]
     private static partial nuint FreeDecompressionContext(nint context);
-
-    [LibraryImport(Name, EntryPoint = "LZ4F_resetDecompressionContext")]
-    private static partial void ResetDecompressionContext(nint context);
 
     [LibraryImport(Name, EntryPoint = "LZ4F_decompress")]
     private static partial nuint Decompress(nint context, Span<byte> target, ref nuint targetSize, ReadOnlySpan<byte> source, ref nuint sourceSize, nint options);

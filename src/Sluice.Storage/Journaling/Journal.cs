@@ -250,7 +250,10 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    /// <summary>Writes what is queued on this thread, or leaves it to the worker when that, or another, is writing.</summary>
+    /// <summary>
+    /// Writes what is queued on this thread, or leaves it to the worker when that, or another, is writing. Who is told that its entry is kept may come
+    /// from within a write of this very thread, whose lock would let it in again.
+    /// </summary>
     private void WriteHere()
     {
         bool wantsSync;
@@ -258,7 +261,7 @@ internal sealed class Journal : IDisposable
         {
             wantsSync = _wantsSync;
         }
-        if (wantsSync || !_io.TryEnter())
+        if (wantsSync || _io.IsHeldByCurrentThread || !_io.TryEnter())
         {
             _worker.Wake();
             return;

@@ -90,6 +90,9 @@ public static class RecordBatch
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
     /// <summary>The epoch of the leader that takes the batch; outside the checksum too.</summary>
+    /// <summary>-1 for none; every batch of a log has one, but for those of early builds.</summary>
+    internal static int LeaderEpoch(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[12..]);
+
     internal static void SetLeaderEpoch(Span<byte> batch, int epoch) => BinaryPrimitives.WriteInt32BigEndian(batch[12..], epoch);
 
     internal static void WriteHeader(Span<byte> batch, short attributes, int count, long baseTimestamp, long maxTimestamp, in BatchProducer producer)

@@ -9,7 +9,9 @@ internal readonly struct RecordContext(ReadOnlySpan<byte> batch)
     /// <summary>The timestamp of all records with <see cref="IsLogAppendTime"/>.</summary>
     public readonly long MaxTimestamp = RecordBatch.MaxTimestamp(batch);
     public readonly bool IsLogAppendTime = RecordBatch.IsLogAppendTime(batch);
-    public readonly bool IsBrokerMessage = RecordBatch.IsBrokerMessage(batch);
+
+    /// <summary>Also a batch without a leader epoch: it is from before there was another kind, when logs did not write one.</summary>
+    public readonly bool IsBrokerMessage = RecordBatch.IsBrokerMessage(batch) || RecordBatch.LeaderEpoch(batch) < 0;
 }
 
 /// <summary>Reads one record of a batch's records, decompressed.</summary>

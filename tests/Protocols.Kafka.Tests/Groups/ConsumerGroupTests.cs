@@ -289,6 +289,28 @@ public sealed class ConsumerGroupTests
     }
 
     [Fact]
+    public void After_a_restart_a_member_has_no_longer_to_give_up_its_partitions_than_before()
+    {
+        using var fixture = new GroupFixture();
+        fixture.CreateTopic("t", 4);
+        ConsumerClient a = new(fixture, "g", "a"), b = new(fixture, "g", "b");
+        a.Join("t");
+        b.Join("t");
+        a.Heartbeat(tellsOwned: false);
+        fixture.Crash(CrashKind.Power);
+        for (int elapsed = 0; elapsed < GroupFixture.RebalanceMs; elapsed += 5000)
+        {
+            Assert.Equal(KafkaErrorCode.None, a.Heartbeat(tellsOwned: false).ErrorCode);
+            b.Heartbeat();
+            fixture.Advance(5000);
+        }
+
+        Assert.Equal(KafkaErrorCode.UnknownMemberId, a.Heartbeat(tellsOwned: false).ErrorCode);
+        Settle(b);
+        Assert.Equal(4, b.Count);
+    }
+
+    [Fact]
     public void However_members_come_and_go_no_partition_has_two_readers_and_in_the_end_each_has_one()
     {
         for (int seed = 0; seed < 20; seed++)

@@ -44,8 +44,9 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
 
         IEnumerable<(string Topic, IEnumerable<int> Partitions)> wanted = request.Topics is { } topics
             ? topics.Select(static topic => (topic.Name, topic.PartitionIndexes.AsEnumerable()))
-            : shard.Offsets.Of(request.GroupId).Keys.GroupBy(static key => key.Topic, static key => key.Partition, StringComparer.Ordinal).Select(static topic => (topic.Key, topic.Order().AsEnumerable()));
-        response.Topics = [.. wanted.OrderBy(topic => request.Topics is null ? topic.Topic : "", StringComparer.Ordinal).Select(topic => Fetch(request.GroupId, topic.Topic, topic.Partitions, requiresStable))];
+            : shard.Offsets.Of(request.GroupId).Keys.GroupBy(static key => key.Topic, static key => key.Partition, StringComparer.Ordinal)
+                .OrderBy(static topic => topic.Key, StringComparer.Ordinal).Select(static topic => (topic.Key, topic.Order().AsEnumerable()));
+        response.Topics = [.. wanted.Select(topic => Fetch(request.GroupId, topic.Topic, topic.Partitions, requiresStable))];
         return response;
     }
 

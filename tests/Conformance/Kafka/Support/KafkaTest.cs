@@ -16,7 +16,7 @@ public abstract class KafkaTest(BrokerFixture broker) : IAsyncLifetime
 
     protected BrokerFixture Broker { get; } = broker;
 
-    protected RawClient Client { get; private set; } = null!;
+    protected RawClient Client { get; set; } = null!;
 
     public virtual async ValueTask InitializeAsync() => Client = await ConnectAsync();
 
@@ -41,9 +41,11 @@ public abstract class KafkaTest(BrokerFixture broker) : IAsyncLifetime
     protected static string Name(string role = "topic") => $"conformance.{role}.{Guid.NewGuid().ToString("N")[..12]}";
 
     /// <summary>Another connection, which ends with the test.</summary>
-    protected async Task<RawClient> ConnectAsync()
+    protected Task<RawClient> ConnectAsync() => ConnectAsync(Broker.Host, Broker.Port);
+
+    protected async Task<RawClient> ConnectAsync(string host, int port)
     {
-        RawClient client = await RawClient.ConnectAsync(Broker.Host, Broker.Port);
+        RawClient client = await RawClient.ConnectAsync(host, port);
         _clients.Add(client);
         return client;
     }
