@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Globalization;
+using Sluice.Broker.Definitions;
 
 namespace Sluice.Broker.Topics;
 
