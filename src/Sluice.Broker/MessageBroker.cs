@@ -28,7 +28,7 @@ public sealed class MessageBroker
         Random = random;
         Loggers = loggers;
         _logger = loggers.CreateLogger("Sluice.Broker");
-        foreach (IPropertiesReader format in formats)
+        foreach (IPropertiesReader format in formats.Append(new KafkaProperties()))
         {
             _formats[(byte)format.Format] = format;
         }

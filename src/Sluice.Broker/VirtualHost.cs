@@ -100,6 +100,10 @@ public sealed class VirtualHost
     /// <summary>Null if there is none.</summary>
     public Topic? FindTopic(Guid id) => _topics.Find(id);
 
+    /// <summary>Topics, and what can be read as one: the streams, and if asked for the other queues.</summary>
+    public IReadOnlyList<Topic> ListTopics(bool withQueues) => !withQueues ? ListTopics() : [.. _topics.AllWithQueues.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
+
+    /// <summary>Topics and streams.</summary>
     public IReadOnlyList<Topic> ListTopics() => [.. _topics.All.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
 
     /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions.</summary>
@@ -240,7 +244,7 @@ public sealed class VirtualHost
         Topic topic = partition.Topic;
         if (topic.Definition.IsInternal || topic.Partitions.Count > 1)
         {
-            return new BrokerResult(BrokerStatus.Forbidden, $"queue '{partition.Stream.Name}' in vhost '{Name}' is a partition of topic '{topic.Name}' and cannot be deleted by itself");
+            return new BrokerResult(BrokerStatus.Forbidden, $"queue '{partition.Queue.Name}' in vhost '{Name}' is a partition of topic '{topic.Name}' and cannot be deleted by itself");
         }
 
         long ready = partition.EndOffset - partition.StartOffset;

@@ -30,6 +30,7 @@ internal static class KafkaErrors
         PartitionStatus.OutOfOrderSequence => KafkaErrorCode.OutOfOrderSequenceNumber,
         PartitionStatus.InvalidProducerEpoch => KafkaErrorCode.InvalidProducerEpoch,
         PartitionStatus.InvalidTransactionState => KafkaErrorCode.InvalidTxnState,
+        PartitionStatus.Refused => KafkaErrorCode.PolicyViolation,
         PartitionStatus.CoordinatorFenced => KafkaErrorCode.TransactionCoordinatorFenced,
         _ => KafkaErrorCode.UnknownServerError,
     };

@@ -169,7 +169,10 @@ public sealed class Log
     }
 
     /// <summary>A reader placed at the first record at or after <paramref name="offset"/>.</summary>
-    public LogReader OpenReader(long offset) => new(this, offset);
+    public LogReader OpenReader(long offset) => new(this, offset, isCommittedOnly: false);
+
+    /// <summary>The same, which ends at <see cref="LastStableOffset"/> and passes over what transactions have rolled back.</summary>
+    public LogReader OpenCommittedReader(long offset) => new(this, offset, isCommittedOnly: true);
 
     /// <summary>
     /// Reads whole batches from segment files, beginning with the one that holds <paramref name="offset"/>. Blocks on the disk; thread-safe; call off the owner's lock.
@@ -383,10 +386,7 @@ public sealed class Log
         int at = chunk.Length;
         Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
         batch.CopyTo(placed);
-        RecordBatch.SetBaseOffset(placed, baseOffset);
-
-        // This broker is the only leader that its logs ever had.
-        RecordBatch.SetLeaderEpoch(placed, 0);
+        RecordBatch.Place(placed, baseOffset);
         long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
         chunk.EndOffset = end;
         chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));

@@ -17,12 +17,13 @@ public enum PeekResult
 }
 
 /// <summary>
-/// Sequential position on a log. Reads the tail from memory and a backlog from windows that its owner loads off its lock.
+/// Sequential position on a log, for all records or for those of transactions that were committed alone. Reads the tail from memory and a backlog from windows that its owner loads off its lock.
 /// Used by one thread at a time (the owner's lock). Costs a few dozen bytes while idle at the end of the log.
 /// </summary>
 public sealed class LogReader : IDisposable
 {
     private readonly Log _log;
+    private readonly bool _isCommittedOnly;
     private long _next;
 
     // Where the bytes come from: a chunk of the tail (referenced while _holdsChunk) or a window (owned).
@@ -43,10 +44,11 @@ public sealed class LogReader : IDisposable
     private int _batchEnd;
     private long _batchEndOffset;
 
-    internal LogReader(Log log, long offset)
+    internal LogReader(Log log, long offset, bool isCommittedOnly)
     {
         _log = log;
         _next = offset;
+        _isCommittedOnly = isCommittedOnly;
     }
 
     /// <summary>Holds a part of a file in memory, or a part of the tail for longer than the log itself may need it, or a decompressed batch.</summary>
@@ -199,6 +201,19 @@ public sealed class LogReader : IDisposable
                 ReadOnlySpan<byte> batch = _buffer.AsSpan(_batchEnd, limit - _batchEnd);
                 int size = RecordBatch.Size(batch);
                 long endOffset = RecordBatch.EndOffset(batch);
+                if (endOffset > _next && _isCommittedOnly && _log.Producers is { } producers)
+                {
+                    if (RecordBatch.BaseOffset(batch) >= _log.LastStableOffset)
+                    {
+                        LetChunkGo();
+                        result = PeekResult.EndOfLog;
+                        return false;
+                    }
+                    if (RecordBatch.IsTransactional(batch) && producers.IsAborted(RecordBatch.ProducerId(batch), RecordBatch.BaseOffset(batch)))
+                    {
+                        _next = endOffset;
+                    }
+                }
                 if (endOffset > _next && RecordBatch.IsControl(batch))
                 {
                     _next = endOffset;

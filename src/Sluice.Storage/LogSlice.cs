@@ -5,13 +5,14 @@ using Sluice.Storage.Tails;
 namespace Sluice.Storage;
 
 /// <summary>
-/// Consecutive bytes of a log as they are stored, beginning with a whole batch: a piece of the tail in memory or a range of a segment file, which can
-/// be sent without looking at it. Holds what it points at until disposed, by one owner. Bytes of a file are not verified: each batch carries its checksum.
+/// Consecutive bytes of a log, beginning with a whole batch: as they are stored, a piece of the tail in memory or a range of a segment file, which can
+/// be sent without looking at it; or batches written anew for the reader, in a buffer of their own. Holds what it points at until disposed, by one owner. Bytes of a file are not verified: each batch carries its checksum.
 /// </summary>
 public sealed class LogSlice : IDisposable
 {
     private readonly StoreContext _store;
     private readonly Chunk? _chunk;
+    private readonly byte[]? _buffer;
     private readonly SegmentFiles.Lease _lease;
     private readonly int _start;
     private bool _isDisposed;
@@ -21,6 +22,21 @@ public sealed class LogSlice : IDisposable
         _store = store;
         _chunk = chunk;
         _start = start;
+        Length = length;
+        FirstOffset = firstOffset;
+        EndOffset = endOffset;
+    }
+
+    /// <param name="store">Whose pool gets the buffer back.</param>
+    /// <param name="buffer">Of <see cref="LogStore.Buffers"/>; owned from now on.</param>
+    /// <param name="length">Bytes of it that are batches.</param>
+    /// <param name="firstOffset">Of the first batch.</param>
+    /// <param name="endOffset">Where reading goes on.</param>
+    public LogSlice(LogStore store, byte[] buffer, int length, long firstOffset, long endOffset)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        _store = store.Context;
+        _buffer = buffer;
         Length = length;
         FirstOffset = firstOffset;
         EndOffset = endOffset;
@@ -46,25 +62,27 @@ public sealed class LogSlice : IDisposable
     public long Length { get; }
 
     /// <summary>True: <see cref="Memory"/> has the bytes. False: the file does.</summary>
-    public bool IsInMemory => _chunk is not null;
+    public bool IsInMemory => Bytes is not null;
 
     /// <summary>The bytes of a slice in memory.</summary>
-    public ReadOnlyMemory<byte> Memory => _chunk!.Buffer.AsMemory(_start, (int)Length);
+    public ReadOnlyMemory<byte> Memory => Bytes!.AsMemory(_start, (int)Length);
 
     /// <summary>The file of a slice that is not in memory; null when the disk has no such handles: <see cref="Read"/> it then.</summary>
-    public SafeFileHandle? File => _chunk is null ? _lease.File.Handle : null;
+    public SafeFileHandle? File => IsInMemory ? null : _lease.File.Handle;
 
     /// <summary>Where in the file the slice begins.</summary>
     public long FilePosition { get; }
+
+    private byte[]? Bytes => _buffer ?? _chunk?.Buffer;
 
     /// <summary>Copies bytes of the slice from a position within it. Blocks on the disk if it is in a file. Returns less than asked for only at its end.</summary>
     /// <exception cref="IOException">The file could not be read.</exception>
     public int Read(long position, Span<byte> destination)
     {
         int count = (int)Math.Min(destination.Length, Length - position);
-        if (_chunk is { } chunk)
+        if (Bytes is { } bytes)
         {
-            chunk.Buffer.AsSpan(_start + (int)position, count).CopyTo(destination);
+            bytes.AsSpan(_start + (int)position, count).CopyTo(destination);
             return count;
         }
 
@@ -82,6 +100,10 @@ public sealed class LogSlice : IDisposable
         if (_chunk is { } chunk)
         {
             _store.Chunks.Drop(chunk);
+        }
+        else if (_buffer is { } buffer)
+        {
+            _store.Buffers.Return(buffer);
         }
         else
         {

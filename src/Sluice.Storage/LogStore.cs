@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Buffers;
 using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;
 using Sluice.Storage.Checkpoints;
@@ -74,6 +75,9 @@ public sealed class LogStore : IDisposable
 
     /// <summary>Largest record batch a log takes, in bytes.</summary>
     public int BatchBytesMax => Context.Options.BatchBytesMax;
+
+    /// <summary>Where buffers that are handed to the store come from.</summary>
+    public BufferPool Buffers => Context.Buffers;
 
     /// <summary>Free bytes on the data directory's volume.</summary>
     public long FreeDiskBytes => Context.Disk.FreeBytes(Context.Options.Directory);

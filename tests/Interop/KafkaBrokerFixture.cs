@@ -10,6 +10,9 @@ public sealed class KafkaBrokerFixture : IAsyncLifetime
     /// <summary>The listener, for clients.</summary>
     public string BootstrapServer => $"127.0.0.1:{_broker.KafkaPort}";
 
+    /// <summary>The listener for AMQP clients.</summary>
+    public int AmqpPort => _broker.Port;
+
     public async ValueTask InitializeAsync() =>
         _broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0" });
 

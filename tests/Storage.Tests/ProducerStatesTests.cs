@@ -1,4 +1,5 @@
 using Sluice.Storage.Producers;
+using Sluice.Storage.Records;
 using Sluice.TestKit.Disk;
 using Sluice.TestKit.Scheduling;
 using Sluice.TestKit.Time;
@@ -55,6 +56,39 @@ public sealed class ProducerStatesTests : IDisposable
         Append(new KafkaBatch { ProducerId = 9, ProducerEpoch = 0, BaseSequence = int.MaxValue, Records = { (1, null, "a"), (1, null, "b"), (1, null, "c") } }.Bytes());
         Assert.Equal(1, _log.Producers!.Describe()[0].LastSequence);
         Assert.Equal(ProducerCheck.Ok, Check(new KafkaBatch { ProducerId = 9, ProducerEpoch = 0, BaseSequence = 2, Records = { (1, null, "d") } }.Bytes()).Check);
+    }
+
+    [Fact]
+    public void A_reader_of_what_is_committed_waits_for_open_transactions_and_passes_over_those_rolled_back()
+    {
+        using LogReader committed = _log.OpenCommittedReader(0);
+        using LogReader all = _log.OpenReader(0);
+        Append(StoreFixture.Batch("plain 1"));
+        Append((KafkaBatch.Of("rolled back 1") with { ProducerId = 1, ProducerEpoch = 0, BaseSequence = 0, IsTransactional = true }).Bytes());
+        Append((KafkaBatch.Of("committed") with { ProducerId = 2, ProducerEpoch = 0, BaseSequence = 0, IsTransactional = true }).Bytes());
+        Append(StoreFixture.Batch("plain 2"));
+        Append((KafkaBatch.Of("rolled back 2") with { ProducerId = 1, ProducerEpoch = 0, BaseSequence = 1, IsTransactional = true }).Bytes());
+        Assert.Equal(["plain 1"], Read(committed));
+        Append(KafkaBatch.Marker(2, 0, isCommit: true));
+        Assert.Empty(Read(committed));
+        Append(KafkaBatch.Marker(1, 0, isCommit: false));
+        Assert.Equal(["committed", "plain 2"], Read(committed));
+        Append((KafkaBatch.Of("later") with { ProducerId = 1, ProducerEpoch = 0, BaseSequence = 2, IsTransactional = true }).Bytes());
+        Assert.Empty(Read(committed));
+        Append(KafkaBatch.Marker(1, 0, isCommit: true));
+        Assert.Equal(["later"], Read(committed));
+        Assert.Equal(["plain 1", "rolled back 1", "committed", "plain 2", "rolled back 2", "later"], Read(all));
+
+        static List<string> Read(LogReader reader)
+        {
+            List<string> values = [];
+            while (reader.TryPeek(out RecordView record) == PeekResult.Record)
+            {
+                values.Add(System.Text.Encoding.UTF8.GetString(record.Value));
+                reader.Advance();
+            }
+            return values;
+        }
     }
 
     [Fact]

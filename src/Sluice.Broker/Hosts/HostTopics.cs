@@ -24,7 +24,10 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
     public ICollection<Topic> All => _byName.Values;
 
-    public Topic? Find(string name) => _byName.GetValueOrDefault(name);
+    /// <summary>What log clients see: the queues that could be topics, too. A queue that nobody has asked for as a topic before becomes a little larger by it.</summary>
+    public IEnumerable<Topic> AllWithQueues => _byName.Values.Concat(names.Queues.Values.Select(ViewOf).OfType<Topic>());
+
+    public Topic? Find(string name) => _byName.GetValueOrDefault(name) ?? (names.Queues.TryGetValue(name, out StoredQueue? queue) ? ViewOf(queue) : null);
 
     public Topic? Find(Guid id) => _byId.GetValueOrDefault(id);
 
@@ -66,7 +69,11 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     /// <summary>The queue is no more. Control lock held.</summary>
     public void Detach(StoredQueue queue)
     {
-        if (queue is StreamQueue { Partition.Topic: { Definition.IsQueue: true } topic })
+        if (queue is CompetingQueue { AsTopic: { } view })
+        {
+            _byId.TryRemove(view.Id, out _);
+        }
+        else if (queue is StreamQueue { Partition.Topic: { Definition.IsQueue: true } topic })
         {
             _byName.TryRemove(topic.Name, out _);
             _byId.TryRemove(topic.Id, out _);
@@ -114,7 +121,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
             if (topic.Definition.IsQueue)
             {
-                return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a stream that was declared as a queue: it has one partition.");
+                return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a queue: its partitions cannot be changed.");
             }
 
             int before = topic.Partitions.Count;
@@ -135,7 +142,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             topic.Add(added);
             foreach (TopicPartition partition in added)
             {
-                names.Queues[partition.Stream.Name] = partition.Stream;
+                names.Queues[partition.Queue.Name] = partition.Queue;
             }
 
             names.RoutingChanged();
@@ -149,7 +156,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, IReadOnlyDictionary<string, string> config)
     {
         BrokerResult valid = topic.Definition.IsQueue
-            ? new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a stream that was declared as a queue: its settings are the queue's arguments and policies.")
+            ? new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a queue: its settings are the queue's arguments and policies.")
             : TopicConfig.Check(config);
         if (!valid.IsOk)
         {
@@ -177,7 +184,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     {
         if (topic.Definition.IsQueue)
         {
-            BrokerResult<long> deleted = await queues.DeleteAsync(topic.Partitions[0].Stream, CloseConditions.None).ConfigureAwait(false);
+            BrokerResult<long> deleted = await queues.DeleteAsync(topic.Partitions[0].Queue, CloseConditions.None).ConfigureAwait(false);
             return new BrokerResult(deleted.Status, deleted.Detail);
         }
 
@@ -193,9 +200,9 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             List<MetadataOperation> operations = [new MetadataOperation(MetadataKeys.Topic(host.Name, topic.Name), null)];
             foreach (TopicPartition partition in topic.Partitions)
             {
-                partition.Stream.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
+                partition.Queue.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
                 consumers.AddRange(cancelled);
-                queues.Remove(partition.Stream, operations);
+                queues.Remove(partition.Queue, operations);
             }
 
             _byName.TryRemove(topic.Name, out _);
@@ -203,7 +210,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             kept = names.Commit(operations);
             foreach (TopicPartition partition in topic.Partitions)
             {
-                queues.DeleteLogs(partition.Stream);
+                queues.DeleteLogs(partition.Queue);
             }
         }
 
@@ -257,6 +264,32 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
     private static BrokerResult NoTopic(string name) => new(BrokerStatus.NotFound, $"no topic '{name}'");
 
+    /// <summary>The queue as a topic; null if it cannot be one: a connection's own, or by its name.</summary>
+    private Topic? ViewOf(StoredQueue queue)
+    {
+        if (queue is not CompetingQueue { Owner: null } competing || TopicDefinition.NameProblem(queue.Name) is not null)
+        {
+            return null;
+        }
+
+        if (competing.AsTopic is { } known)
+        {
+            return known;
+        }
+
+        IReadOnlyList<Lane> lanes = competing.Lanes.All;
+        var definition = new TopicDefinition(queue.Name, IdOf(lanes[0].Log), TopicConfig.OfQueue, IsQueue: true);
+        Topic view = competing.ShowAs(new Topic(host, definition, [.. lanes.Select(lane => new QueuePartition(competing, lane))]));
+        _byId[view.Id] = view;
+        if (!competing.IsOpen)
+        {
+            // Whoever ended it may have looked before.
+            _byId.TryRemove(view.Id, out _);
+        }
+
+        return view;
+    }
+
     private bool IsCurrent(Topic topic) => _byName.TryGetValue(topic.Name, out Topic? current) && ReferenceEquals(current, topic);
 
     private ValueTask Commit(TopicDefinition definition, IReadOnlyList<TopicPartition> partitions) => names.Commit([
@@ -267,7 +300,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     {
         foreach (TopicPartition partition in partitions)
         {
-            names.Queues[partition.Stream.Name] = partition.Stream;
+            names.Queues[partition.Queue.Name] = partition.Queue;
         }
 
         _byName[topic.Name] = topic;

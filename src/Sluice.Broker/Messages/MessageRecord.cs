@@ -8,6 +8,7 @@ namespace Sluice.Broker.Messages;
 /// <code>
 /// "to"     1 byte exchange length, exchange, routing key      always first
 /// "amqp"   AMQP 0-9-1 property flags and list as sent          when the publisher spoke AMQP 0-9-1
+/// "kafka"  see <see cref="KafkaProperties"/>                    when the publisher was a Kafka client
 /// "ttl"    8 bytes, Unix ms at which the message expires       when it has a TTL of its own
 /// "death"  dead-letter history                                 after dead-lettering
 /// </code>
@@ -15,11 +16,13 @@ namespace Sluice.Broker.Messages;
 /// </summary>
 internal static class MessageRecord
 {
-    private const byte ToLength = 2, AmqpLength = 4, TtlLength = 3, DeathLength = 5;
+    private const byte ToLength = 2, AmqpLength = 4, KafkaLength = 5, TtlLength = 3, DeathLength = 5;
 
     private static ReadOnlySpan<byte> To => "to"u8;
 
     private static ReadOnlySpan<byte> Amqp => "amqp"u8;
+
+    private static ReadOnlySpan<byte> Kafka => "kafka"u8;
 
     private static ReadOnlySpan<byte> Ttl => "ttl"u8;
 
@@ -47,10 +50,10 @@ internal static class MessageRecord
         destination[at++] = (byte)message.Exchange.Length;
         at = Copy(destination, at, message.Exchange);
         at = Copy(destination, at, message.RoutingKey);
-        if (message.Format == PropertiesFormat.Amqp091)
+        if (message.Format != PropertiesFormat.None)
         {
             count++;
-            at = WriteKey(destination, at, Amqp);
+            at = WriteKey(destination, at, message.Format == PropertiesFormat.Kafka ? Kafka : Amqp);
             at = WriteVarint(destination, at, message.Properties.Length);
             at = Copy(destination, at, message.Properties);
         }
@@ -87,6 +90,8 @@ internal static class MessageRecord
         if (!record.IsBrokerMessage)
         {
             message.Format = PropertiesFormat.Kafka;
+            message.CreatedMs = record.Timestamp;
+            message.HasNoBody = !record.HasValue;
             message.HasKey = record.HasKey;
             message.Key = record.Key;
             message.HeaderCount = record.HeaderCount;
@@ -112,6 +117,9 @@ internal static class MessageRecord
                 case AmqpLength when key.SequenceEqual(Amqp):
                     message.Format = PropertiesFormat.Amqp091;
                     message.Properties = value;
+                    break;
+                case KafkaLength when key.SequenceEqual(Kafka):
+                    KafkaProperties.Read(value, ref message);
                     break;
                 case TtlLength when key.SequenceEqual(Ttl) && value.Length == sizeof(long):
                     message.ExpiresAtMs = BinaryPrimitives.ReadInt64BigEndian(value);

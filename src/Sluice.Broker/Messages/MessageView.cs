@@ -24,6 +24,12 @@ public ref struct MessageView
     /// <summary>Encoded <see cref="DeathHistory"/>; empty for a message never dead-lettered.</summary>
     public ReadOnlySpan<byte> Deaths;
 
+    /// <summary>Unix ms that a <see cref="PropertiesFormat.Kafka"/> record carries; as a rule its producer's.</summary>
+    public long CreatedMs;
+
+    /// <summary>The <see cref="PropertiesFormat.Kafka"/> record has no value, which is not the same as an empty one: it says that the key is no more.</summary>
+    public bool HasNoBody;
+
     /// <summary>False for no key. Only a <see cref="PropertiesFormat.Kafka"/> record has one.</summary>
     public bool HasKey;
 

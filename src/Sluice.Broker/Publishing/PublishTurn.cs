@@ -369,7 +369,7 @@ public sealed class PublishTurn : IDisposable
     {
         _topicRecord ??= new TopicRecord();
         _topicRecord.Encode(message, headers, headerCount, _host.Broker.FindFormat(message.Format));
-        stage.Builder.Append(_nowMs, _topicRecord.HasKey, _topicRecord.Key, message.Body, _topicRecord.Headers, _topicRecord.HeaderCount);
+        stage.Builder.Append(_nowMs, _topicRecord.HasKey, _topicRecord.Key, hasValue: true, message.Body, _topicRecord.Headers, _topicRecord.HeaderCount);
     }
 
     /// <summary>Dead-letters what full queues refused (overflow reject-publish-dlx): here, so that whoever publishes too much waits for it. The publisher is refused all the same.</summary>

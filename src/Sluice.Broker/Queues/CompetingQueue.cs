@@ -1,6 +1,7 @@
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -17,6 +18,7 @@ internal sealed class CompetingQueue : StoredQueue
     private UnusedTimer _unused;
     private Dispatcher? _dispatcher;
     private DeadLetterPump? _deadLetters;
+    private Topic? _asTopic;
 
     public CompetingQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, IReadOnlyList<Log> logs)
         : base(host, definition, settings, owner)
@@ -77,6 +79,9 @@ internal sealed class CompetingQueue : StoredQueue
 
     /// <summary>Where its messages are. Gate held.</summary>
     public LaneSet Lanes { get; }
+
+    /// <summary>How log clients see it; null until one asks.</summary>
+    public Topic? AsTopic => _asTopic;
 
     /// <summary>A consumer waits for messages. Gate held.</summary>
     public bool IsAwaited => _dispatcher is { IsAwaited: true };
@@ -199,7 +204,11 @@ internal sealed class CompetingQueue : StoredQueue
         Dispatch();
         Lanes.EndFresh();
         ApplyLimits();
+        AsTopic?.OnChanged();
     }
+
+    /// <summary>Lets log clients see it so, unless they do in some way already; returns how they see it.</summary>
+    public Topic ShowAs(Topic topic) => Interlocked.CompareExchange(ref _asTopic, topic, null) ?? topic;
 
     public override async ValueTask<bool> GetAsync(bool autoSettle, IDeliverySink sink)
     {
@@ -387,6 +396,7 @@ internal sealed class CompetingQueue : StoredQueue
         Lanes.Dispose();
         IReadOnlyList<Consumer> consumers = _dispatcher?.ToList() ?? [];
         _dispatcher = null;
+        AsTopic?.OnChanged();
         return consumers;
     }
 

@@ -25,6 +25,9 @@ internal sealed class LaneSet(CompetingQueue queue, Lane[] lanes) : IDisposable
 
     public Lane this[int level] => lanes[level];
 
+    /// <summary>By level. Never changes.</summary>
+    public IReadOnlyList<Lane> All => lanes;
+
     public IReadOnlyList<LogId> LogIds => Array.ConvertAll(lanes, static lane => lane.Log.Id);
 
     /// <summary>Why a log gives no promises any more; null while all do.</summary>

@@ -83,7 +83,7 @@ internal sealed class StreamQueue : StoredQueue
             }
 
             long offset = StartOffset(start);
-            var subscription = new Subscription(this, consumer, _log.OpenReader(offset), offset);
+            var subscription = new Subscription(this, consumer, _log.OpenCommittedReader(offset), offset);
             _subscriptions.Add(subscription);
             if (start.Kind == StreamStartKind.Timestamp)
             {

@@ -25,13 +25,13 @@ public sealed class PartitionGroup(LogStore store)
     public PartitionStatus Commit(Durability promise, out JournalPosition position, out TopicPartition? failed)
     {
         position = JournalPosition.None;
-        TopicPartition[] partitions = [.. _parts.Select(static part => part.Partition).Distinct().OrderBy(static partition => partition.Stream.Sequence)];
+        TopicPartition[] partitions = [.. _parts.Select(static part => part.Partition).Distinct().OrderBy(static partition => partition.Queue.Sequence)];
         int entered = 0;
         try
         {
             for (; entered < partitions.Length; entered++)
             {
-                Monitor.Enter(partitions[entered].Stream.Gate);
+                Monitor.Enter(partitions[entered].Queue.Gate);
             }
 
             failed = store.Failure is null ? Array.Find(partitions, static partition => partition.IsOpen && partition.Failure is not null) : null;
@@ -55,15 +55,15 @@ public sealed class PartitionGroup(LogStore store)
         {
             while (entered > 0)
             {
-                Monitor.Exit(partitions[--entered].Stream.Gate);
+                Monitor.Exit(partitions[--entered].Queue.Gate);
             }
         }
 
         foreach (TopicPartition partition in partitions)
         {
-            lock (partition.Stream.Gate)
+            lock (partition.Queue.Gate)
             {
-                partition.Stream.AfterAppend();
+                partition.Queue.AfterAppend();
             }
         }
 

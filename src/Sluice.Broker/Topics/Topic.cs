@@ -51,6 +51,15 @@ public sealed class Topic
         _partitions = [.. _partitions, .. added];
     }
 
+    /// <summary>Something was appended to a partition, or all have ended. Under the queue's gate, if it is one queue's.</summary>
+    internal void OnChanged()
+    {
+        foreach (TopicPartition partition in _partitions)
+        {
+            partition.OnChanged();
+        }
+    }
+
     /// <summary>Another configuration is in force from now on.</summary>
     internal void Configure(TopicDefinition definition)
     {

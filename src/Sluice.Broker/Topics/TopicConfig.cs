@@ -32,12 +32,13 @@ public static class TopicConfig
 
     private const string Longest = "9223372036854775807";
     private const string Delete = "delete";
+    private const string Uncompressed = "uncompressed";
 
     /// <summary>Every key, by name.</summary>
     public static FrozenDictionary<string, TopicConfigKey> Keys { get; } = new TopicConfigKey[]
     {
         new(CleanupPolicy, TopicConfigType.List, Delete, ListOf(Compact, Delete)),
-        new(CompressionType, TopicConfigType.Text, "producer", OneOf("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")),
+        new(CompressionType, TopicConfigType.Text, "producer", OneOf("producer", Uncompressed, "gzip", "snappy", "lz4", "zstd")),
         new(CompactionLagMsMax, TopicConfigType.Long, Longest, Number(1, long.MaxValue)),
         new(CompactionLagMsMin, TopicConfigType.Long, "0", Number(0, long.MaxValue)),
         new(DeleteRetentionMs, TopicConfigType.Long, "86400000", Number(0, long.MaxValue)),
@@ -121,6 +122,14 @@ public static class TopicConfig
 
         return config;
     }
+
+    /// <summary>What a classic or quorum queue amounts to: its messages go by being settled, and are taken apart when they come.</summary>
+    internal static IReadOnlyDictionary<string, string> OfQueue { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        [RetentionMs] = "-1",
+        [RetentionBytes] = "-1",
+        [CompressionType] = Uncompressed,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
 
     private static Func<string, string?> OneOf(params string[] values) =>
         value => values.Contains(value, StringComparer.Ordinal) ? null : $"String must be one of: {string.Join(", ", values)}";

@@ -5,7 +5,7 @@ namespace Sluice.Broker.Topics;
 /// <param name="Id">Tells it from a topic of the same name that was deleted before.</param>
 /// <param name="Config">Values that were set, by Kafka's names.</param>
 /// <param name="IsInternal">Of the broker's own: clients may read it but not write or delete it.</param>
-/// <param name="IsQueue">It is a stream that was declared as a queue: it has one partition, and its settings are the queue's.</param>
+/// <param name="IsQueue">It was declared as a queue: its partitions and settings are the queue's.</param>
 public sealed record TopicDefinition(string Name, Guid Id, IReadOnlyDictionary<string, string> Config, bool IsInternal = false, bool IsQueue = false)
 {
     /// <summary>Longest name, in characters.</summary>

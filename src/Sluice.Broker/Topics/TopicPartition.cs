@@ -7,30 +7,35 @@ using Sluice.Storage.Records;
 namespace Sluice.Broker.Topics;
 
 /// <summary>
-/// One partition of a topic: a log that Kafka clients append batches to and read raw, and that AMQP clients publish to and consume as a stream.
-/// Its stream's gate orders all appends. Thread-safe.
+/// One partition of a topic: a log that Kafka clients append batches to and read raw, and that AMQP clients publish to and consume as a stream
+/// (or, <see cref="IsQueue"/>, compete for). Its queue's gate orders all appends. Thread-safe.
 /// </summary>
-public sealed class TopicPartition
+public class TopicPartition
 {
-    private readonly StreamQueue _stream;
     private readonly Log _log;
     private readonly List<IPartitionListener> _listeners = [];
     private volatile bool _hasListeners;
 
     internal TopicPartition(int index, StreamQueue stream, Log log)
+        : this(index, (StoredQueue)stream, log) =>
+        stream.Partition = this;
+
+    private protected TopicPartition(int index, StoredQueue queue, Log log)
     {
         Index = index;
-        _stream = stream;
+        Queue = queue;
         _log = log;
-        stream.Partition = this;
     }
 
     public int Index { get; }
 
     public Topic Topic { get; internal set; } = null!;
 
+    /// <summary>It shows a classic or quorum queue: what consumers have settled is a hole, records are published one by one, and there are no transactions.</summary>
+    public virtual bool IsQueue => false;
+
     /// <summary>Offset of the oldest record kept.</summary>
-    public long StartOffset => _log.StartOffset;
+    public virtual long StartOffset => _log.StartOffset;
 
     /// <summary>One past the newest record.</summary>
     public long EndOffset => _log.NextOffset;
@@ -51,9 +56,9 @@ public sealed class TopicPartition
     public Exception? Failure => _log.PromiseFailure;
 
     /// <summary>True until the topic is deleted.</summary>
-    public bool IsOpen => _stream.IsOpen;
+    public bool IsOpen => Queue.IsOpen;
 
-    internal StreamQueue Stream => _stream;
+    internal StoredQueue Queue { get; }
 
     internal LogId LogId => _log.Id;
 
@@ -62,13 +67,13 @@ public sealed class TopicPartition
     /// <param name="promise">What is waited for.</param>
     /// <param name="baseOffset">Offset of its first record.</param>
     /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>, which the caller is to call at the end of its turn.</param>
-    public PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
+    public virtual PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
     {
         baseOffset = -1;
         position = JournalPosition.None;
-        lock (_stream.Gate)
+        lock (Queue.Gate)
         {
-            if (!_stream.IsOpen)
+            if (!Queue.IsOpen)
             {
                 return PartitionStatus.Deleted;
             }
@@ -80,7 +85,7 @@ public sealed class TopicPartition
                 {
                     baseOffset = duplicate;
                     // What it repeats may not be kept yet: it is when the journal has come this far.
-                    position = check == ProducerCheck.Duplicate ? _stream.Host.Store.EndPosition : JournalPosition.None;
+                    position = check == ProducerCheck.Duplicate ? Queue.Host.Store.EndPosition : JournalPosition.None;
                     return Of(check);
                 }
             }
@@ -96,7 +101,7 @@ public sealed class TopicPartition
                 return PartitionStatus.Failed;
             }
 
-            _stream.AfterAppend();
+            Queue.AfterAppend();
         }
 
         return PartitionStatus.Ok;
@@ -118,10 +123,10 @@ public sealed class TopicPartition
     public int RemoveExpiredProducers(long beforeMs) => _log.Producers?.RemoveExpired(beforeMs) ?? 0;
 
     /// <summary>See <see cref="Log.Read"/>.</summary>
-    public LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
+    public virtual LogSlice? Read(long offset, int bytesMax, long endOffset = long.MaxValue) => _log.Read(offset, bytesMax, endOffset);
 
     /// <summary>See <see cref="Log.DeleteBefore"/>.</summary>
-    public JournalPosition DeleteBefore(long offset) => _log.DeleteBefore(offset);
+    public virtual JournalPosition DeleteBefore(long offset) => _log.DeleteBefore(offset);
 
     /// <summary>See <see cref="Log.FindRecord"/>.</summary>
     public TimedOffset? FindTime(long timestampMs) => _log.FindRecord(timestampMs);
@@ -167,7 +172,7 @@ public sealed class TopicPartition
 
     internal void ApplyRetention(RetentionPolicy retention) => _log.SetRetention(retention);
 
-    private static PartitionStatus Of(ProducerCheck check) => check switch
+    private protected static PartitionStatus Of(ProducerCheck check) => check switch
     {
         ProducerCheck.Duplicate => PartitionStatus.Duplicate,
         ProducerCheck.OutOfOrderSequence => PartitionStatus.OutOfOrderSequence,
@@ -210,4 +215,7 @@ public enum PartitionStatus : byte
 
     /// <summary>A marker of a transaction coordinator that has been replaced.</summary>
     CoordinatorFenced,
+
+    /// <summary>The queue takes no more: it is full and refuses what is published (overflow reject-publish).</summary>
+    Refused,
 }

@@ -39,12 +39,13 @@ internal sealed class RecordProperties
             AddValue(headers.Name(Key), record.Key);
         }
 
-        headers.Add(Timestamp, record.TimestampMs);
+        headers.Add(Timestamp, record.CreatedMs);
         return WriteProperties(record);
     }
 
-    /// <summary>What the record's key is as a routing key; empty if it is none.</summary>
+    /// <summary>What the record's key is as a routing key; empty if it is none. A record in a queue has the one by which it was routed there.</summary>
     public static ReadOnlySpan<byte> RoutingKey(scoped in MessageView record) =>
+        !record.RoutingKey.IsEmpty ? record.RoutingKey :
         record.HasKey && record.Key.Length <= byte.MaxValue && Utf8.IsValid(record.Key) ? record.Key : default;
 
     private static void AddValue(TableBuilder headers, ReadOnlySpan<byte> value)
@@ -187,8 +188,8 @@ internal sealed class RecordProperties
                     writer.WriteOctet(2);
                     flags |= property;
                     break;
-                case BasicPropertyFlags.Timestamp when record.TimestampMs >= 0:
-                    writer.WriteLongLong((ulong)(record.TimestampMs / 1000));
+                case BasicPropertyFlags.Timestamp when record.CreatedMs >= 0:
+                    writer.WriteLongLong((ulong)(record.CreatedMs / 1000));
                     flags |= property;
                     break;
                 default:

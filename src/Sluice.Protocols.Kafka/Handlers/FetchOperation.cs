@@ -227,7 +227,8 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             AbortedTransactions = null,
             Records = RecordsPayload.Empty,
         };
-        if (isAhead || wanted.Offset < start || wanted.Offset > end)
+        // What is gone from a queue was settled: a hole, not a loss.
+        if (isAhead || (wanted.Offset < start && !partition.IsQueue) || wanted.Offset > end)
         {
             data.ErrorCode = KafkaErrorCode.OffsetOutOfRange;
             data.HighWatermark = -1;

@@ -19,7 +19,7 @@ internal sealed class MetadataHandler(KafkaServer server)
         {
             if (wantsAll)
             {
-                topics.AddRange(host.ListTopics().Where(topic => request.MayDescribe(topic.Name)).Select(topic => Describe(request, topic, body.IncludeTopicAuthorizedOperations)));
+                topics.AddRange(host.ListTopics(withQueues: true).Where(topic => request.MayDescribe(topic.Name)).Select(topic => Describe(request, topic, body.IncludeTopicAuthorizedOperations)));
             }
             else
             {

@@ -26,7 +26,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
 
         IEnumerable<string> names = body.Topics.Length > 0
             ? body.Topics.Select(static topic => topic.Name).Distinct(StringComparer.Ordinal)
-            : server.Host?.ListTopics().Select(static topic => topic.Name).Where(request.MayDescribe) ?? [];
+            : server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name).Where(request.MayDescribe) ?? [];
         int left = Math.Clamp(body.ResponsePartitionLimit, 1, DescribedMax);
         var topics = new List<DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic>();
         DescribeTopicPartitionsResponse.Cursor? next = null;
@@ -152,6 +152,11 @@ internal sealed class PartitionsHandler(KafkaServer server)
         else if (found.Definition.IsInternal)
         {
             result.ErrorCode = KafkaErrorCode.InvalidTopicException;
+        }
+        else if (partition.IsQueue)
+        {
+            // What is in a queue goes by being consumed; purging it is done by AMQP.
+            result.ErrorCode = KafkaErrorCode.PolicyViolation;
         }
         else
         {

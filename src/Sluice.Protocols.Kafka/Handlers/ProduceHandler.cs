@@ -16,6 +16,7 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// </summary>
 internal sealed class ProduceHandler(KafkaServer server)
 {
+    private const string NoTransactions = "Queues take no part in transactions of Kafka clients: send to a topic, or without a transactional id.";
     private const short All = -1, KnowsAbortable = 11, AddsPartitions = 12;
 
     public void Handle(KafkaRequest request, ProduceRequest body)
@@ -121,6 +122,13 @@ internal sealed class ProduceHandler(KafkaServer server)
     {
         Durability asked = settings.SyncsEachAppend ? Durability.Disk : promise;
         AppendOutcome outcome;
+        if (RecordBatch.IsTransactional(batch) && partition.IsQueue)
+        {
+            response.ErrorCode = KafkaErrorCode.PolicyViolation;
+            response.ErrorMessage = NoTransactions;
+            return;
+        }
+
         if (RecordBatch.IsTransactional(batch))
         {
             KafkaErrorCode error = server.Transactions.Append(transactionalId!, partition, adds: request.Version >= AddsPartitions, batch, asked, out outcome);
@@ -137,6 +145,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         response.ErrorCode = KafkaErrors.Of(outcome.Status);
+        response.ErrorMessage = outcome.Status == PartitionStatus.Refused ? "The queue refuses the records: it is full (x-max-length, x-max-length-bytes with overflow reject-publish), or one is too large for it." : response.ErrorMessage;
         response.BaseOffset = outcome.BaseOffset;
         response.LogStartOffset = partition.StartOffset;
         if (settings.UsesAppendTime)

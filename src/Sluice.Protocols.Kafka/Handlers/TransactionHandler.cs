@@ -123,7 +123,8 @@ internal sealed class TransactionHandler(KafkaServer server)
     {
         Topic? topic = server.Host?.FindTopic(partition.Topic);
         return request.Version < ManyTransactions && (topic?.Definition.IsInternal == true || !request.Allows(Access.Write, partition.Topic)) ? KafkaErrorCode.TopicAuthorizationFailed
-            : topic?.FindPartition(partition.Partition) is null ? KafkaErrorCode.UnknownTopicOrPartition
+            : topic?.FindPartition(partition.Partition) is not { } found ? KafkaErrorCode.UnknownTopicOrPartition
+            : found.IsQueue ? KafkaErrorCode.PolicyViolation
             : KafkaErrorCode.None;
     }
 }

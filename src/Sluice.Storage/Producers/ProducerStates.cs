@@ -115,6 +115,13 @@ public sealed class ProducerStates
             // A producer of which nothing is known (any more) goes on where it is.
             return ProducerCheck.Ok;
         }
+        return Check(entry, batch, out duplicateBaseOffset);
+    }
+
+    /// <inheritdoc cref="Check(ProducerStates?, ReadOnlySpan{byte}, out long)"/>
+    internal static ProducerCheck Check(ProducerEntry entry, ReadOnlySpan<byte> batch, out long duplicateBaseOffset)
+    {
+        duplicateBaseOffset = -1;
         short epoch = RecordBatch.ProducerEpoch(batch);
         if (RecordBatch.IsControl(batch))
         {
@@ -154,6 +161,27 @@ public sealed class ProducerStates
         {
             entry.TransactionFirstOffset = RecordBatch.BaseOffset(batch);
             _open.Add(entry.TransactionFirstOffset, id);
+        }
+    }
+
+    /// <summary>Whether the batch of a transaction that begins at the offset was rolled back.</summary>
+    internal bool IsAborted(long producerId, long offset)
+    {
+        lock (_log.Sync)
+        {
+            for (int i = FirstAbortedAt(offset); i < _aborted.Count; i++)
+            {
+                if (_aborted[i].ProducerId == producerId && _aborted[i].FirstOffset <= offset)
+                {
+                    return true;
+                }
+                if (_aborted[i].LastStableOffset > offset)
+                {
+                    // Whatever ended later began above it.
+                    return false;
+                }
+            }
+            return false;
         }
     }
 

@@ -90,6 +90,13 @@ public static class RecordBatch
     public static void SetBaseOffset(Span<byte> batch, long offset) => BinaryPrimitives.WriteInt64BigEndian(batch, offset);
 
     /// <summary>The epoch of the leader that takes the batch; outside the checksum too.</summary>
+    /// <summary>Says where in a log the batch is, and who was the log's leader: this broker, as for all logs that it ever had.</summary>
+    public static void Place(Span<byte> batch, long baseOffset)
+    {
+        SetBaseOffset(batch, baseOffset);
+        SetLeaderEpoch(batch, 0);
+    }
+
     /// <summary>-1 for none; every batch of a log has one, but for those of early builds.</summary>
     internal static int LeaderEpoch(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadInt32BigEndian(batch[12..]);
 

@@ -41,10 +41,10 @@ public sealed class RecordBatchBuilder : IDisposable
         Finish(body, at + value.Length, encodedHeaders, headerCount);
     }
 
-    /// <summary>Adds a record with an optional key. No allocation in the steady state.</summary>
-    public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
+    /// <summary>Adds a record with an optional key and value. No allocation in the steady state.</summary>
+    public void Append(long timestampMs, bool hasKey, ReadOnlySpan<byte> key, bool hasValue, ReadOnlySpan<byte> value, ReadOnlySpan<byte> encodedHeaders, int headerCount)
     {
-        Span<byte> body = Begin(timestampMs, hasKey, key, hasValue: true, value.Length, encodedHeaders.Length, headerCount, out int at);
+        Span<byte> body = Begin(timestampMs, hasKey, key, hasValue, value.Length, encodedHeaders.Length, headerCount, out int at);
         value.CopyTo(body[at..]);
         Finish(body, at + value.Length, encodedHeaders, headerCount);
     }
