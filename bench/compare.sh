@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sluice beside RabbitMQ, row by row; `bench/compare.sh --help` lists the rows and their scale.
+# Sluice beside RabbitMQ and Kafka, row by row; `bench/compare.sh --help` lists the rows and their scale.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dotnet build -c Release src/Sluice.Server/Sluice.Server.csproj -v q --nologo >&2

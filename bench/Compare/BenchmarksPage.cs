@@ -8,7 +8,7 @@ internal static class BenchmarksPage
     private const string Head = """
         # Benchmarks
 
-        Sluice beside RabbitMQ on one machine, by one script in one go: `bench/compare.sh --write`, or single rows by name (`bench/compare.sh --help`).
+        Sluice beside RabbitMQ and Kafka on one machine, by one script in one go: `bench/compare.sh --write`, or single rows by name (`bench/compare.sh --help`).
         Broker and load generator share the machine's cores. Rounds are interleaved (one broker, then the next, then the first again); figures are the median of the rounds, (least–greatest) behind it.
         *Broker CPU* is the CPU time of the broker's whole process tree from `/proc`, divided by messages that passed; *client CPU* that of the load generator (it must stay small, or it would be what is measured).
         *Disk flushes* are cache flushes completed by the device during the measured time, from `/proc/diskstats`: what syncs come to in the end, whatever a broker promises.

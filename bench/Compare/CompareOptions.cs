@@ -8,7 +8,7 @@ internal sealed record CompareOptions
     /// <summary>Rows to run, in order; empty: all.</summary>
     public IReadOnlyList<string> Rows { get; init; } = [];
 
-    /// <summary>Brokers to run (rabbitmq, sluice, sluice-os); empty: all that are there.</summary>
+    /// <summary>Brokers to run (rabbitmq, kafka, sluice, sluice-os); empty: all that are there.</summary>
     public IReadOnlyList<string> Brokers { get; init; } = [];
 
     /// <summary>Interleaved rounds; the median counts.</summary>
@@ -30,6 +30,9 @@ internal sealed record CompareOptions
 
     public int Connections { get; init; } = 10_000;
 
+    /// <summary>Partitions of the row about memory of Kafka's topics, in thousands.</summary>
+    public int Partitions { get; init; } = 10_000;
+
     public int ConnectionsOfRabbitMq { get; init; } = 2_000;
 
     /// <summary>Directory for the brokers' data; its disk is what is measured.</summary>
@@ -40,7 +43,7 @@ internal sealed record CompareOptions
 
     public string RabbitMq { get; init; } = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-    /// <summary>Folder of peers with PerfTest in it; null: the perftest row is skipped.</summary>
+    /// <summary>Folder of peers with PerfTest and Kafka in it; null: their rows are skipped.</summary>
     public string? Peers { get; init; } = Environment.GetEnvironmentVariable("SLUICE_PEERS");
 
     /// <summary>Page whose sections are replaced by the results; null: only printed.</summary>
@@ -72,12 +75,13 @@ internal sealed record CompareOptions
                 "--queues" => options with { Queues = NextInt() },
                 "--queues-rabbitmq" => options with { QueuesOfRabbitMq = NextInt() },
                 "--connections" => options with { Connections = NextInt() },
+                "--partitions" => options with { Partitions = NextInt() },
                 "--connections-rabbitmq" => options with { ConnectionsOfRabbitMq = NextInt() },
                 "--work" => options with { Work = Path.GetFullPath(Next()) },
                 "--sluice" => options with { Sluice = Next() },
                 "--rabbitmq" => options with { RabbitMq = Next() },
                 "--write" => options with { Page = Path.Combine("docs", "benchmarks.md") },
-                "--quick" => options with { Rounds = 1, Seconds = 5, WarmUpSeconds = 2, Backlog = 1_000_000, BacklogOfRabbitMq = 100_000, Queues = 2000, QueuesOfRabbitMq = 500, Connections = 500, ConnectionsOfRabbitMq = 200 },
+                "--quick" => options with { Rounds = 1, Seconds = 5, WarmUpSeconds = 2, Backlog = 1_000_000, BacklogOfRabbitMq = 100_000, Queues = 2000, QueuesOfRabbitMq = 500, Connections = 500, Partitions = 1000, ConnectionsOfRabbitMq = 200 },
                 _ => throw new ArgumentException($"There is no option {name}; see --help."),
             };
         }

@@ -1,4 +1,5 @@
 using Sluice.Bench.Compare.Brokers;
+using Sluice.Bench.Compare.Rows;
 
 namespace Sluice.Bench.Compare;
 
@@ -12,13 +13,13 @@ internal sealed class Contest : IDisposable
         Options = options;
         foreach (string broker in options.Brokers)
         {
-            if (broker is not ("rabbitmq" or "sluice" or "sluice-os"))
+            if (broker is not ("rabbitmq" or "kafka" or "sluice" or "sluice-os"))
             {
-                throw new ArgumentException($"There is no broker {broker}; rabbitmq, sluice, sluice-os are there.");
+                throw new ArgumentException($"There is no broker {broker}; rabbitmq, kafka, sluice, sluice-os are there.");
             }
         }
 
-        if (Wants("rabbitmq") && !File.Exists(options.RabbitMq))
+        if (Wants("rabbitmq") && Row.Chosen(options.Rows).Any(static row => !row.Name.StartsWith("kafka", StringComparison.Ordinal)) && !File.Exists(options.RabbitMq))
         {
             throw new ArgumentException($"RabbitMQ is not at {options.RabbitMq}: install it (Debian: rabbitmq-server), or choose other brokers with --brokers.");
         }
@@ -30,6 +31,9 @@ internal sealed class Contest : IDisposable
     }
 
     public CompareOptions Options { get; }
+
+    /// <summary>Runs Kafka and its tools; null if it is not there.</summary>
+    public string? KafkaScript => Options.Peers is { } peers && Path.GetFullPath(Path.Combine(peers, "kafka", "kafka")) is var script && File.Exists(script) ? script : null;
 
     /// <summary>Brokers for rows under load, started on first use and left running: RabbitMQ, Sluice and, if asked, Sluice with the weaker promise.</summary>
     public IReadOnlyList<BrokerProcess> Running(bool withOs)
@@ -68,6 +72,43 @@ internal sealed class Contest : IDisposable
         }
     }
 
+    /// <summary>Kafka and Sluice, started on first use and left running. Others that run are stopped first: they would take memory.</summary>
+    public IReadOnlyList<BrokerProcess> RunningForKafka()
+    {
+        if (_running.Exists(static broker => broker.Directory.EndsWith("rabbitmq", StringComparison.Ordinal)))
+        {
+            StopAll();
+        }
+
+        List<BrokerProcess> wanted = [];
+        if (Wants("kafka"))
+        {
+            wanted.Add(Started("kafka", NewKafka));
+        }
+
+        if (Wants("sluice"))
+        {
+            wanted.Add(Started("sluice-kafka", NewSluiceForKafka));
+        }
+
+        return wanted;
+    }
+
+    /// <summary>The same, not started, each with an empty data directory.</summary>
+    public IEnumerable<BrokerProcess> FreshForKafka()
+    {
+        StopAll();
+        if (Wants("kafka"))
+        {
+            yield return NewKafka();
+        }
+
+        if (Wants("sluice"))
+        {
+            yield return NewSluiceForKafka();
+        }
+    }
+
     public void Dispose() => StopAll();
 
     private bool Wants(string broker) => Options.Brokers.Count == 0 || Options.Brokers.Contains(broker);
@@ -78,6 +119,10 @@ internal sealed class Contest : IDisposable
     private SluiceBroker NewSluice() => new(Options.Sluice, "disk", 18682, Path.Combine(Options.Work, "sluice"));
 
     private SluiceBroker NewSluiceOs() => new(Options.Sluice, "os", 18692, Path.Combine(Options.Work, "sluice-os"));
+
+    private KafkaBroker NewKafka() => new(KafkaScript!, 18702, Path.Combine(Options.Work, "kafka"));
+
+    private SluiceBroker NewSluiceForKafka() => new(Options.Sluice, "disk", 18712, Path.Combine(Options.Work, "sluice-kafka"), withKafka: true);
 
     private BrokerProcess Started(string key, Func<BrokerProcess> create)
     {

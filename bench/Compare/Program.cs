@@ -15,14 +15,14 @@ if (args.Contains("--help"))
     Console.WriteLine("""
         Options:
           --rounds 3, --seconds 10, --warm-up 5    rounds and times of the load rows
-          --brokers rabbitmq,sluice,sluice-os      which brokers
-          --backlog 50000000, --queues 100000, --connections 10000      scale for Sluice
+          --brokers rabbitmq,kafka,sluice,sluice-os      which brokers
+          --backlog 50000000, --queues 100000, --connections 10000, --partitions 10000      scale for Sluice
           --backlog-rabbitmq 2000000, --queues-rabbitmq 10000, --connections-rabbitmq 2000
           --quick                                  one short round at small scale, to see that it works
           --write                                  put the results into docs/benchmarks.md
           --work DIR                               where the brokers keep their data (temporary)
           --sluice FILE, --rabbitmq FILE           the programs
-        Environment: SLUICE_PEERS=DIR              folder with perftest/perftest in it (needs Java 17); without it that row is skipped
+        Environment: SLUICE_PEERS=DIR              folder with perftest/perftest and kafka/kafka in it (need Java 17); without it their rows are skipped
         """);
     return 0;
 }

@@ -116,6 +116,20 @@ internal abstract partial class BrokerProcess(string name, int port, string dire
     {
     }
 
+    /// <summary>Whether a client gets in.</summary>
+    protected virtual bool Serves()
+    {
+        try
+        {
+            using AmqpClient client = AmqpClient.Connect(Client with { TimeoutMs = 10_000 });
+            return true;
+        }
+        catch (Exception error) when (error is AmqpUnreachableException or AmqpClosedException)
+        {
+            return false;
+        }
+    }
+
     private bool Listens()
     {
         using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
@@ -125,19 +139,6 @@ internal abstract partial class BrokerProcess(string name, int port, string dire
             return true;
         }
         catch (SocketException)
-        {
-            return false;
-        }
-    }
-
-    private bool Serves()
-    {
-        try
-        {
-            using AmqpClient client = AmqpClient.Connect(Client with { TimeoutMs = 10_000 });
-            return true;
-        }
-        catch (Exception error) when (error is AmqpUnreachableException or AmqpClosedException)
         {
             return false;
         }

@@ -15,6 +15,10 @@ internal abstract class Row(string name, string title)
         new QueuesRow(),
         new ConnectionsRow(),
         new StartRow(),
+        new KafkaProduceRow(),
+        new KafkaFetchRow(),
+        new KafkaLatencyRow(),
+        new KafkaMemoryRow(),
     ];
 
     /// <summary>As on the command line.</summary>
