@@ -6,6 +6,7 @@ using Sluice.Broker;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
@@ -39,6 +40,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
+        Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -70,6 +72,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal GroupCoordinator Groups { get; }
 
     internal TransactionCoordinator Transactions { get; }
+
+    internal ClientQuotas Quotas { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 

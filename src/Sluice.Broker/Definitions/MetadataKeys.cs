@@ -74,7 +74,8 @@ public static class MetadataKeys
         return escaped.ToString();
     }
 
-    private static string Unescape(string escaped)
+    /// <summary>The name that was escaped.</summary>
+    public static string Unescape(string escaped)
     {
         var name = new StringBuilder(escaped.Length);
         for (int i = 0; i < escaped.Length; i++)

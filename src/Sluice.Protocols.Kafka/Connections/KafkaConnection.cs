@@ -20,6 +20,7 @@ internal sealed class KafkaConnection
 
     private readonly CancellationTokenSource _ended = new();
     private readonly List<PendingProduce> _produces = [];
+    private long _mutedUntil;
     private string _endReason = "the client closed the connection";
 
     public KafkaConnection(KafkaServer server, ClientConnection client)
@@ -56,6 +57,16 @@ internal sealed class KafkaConnection
 
     /// <summary>A produce request has been appended; it is answered after the turn.</summary>
     public void AddProduce(PendingProduce produce) => _produces.Add(produce);
+
+    /// <summary>Nothing more is read of the client for so many ms: it uses more than its quota. Any thread.</summary>
+    public void Mute(int milliseconds)
+    {
+        long until = Server.NowMs + milliseconds;
+        if (until > Volatile.Read(ref _mutedUntil))
+        {
+            Volatile.Write(ref _mutedUntil, until);
+        }
+    }
 
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -105,6 +116,12 @@ internal sealed class KafkaConnection
 
             while (TryReadFrame(ref rest, out ReadOnlySequence<byte> frame))
             {
+                if (Volatile.Read(ref _mutedUntil) > 0)
+                {
+                    EndTurn();
+                    await WaitUntilUnmutedAsync().ConfigureAwait(false);
+                }
+
                 ValueTask handled = Handle(frame);
                 if (!handled.IsCompletedSuccessfully)
                 {
@@ -131,6 +148,20 @@ internal sealed class KafkaConnection
             await WaitForRoomAsync().ConfigureAwait(false);
             await Server.Broker.Store.WaitForRoomAsync(Client.Closed).ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask WaitUntilUnmutedAsync()
+    {
+        long until;
+        do
+        {
+            until = Volatile.Read(ref _mutedUntil);
+            if (until - Server.NowMs is > 0 and var left)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(left), Server.Clock, Client.Closed).ConfigureAwait(false);
+            }
+        }
+        while (Interlocked.CompareExchange(ref _mutedUntil, 0, until) != until);
     }
 
     private async ValueTask WaitForRoomAsync()

@@ -4,7 +4,7 @@ using Sluice.Security;
 namespace Sluice.Protocols.Kafka.Connections;
 
 /// <summary>One request on its way to its answer.</summary>
-internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, KafkaRequestHeader header)
+internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, KafkaRequestHeader header, int bytes)
 {
     /// <summary>What the cluster is called where permissions are asked for.</summary>
     public const string ClusterName = "kafka-cluster";
@@ -18,6 +18,9 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     public KafkaRequestHeader Header => header;
 
     public short Version => header.ApiVersion;
+
+    /// <summary>Its size.</summary>
+    public int Bytes => bytes;
 
     /// <summary>Its place among the connection's answers.</summary>
     public ResponseSlot Slot { get; } = new();
@@ -43,6 +46,18 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     public int ClusterOperations() => Allows(Access.Configure, ClusterName)
         ? Bits(AclOperation.Create, AclOperation.Alter, AclOperation.Describe, AclOperation.ClusterAction, AclOperation.DescribeConfigs, AclOperation.AlterConfigs, AclOperation.IdempotentWrite)
         : 0;
+
+    /// <summary>Counts bytes for a quota of the client; if they are too many the connection is not read for the time returned, in ms, which the answer is to tell (KIP-219).</summary>
+    public int Throttle(string quota, long count)
+    {
+        int throttleMs = Server.Quotas.Count(quota, connection.Login.UserName, header.ClientId ?? "", count);
+        if (throttleMs > 0)
+        {
+            connection.Mute(throttleMs);
+        }
+
+        return throttleMs;
+    }
 
     /// <summary>Answers it. Any thread, once.</summary>
     public void Reply(IKafkaMessage response) => Reply(response, Version);

@@ -11,7 +11,7 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics; the broker's own can be read, they are set in Sluice's configuration.</summary>
 internal sealed class ConfigsHandler(KafkaServer server)
 {
-    private const sbyte TopicResource = 2, BrokerResource = 4;
+    private const sbyte TopicResource = 2, BrokerResource = 4, BrokerLoggerResource = 8, MetricsResource = 16, GroupResource = 32;
     private const sbyte FromTopic = 1, FromStart = 4, FromDefault = 5;
     private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
     private const string RepeatedMessage = "The request names the resource more than once.";
@@ -49,6 +49,32 @@ internal sealed class ConfigsHandler(KafkaServer server)
         }
 
         return new AlterConfigsResponse { Responses = [.. responses] };
+    }
+
+    /// <summary>What can have a configuration: topics and the broker. Version 0 asks for subscriptions of metrics, of which there are none.</summary>
+    public ListConfigResourcesResponse Handle(KafkaRequest request, ListConfigResourcesRequest body)
+    {
+        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        {
+            return new ListConfigResourcesResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
+        }
+
+        if (Array.Exists(body.ResourceTypes, static type => type is not (TopicResource or BrokerResource or BrokerLoggerResource or MetricsResource or GroupResource)))
+        {
+            return new ListConfigResourcesResponse { ErrorCode = KafkaErrorCode.UnsupportedVersion };
+        }
+
+        bool Wants(sbyte type) => request.Version > 0 && (body.ResourceTypes.Length == 0 || body.ResourceTypes.Contains(type));
+        IEnumerable<string> topics = Wants(TopicResource) ? server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name) ?? [] : [];
+        IEnumerable<string> brokers = Wants(BrokerResource) ? [server.Options.NodeId.ToString(CultureInfo.InvariantCulture)] : [];
+        return new ListConfigResourcesResponse
+        {
+            ConfigResources =
+            [
+                .. topics.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = TopicResource }),
+                .. brokers.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = BrokerResource }),
+            ],
+        };
     }
 
     private static sbyte TypeOf(TopicConfigType type) => type switch

@@ -1,5 +1,6 @@
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -372,6 +373,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             partition.RemoveListener(this);
         }
 
+        response.ThrottleTimeMs = request.Throttle(ClientQuotas.Fetch, response.Responses.Sum(static topic => topic.Partitions.Sum(static partition => (long)partition.Records.Length)));
         request.Reply(response);
     }
 }

@@ -1,5 +1,6 @@
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
@@ -44,6 +45,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         pending.Response.Responses = topics;
+        pending.Response.ThrottleTimeMs = request.Throttle(ClientQuotas.Produce, request.Bytes);
         request.Connection.AddProduce(pending);
     }
 

@@ -24,6 +24,8 @@ internal sealed class RequestDispatcher
     private readonly TransactionOffsetsHandler _transactionOffsets;
     private readonly TransactionAdminHandler _transactionAdmin;
     private readonly ConsumerGroupHandler _consumers;
+    private readonly QuotaHandler _quotas;
+    private readonly ReplicaHandler _replicas;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -43,6 +45,8 @@ internal sealed class RequestDispatcher
         _transactionOffsets = new TransactionOffsetsHandler(server);
         _transactionAdmin = new TransactionAdminHandler(server);
         _consumers = new ConsumerGroupHandler(server.Groups);
+        _quotas = new QuotaHandler(server);
+        _replicas = new ReplicaHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -58,6 +62,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.DeleteRecords,
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
         KafkaApiKey.ConsumerGroupDescribe,
+        KafkaApiKey.DescribeClientQuotas, KafkaApiKey.AlterClientQuotas,
+        KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.ListConfigResources,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -71,7 +77,7 @@ internal sealed class RequestDispatcher
         KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
-        var request = new KafkaRequest(connection, api, header);
+        var request = new KafkaRequest(connection, api, header, frame.Length);
         if (!api.HasVersion(header.ApiVersion))
         {
             if (api.Key != KafkaApiKey.ApiVersions)
@@ -201,6 +207,23 @@ internal sealed class RequestDispatcher
                 return Run(request, _groupAdmin.HandleAsync(request, describeGroups));
             case DeleteGroupsRequest deleteGroups:
                 return Run(request, _groupAdmin.HandleAsync(request, deleteGroups));
+            case DescribeClientQuotasRequest describeQuotas:
+                request.Reply(_quotas.Handle(request, describeQuotas));
+                return default;
+            case AlterClientQuotasRequest alterQuotas:
+                return Run(request, _quotas.HandleAsync(request, alterQuotas));
+            case ElectLeadersRequest electLeaders:
+                request.Reply(_replicas.Handle(request, electLeaders));
+                return default;
+            case AlterPartitionReassignmentsRequest reassign:
+                request.Reply(_replicas.Handle(request, reassign));
+                return default;
+            case ListPartitionReassignmentsRequest:
+                request.Reply(ReplicaHandler.Handle(request));
+                return default;
+            case ListConfigResourcesRequest listConfigs:
+                request.Reply(_configs.Handle(request, listConfigs));
+                return default;
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

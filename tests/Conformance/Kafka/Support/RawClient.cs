@@ -23,6 +23,9 @@ public sealed class RawClient : IAsyncDisposable
         _stream = tcp.GetStream();
     }
 
+    /// <summary>The name that it gives itself.</summary>
+    public string ClientId { get; set; } = "conformance";
+
     public static async Task<RawClient> ConnectAsync(string host, int port)
     {
         var tcp = new TcpClient { NoDelay = true };
@@ -42,7 +45,7 @@ public sealed class RawClient : IAsyncDisposable
     public async Task<int> SendAsync(IKafkaMessage request, int version)
     {
         int id = ++_correlationId;
-        await SendBytesAsync(Frame(request, version, id));
+        await SendBytesAsync(Frame(request, version, id, ClientId));
         return id;
     }
 

@@ -1,0 +1,70 @@
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Security;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>ElectLeaders, AlterPartitionReassignments, ListPartitionReassignments: what there is to say of one node, which leads and has every partition.</summary>
+internal sealed class ReplicaHandler(KafkaServer server)
+{
+    public ElectLeadersResponse Handle(KafkaRequest request, ElectLeadersRequest body)
+    {
+        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        {
+            return new ElectLeadersResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
+        }
+
+        // Of all partitions those are told that needed an election: none does.
+        return new ElectLeadersResponse
+        {
+            ReplicaElectionResults = [.. (body.TopicPartitions ?? []).Select(topic => new ElectLeadersResponse.ReplicaElectionResult
+            {
+                Topic = topic.Topic,
+                PartitionResult = [.. topic.Partitions.Select(partition => Find(topic.Topic, partition) is null
+                    ? new ElectLeadersResponse.PartitionResultData { PartitionId = partition, ErrorCode = KafkaErrorCode.UnknownTopicOrPartition, ErrorMessage = "The partition does not exist." }
+                    : new ElectLeadersResponse.PartitionResultData { PartitionId = partition, ErrorCode = KafkaErrorCode.ElectionNotNeeded, ErrorMessage = "Leader election not needed for topic partition." })],
+            })],
+        };
+    }
+
+    public AlterPartitionReassignmentsResponse Handle(KafkaRequest request, AlterPartitionReassignmentsRequest body)
+    {
+        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        {
+            return new AlterPartitionReassignmentsResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null };
+        }
+
+        return new AlterPartitionReassignmentsResponse
+        {
+            ErrorMessage = null,
+            AllowReplicationFactorChange = body.AllowReplicationFactorChange,
+            Responses = [.. body.Topics.Select(topic => new AlterPartitionReassignmentsResponse.ReassignableTopicResponse
+            {
+                Name = topic.Name,
+                Partitions = [.. topic.Partitions.Select(partition => Reassign(topic.Name, partition))],
+            })],
+        };
+    }
+
+    public static ListPartitionReassignmentsResponse Handle(KafkaRequest request) => new()
+    {
+        ErrorCode = request.Allows(Access.Configure, KafkaRequest.ClusterName) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,
+        ErrorMessage = null,
+        Topics = [],
+    };
+
+    private AlterPartitionReassignmentsResponse.ReassignablePartitionResponse Reassign(string topic, AlterPartitionReassignmentsRequest.ReassignablePartition wanted)
+    {
+        (KafkaErrorCode error, string? message) = Find(topic, wanted.PartitionIndex) is null ? (KafkaErrorCode.UnknownTopicOrPartition, "The partition does not exist.")
+            : wanted.Replicas is not { } replicas ? (KafkaErrorCode.NoReassignmentInProgress, null)
+            : replicas.Length == 0 ? (KafkaErrorCode.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+            : replicas.FirstOrDefault(id => id != server.Options.NodeId, server.Options.NodeId) is var other && other != server.Options.NodeId ? (KafkaErrorCode.InvalidReplicaAssignment, $"The manual partition assignment includes broker {other}, but no such broker is registered.")
+            : replicas.Length > 1 ? (KafkaErrorCode.InvalidReplicaAssignment, $"The manual partition assignment includes the broker {server.Options.NodeId} more than once.")
+            : (KafkaErrorCode.None, (string?)null);
+        return new AlterPartitionReassignmentsResponse.ReassignablePartitionResponse { PartitionIndex = wanted.PartitionIndex, ErrorCode = error, ErrorMessage = message };
+    }
+
+    private TopicPartition? Find(string topic, int partition) => server.Host?.FindTopic(topic)?.FindPartition(partition);
+}

@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using Sluice.Conformance.Kafka.Support;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Conformance.Kafka;
+
+/// <summary>Quotas of client ids and users: KIP-13, KIP-219, KIP-546.</summary>
+public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
+{
+    private const sbyte Exactly = 0, TheDefault = 1, AnyName = 2;
+
+    [Fact]
+    public async Task KIP546_Quotas_are_set_described_and_taken_away()
+    {
+        string client = Name("client");
+        string user = Name("user");
+        await SetAsync([("client-id", client)], ("producer_byte_rate", 1000), ("consumer_byte_rate", 2000));
+        await SetAsync([("user", user), ("client-id", client)], ("producer_byte_rate", 3000));
+        Assert.Equal([$"client-id={client}: consumer_byte_rate=2000 producer_byte_rate=1000"], await DescribeAsync(strict: true, ("client-id", Exactly, client)));
+        Assert.Equal(
+            [$"client-id={client}: consumer_byte_rate=2000 producer_byte_rate=1000", $"client-id={client} user={user}: producer_byte_rate=3000"],
+            await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+        Assert.Equal([$"client-id={client} user={user}: producer_byte_rate=3000"], await DescribeAsync(strict: false, ("user", Exactly, user)));
+        Assert.Contains($"client-id={client} user={user}: producer_byte_rate=3000", await DescribeAsync(strict: true, ("user", AnyName, null), ("client-id", AnyName, null)));
+        Assert.Empty(await DescribeAsync(strict: true, ("user", Exactly, user)));
+        Assert.DoesNotContain(await DescribeAsync(strict: false, ("client-id", TheDefault, null)), line => line.Contains(client));
+
+        await SetAsync([("client-id", client)], ("producer_byte_rate", null));
+        await SetAsync([("user", user), ("client-id", client)], ("producer_byte_rate", null));
+        Assert.Equal([$"client-id={client}: consumer_byte_rate=2000"], await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+        await SetAsync([("client-id", client)], ("consumer_byte_rate", null));
+        Assert.Empty(await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+    }
+
+    [Fact]
+    public async Task KIP219_A_producer_over_its_quota_is_told_and_left_alone()
+    {
+        TestTopic topic = await TopicAsync();
+        RawClient producer = await ConnectAsync();
+        producer.ClientId = Name("client");
+        await SetAsync([("client-id", producer.ClientId)], ("producer_byte_rate", 10_000));
+        byte[] batch = BatchBuilder.Of(new string('x', 60_000));
+        int throttleMs = 0;
+        long answered = 0;
+        for (int i = 0; i < 10 && throttleMs == 0; i++)
+        {
+            ProduceResponse response = await producer.AskAsync<ProduceResponse>(Produce(topic, 1, (0, batch)), 13);
+            Assert.Equal(KafkaErrorCode.None, Assert.Single(Assert.Single(response.Responses).PartitionResponses).ErrorCode);
+            throttleMs = response.ThrottleTimeMs;
+            answered = Stopwatch.GetTimestamp();
+        }
+
+        // 10 KB a second over ten seconds are two batches; from the third one on the producer has to wait for a second or more.
+        Assert.InRange(throttleMs, 500, 12_000);
+        await ServesAsync(producer);
+        Assert.True(Stopwatch.GetElapsedTime(answered).TotalMilliseconds > throttleMs - 100, $"The connection was served before {throttleMs} ms were over.");
+        await SetAsync([("client-id", producer.ClientId)], ("producer_byte_rate", null));
+        ProduceResponse free = await producer.AskAsync<ProduceResponse>(Produce(topic, 1, (0, batch)), 13);
+        Assert.Equal(0, free.ThrottleTimeMs);
+    }
+
+    [Fact]
+    public async Task A_consumer_over_its_quota_is_told()
+    {
+        TestTopic topic = await TopicAsync();
+        await AppendAsync(topic, BatchBuilder.Of(new string('x', 200_000)));
+        RawClient consumer = await ConnectAsync();
+        consumer.ClientId = Name("client");
+        await SetAsync([("client-id", consumer.ClientId)], ("consumer_byte_rate", 10_000));
+        int throttleMs = 0;
+        for (int i = 0; i < 5 && throttleMs == 0; i++)
+        {
+            throttleMs = (await consumer.AskAsync<FetchResponse>(Fetch(topic, (0, 0L)), 18)).ThrottleTimeMs;
+        }
+
+        Assert.True(throttleMs > 0);
+        await SetAsync([("client-id", consumer.ClientId)], ("consumer_byte_rate", null));
+    }
+
+    [Fact]
+    public async Task Quotas_that_cannot_be()
+    {
+        (KafkaErrorCode Expected, (string, string?)[] Entity, (string, double?)[] Values)[] cases =
+        [
+            (KafkaErrorCode.InvalidRequest, [], [("producer_byte_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("planet", "mars")], [("producer_byte_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "")], [("producer_byte_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("no_such_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("producer_byte_rate", 0.5)]),
+        ];
+        foreach ((KafkaErrorCode expected, (string, string?)[] entity, (string, double?)[] values) in cases)
+        {
+            AlterClientQuotasResponse response = await AlterAsync(entity, validateOnly: false, values);
+            Assert.Equal(expected, Assert.Single(response.Entries).ErrorCode);
+        }
+
+        string client = Name("client");
+        AlterClientQuotasResponse validated = await AlterAsync([("client-id", client)], validateOnly: true, ("producer_byte_rate", 5));
+        Assert.Equal(KafkaErrorCode.None, Assert.Single(validated.Entries).ErrorCode);
+        Assert.Empty(await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+    }
+
+    private Task<AlterClientQuotasResponse> AlterAsync((string Type, string? Name)[] entity, bool validateOnly, params (string Key, double? Value)[] values) => Client.AskAsync<AlterClientQuotasResponse>(
+        new AlterClientQuotasRequest
+        {
+            Entries =
+            [
+                new AlterClientQuotasRequest.EntryData
+                {
+                    Entity = [.. entity.Select(static part => new AlterClientQuotasRequest.EntityData { EntityType = part.Type, EntityName = part.Name })],
+                    Ops = [.. values.Select(static value => new AlterClientQuotasRequest.OpData { Key = value.Key, Value = value.Value ?? 0, Remove = value.Value is null })],
+                },
+            ],
+            ValidateOnly = validateOnly,
+        },
+        1);
+
+    private async Task SetAsync((string Type, string? Name)[] entity, params (string Key, double? Value)[] values)
+    {
+        AlterClientQuotasResponse response = await AlterAsync(entity, validateOnly: false, values);
+        AlterClientQuotasResponse.EntryData entry = Assert.Single(response.Entries);
+        Assert.Equal((KafkaErrorCode.None, null), (entry.ErrorCode, entry.ErrorMessage));
+        if (values.Any(static value => value.Value is not null))
+        {
+            // Kafka's brokers hear of it a little later.
+            await EventuallyAsync(async () => (await DescribeAsync(strict: true, [.. entity.Select(static part => (part.Type, Exactly, part.Name))])).Count > 0, "quota in force");
+        }
+        else
+        {
+            await EventuallyAsync(
+                async () => !(await DescribeAsync(strict: true, [.. entity.Select(static part => (part.Type, Exactly, part.Name))])).Exists(line => values.Any(value => line.Contains(value.Key))),
+                "quota no longer in force");
+        }
+    }
+
+    private async Task<List<string>> DescribeAsync(bool strict, params (string Type, sbyte Match, string? Name)[] components)
+    {
+        DescribeClientQuotasResponse response = await Client.AskAsync<DescribeClientQuotasResponse>(
+            new DescribeClientQuotasRequest
+            {
+                Components = [.. components.Select(static part => new DescribeClientQuotasRequest.ComponentData { EntityType = part.Type, MatchType = part.Match, Match = part.Name })],
+                Strict = strict,
+            },
+            1);
+        Assert.Equal((KafkaErrorCode.None, null), (response.ErrorCode, response.ErrorMessage));
+        return [.. response.Entries!
+            .Select(static entry => $"{string.Join(' ', entry.Entity.OrderBy(static part => part.EntityType).Select(static part => $"{part.EntityType}={part.EntityName}"))}: {string.Join(' ', entry.Values.OrderBy(static value => value.Key).Select(static value => $"{value.Key}={value.Value}"))}")
+            .Order(StringComparer.Ordinal)
+            .OrderBy(static line => line.Contains("user="))];
+    }
+}
