@@ -86,7 +86,7 @@ internal sealed class ClientQuotas
                 }
             }
 
-            ReadOnlyMemory<byte>? encoded = values.Count == 0 ? null : Encode(values);
+            ReadOnlyMemory<byte>? encoded = values.Count == 0 ? default(ReadOnlyMemory<byte>?) : Encode(values);
             result = await _metadata.CommitAsync(new MetadataTransaction([new MetadataCondition(entity.Key, entry?.ModRevision ?? 0)], [new MetadataOperation(entity.Key, encoded)])).ConfigureAwait(false);
         }
         while (!result.Succeeded);
