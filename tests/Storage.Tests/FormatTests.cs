@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Sluice.Base.Binary;
 using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;

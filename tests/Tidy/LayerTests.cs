@@ -25,11 +25,12 @@ public sealed partial class LayerTests
         [Protocol] = ["Sluice.Broker", "Sluice.Security", "Sluice.Transport", Codec],
         [Codec] = [],
         [CodecGenerator] = [],
-        ["Sluice.LoadGenerator"] = [Protocol],
+        ["Sluice.Client"] = [Codec],
+        ["Sluice.LoadGenerator"] = [Protocol, "Sluice.Client"],
         ["Sluice.Admin"] = ["Sluice.Broker", "Sluice.Security"],
         ["Sluice.Console"] = ["Sluice.Broker", "Sluice.Security"],
         ["Sluice.Hosting"] = ["Sluice.Storage", "Sluice.Broker", "Sluice.Cluster", "Sluice.Security", "Sluice.Transport", Protocol, "Sluice.Admin", "Sluice.Console"],
-        ["Sluice.Commands"] = ["Sluice.Hosting", "Sluice.LoadGenerator"],
+        ["Sluice.Commands"] = ["Sluice.Hosting", "Sluice.LoadGenerator", "Sluice.Client"],
         ["Sluice.Server"] = ["Sluice.Commands", "Sluice.Hosting"],
     };
 

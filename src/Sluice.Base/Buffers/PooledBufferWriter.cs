@@ -14,6 +14,9 @@ public sealed class PooledBufferWriter(BufferPool pool) : IBufferWriter<byte>, I
     /// <summary>What was written. Valid until the next write.</summary>
     public ReadOnlySpan<byte> WrittenSpan => _buffer.AsSpan(0, _written);
 
+    /// <summary>What was written, for what is sent later. Valid until the next write.</summary>
+    public ReadOnlyMemory<byte> WrittenMemory => _buffer.AsMemory(0, _written);
+
     /// <summary>What was written, for filling in what was only known later. Valid until the next write.</summary>
     public Span<byte> WrittenBytes => _buffer.AsSpan(0, _written);
 

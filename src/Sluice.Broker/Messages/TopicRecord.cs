@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Base.Binary;
 using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Messages;

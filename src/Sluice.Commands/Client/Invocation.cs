@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Client;
 using Sluice.LoadGenerator.Client;
 using Spectre.Console;
 
@@ -53,7 +54,7 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
             {
                 return await run(invocation).ConfigureAwait(false);
             }
-            catch (Exception error) when (error is CommandException or AmqpClosedException or AmqpProtocolException or AmqpUnreachableException or ArgumentException or IOException)
+            catch (Exception error) when (error is CommandException or AmqpClosedException or AmqpProtocolException or AmqpUnreachableException or KafkaClientException or ArgumentException or IOException)
             {
                 invocation.Error.WriteLine($"sluice: {error.Message}");
                 return 1;

@@ -30,6 +30,17 @@ internal static class ServerOptions
         return command;
     }
 
+    /// <summary>Adds those that a verb over Kafka's protocol needs.</summary>
+    public static Command WithKafka(this Command command)
+    {
+        command.Add(Host);
+        command.Add(KafkaOptions.BootstrapServer);
+        command.Add(User);
+        command.Add(Password);
+        command.Add(Json);
+        return command;
+    }
+
     /// <summary>Adds those that a verb over AMQP needs.</summary>
     public static Command WithAmqp(this Command command)
     {

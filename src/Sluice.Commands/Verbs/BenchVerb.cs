@@ -4,7 +4,7 @@ using Sluice.LoadGenerator;
 
 namespace Sluice.Commands.Verbs;
 
-/// <summary>sluice bench amqp: the load generator, against this or any other AMQP 0-9-1 broker.</summary>
+/// <summary>sluice bench amqp and sluice bench kafka: the load generators, against this or any other broker of the protocol.</summary>
 internal static class BenchVerb
 {
     /// <summary>Settings that all verbs have, under the same names.</summary>
@@ -19,7 +19,7 @@ internal static class BenchVerb
             amqp.Add(option);
         }
 
-        return new Command("bench", "Generate load.").With(amqp);
+        return new Command("bench", "Generate load.").With(amqp, KafkaBench.Create());
     }
 
     private static Option ToOption(AmqpLoadSetting setting) => setting.Value is null

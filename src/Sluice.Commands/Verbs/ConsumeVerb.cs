@@ -11,20 +11,35 @@ internal static class ConsumeVerb
 {
     private const int Prefetch = 100;
 
-    private static readonly Argument<string> Queue = new("queue") { Description = "Queue to consume." };
+    private static readonly Argument<string?> Queue = new("queue") { Description = "Queue to consume. Left out with --kafka.", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Option<long> Count = new("--count") { Description = "Stop after this many (0: go on until Ctrl+C)." };
     private static readonly Option<double?> Wait = new("--wait") { Description = "Stop when none came for this long.", HelpName = "seconds" };
     private static readonly Option<bool> Peek = new("--peek") { Description = "Only look: do not acknowledge, so that the messages go back when the command ends." };
     private static readonly Option<bool> Verbose = new("--verbose") { Description = "Show where each message came from and its properties." };
-    private static readonly Option<string?> Offset = new("--offset") { Description = "Where to begin in a stream: first, last, next (what comes from now on; the default) or an offset." };
+    private static readonly Option<string?> Offset = new("--offset") { Description = "Where to begin in a stream or topic: first, last (streams only), next (what comes from now on; the default) or an offset." };
 
-    public static Command Create() => Invocation.Verb("consume", "Consume a queue and print its messages, a line each.", invocation => Task.FromResult(Run(invocation)))
-        .With(Queue, Count, Wait, Peek, Verbose, Offset).WithAmqp();
+    public static Command Create() => Invocation.Verb("consume", "Consume a queue and print its messages, a line each.", RunAsync)
+        .With(Queue, Count, Wait, Peek, Verbose, Offset).With(KafkaConsume.Options).WithAmqp();
 
-    private static int Run(Invocation invocation)
+    private static Task<int> RunAsync(Invocation invocation)
     {
-        TimeSpan wait = invocation.Value(Wait) is { } seconds ? TimeSpan.FromSeconds(seconds) : Timeout.InfiniteTimeSpan;
+        TimeSpan? wait = invocation.Value(Wait) is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
         long most = invocation.Value(Count) is var count and > 0 ? count : long.MaxValue;
+        if (!invocation.Has(KafkaConsume.Topic))
+        {
+            invocation.Refuse("is for Kafka: name a topic with --kafka", KafkaConsume.OwnOptions);
+            return Task.FromResult(Run(invocation, wait ?? Timeout.InfiniteTimeSpan, most));
+        }
+
+        invocation.Refuse("is not for Kafka", ServerOptions.Port, ServerOptions.VirtualHost);
+        return invocation.Value(Queue) is { } surplus
+            ? throw new CommandException($"'{surplus}' is one argument too many: with --kafka there is none.")
+            : KafkaConsume.RunAsync(invocation, wait, most, invocation.Value(Peek), invocation.Value(Verbose), invocation.Value(Offset));
+    }
+
+    private static int Run(Invocation invocation, TimeSpan wait, long most)
+    {
+        string queue = invocation.Value(Queue) ?? throw new CommandException("'sluice consume' needs the argument <queue>. See 'sluice consume --help'.");
         bool peek = invocation.Value(Peek);
         Dictionary<string, object?> arguments = [];
         if (invocation.Value(Offset) is { } offset)
@@ -36,7 +51,7 @@ internal static class ConsumeVerb
 
         // Never more on the way than will be taken: the rest belongs to other consumers. A look at more than a prefetch needs them all at once.
         ushort prefetch = (ushort)(peek ? Math.Min(most, ushort.MaxValue) : Math.Min(most, Prefetch));
-        AmqpReceiver receiver = new(client, invocation.Value(Queue), autoAcknowledge: false, prefetch, arguments);
+        AmqpReceiver receiver = new(client, queue, autoAcknowledge: false, prefetch, arguments);
         long taken = 0;
         while (taken < most && receiver.Receive(wait, invocation.Cancel) is { } message)
         {

@@ -9,7 +9,7 @@ namespace Sluice.Commands.Verbs;
 /// <summary>sluice publish: one message, or one per line of standard input.</summary>
 internal static class PublishVerb
 {
-    private static readonly Argument<string> Key = new("key") { Description = "Routing key; with the nameless exchange, the queue's name." };
+    private static readonly Argument<string?> Key = new("key") { Description = "Routing key; with the nameless exchange, the queue's name. Left out with --kafka.", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Argument<string?> Body = new("body") { Description = "The message; standard input when not given.", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Option<string> Exchange = new("--exchange") { Description = "Exchange to publish to (the nameless one).", DefaultValueFactory = _ => "" };
     private static readonly Option<bool> Lines = new("--lines") { Description = "Each line of standard input is a message." };
@@ -24,14 +24,28 @@ internal static class PublishVerb
     private static readonly Option<long?> TimeToLive = new("--ttl") { Description = "Time to live, in ms.", HelpName = "ms" };
     private static readonly Option<string[]> Headers = KeyValues.Option("--header", "retries=3", "Header");
 
-    public static Command Create() => Invocation.Verb("publish", "Publish messages and wait until the broker has them.", invocation => Task.FromResult(Run(invocation)))
-        .With(Key, Body, Exchange, Lines, Count, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive, Headers).WithAmqp();
+    public static Command Create() => Invocation.Verb("publish", "Publish messages and wait until the broker has them.", RunAsync)
+        .With(Key, Body, Exchange, Lines, Count, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive, Headers).With(KafkaPublish.Options).WithAmqp();
+
+    private static Task<int> RunAsync(Invocation invocation)
+    {
+        if (!invocation.Has(KafkaPublish.Topic))
+        {
+            invocation.Refuse("is for Kafka: name a topic with --kafka", KafkaPublish.OwnOptions);
+            return Task.FromResult(Run(invocation));
+        }
+
+        invocation.Refuse("is not for Kafka", ServerOptions.Port, ServerOptions.VirtualHost, Exchange, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive);
+        return invocation.Value(Body) is { } surplus
+            ? throw new CommandException($"'{surplus}' is one argument too many: with --kafka the message is the only one.")
+            : KafkaPublish.RunAsync(invocation, Bodies(invocation, Key), invocation.Value(Lines), invocation.Value(Headers));
+    }
 
     private static int Run(Invocation invocation)
     {
+        string key = invocation.Value(Key) ?? throw new CommandException("'sluice publish' needs the argument <key>. See 'sluice publish --help'.");
         AmqpProperties properties = Properties(invocation);
         string exchange = invocation.Value(Exchange);
-        string key = invocation.Value(Key);
         bool isMandatory = !invocation.Value(Optional);
         long returned = 0;
         string? reason = null;
@@ -46,7 +60,7 @@ internal static class PublishVerb
         };
         using (ProgressLine progress = invocation.Progress())
         {
-            foreach (byte[] body in Bodies(invocation))
+            foreach (byte[] body in Bodies(invocation, Body))
             {
                 invocation.Cancel.ThrowIfCancellationRequested();
                 publisher.Publish(exchange, key, properties, body, isMandatory);
@@ -91,7 +105,7 @@ internal static class PublishVerb
         };
     }
 
-    private static IEnumerable<byte[]> Bodies(Invocation invocation)
+    private static IEnumerable<byte[]> Bodies(Invocation invocation, Argument<string?> argument)
     {
         if (invocation.Value(Lines))
         {
@@ -104,7 +118,7 @@ internal static class PublishVerb
         }
 
         byte[] body;
-        if (invocation.Value(Body) is { } given)
+        if (invocation.Value(argument) is { } given)
         {
             body = Encoding.UTF8.GetBytes(given);
         }

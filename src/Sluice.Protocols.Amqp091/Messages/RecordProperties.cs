@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Unicode;
+using Sluice.Base.Binary;
 using Sluice.Broker.Messages;
 using Sluice.Protocols.Amqp091.Wire;
 using Sluice.Storage.Records;

@@ -29,7 +29,7 @@ internal sealed class QuotaHandler(KafkaServer server)
 
         return new DescribeClientQuotasResponse
         {
-            ErrorMessage = null,
+            ErrorMessage = "",
             Entries = [.. server.Quotas.All.Where(quota => Matches(quota.Key, body)).OrderBy(static quota => quota.Key.Key, StringComparer.Ordinal).Select(static quota => new DescribeClientQuotasResponse.EntryData
             {
                 Entity = [.. quota.Key.Parts.Select(static part => new DescribeClientQuotasResponse.EntityData { EntityType = part.Type, EntityName = part.Name })],

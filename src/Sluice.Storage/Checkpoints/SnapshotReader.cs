@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Sluice.Base.Binary;
 using Sluice.Base.Disk;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;

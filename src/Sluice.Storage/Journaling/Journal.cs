@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Binary;
 using Sluice.Base.Buffers;
 using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Sluice.Base.Binary;
 
 namespace Sluice.Storage.Records;
 

@@ -1,3 +1,5 @@
+using Sluice.Base.Binary;
+
 namespace Sluice.Storage.Records;
 
 /// <summary>What a batch's header says of each of its records.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Sluice.Base.Binary;
 using Sluice.Storage.Records;
 
 namespace Sluice.Storage.Segments;

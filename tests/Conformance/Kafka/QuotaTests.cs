@@ -143,7 +143,7 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
                 Strict = strict,
             },
             1);
-        Assert.Equal((KafkaErrorCode.None, null), (response.ErrorCode, response.ErrorMessage));
+        Assert.Equal((KafkaErrorCode.None, ""), (response.ErrorCode, response.ErrorMessage));
         return [.. response.Entries!
             .Select(static entry => $"{string.Join(' ', entry.Entity.OrderBy(static part => part.EntityType).Select(static part => $"{part.EntityType}={part.EntityName}"))}: {string.Join(' ', entry.Values.OrderBy(static value => value.Key).Select(static value => $"{value.Key}={value.Value}"))}")
             .Order(StringComparer.Ordinal)

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Sluice.Storage.Records;
+namespace Sluice.Base.Binary;
 
 /// <summary>Zigzag variable-length integers as in Kafka's record format (7 bits a byte, least significant first).</summary>
 public static class Varint

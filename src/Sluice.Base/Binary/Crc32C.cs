@@ -2,10 +2,10 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Sluice.Storage.Records;
+namespace Sluice.Base.Binary;
 
 /// <summary>CRC-32C (Castagnoli, reflected, initial and final value all ones), as in RFC 3720 appendix B.4.</summary>
-internal static class Crc32C
+public static class Crc32C
 {
     public static uint Compute(ReadOnlySpan<byte> data) => ~Update(~0u, data);
 

@@ -1,0 +1,37 @@
+using Sluice.Protocols.Kafka.Wire;
+
+namespace Sluice.Client.Connections;
+
+/// <summary>An API with the versions of it that this client speaks.</summary>
+/// <param name="Api">What the tables say about it.</param>
+/// <param name="Min">The oldest version that has what the client needs.</param>
+/// <param name="Max">The newest version whose meaning the client follows.</param>
+internal sealed record ApiUse(KafkaApi Api, short Min, short Max)
+{
+    public static readonly ApiUse ApiVersions = Of(KafkaApiKey.ApiVersions, 0, 3);
+    public static readonly ApiUse SaslHandshake = Of(KafkaApiKey.SaslHandshake, 1, 1);
+    public static readonly ApiUse SaslAuthenticate = Of(KafkaApiKey.SaslAuthenticate, 0, 2);
+    public static readonly ApiUse Metadata = Of(KafkaApiKey.Metadata, 4, 12);
+
+    /// <summary>From version 12 on a broker adds partitions to a transaction by itself (KIP-890): with that the client would have to go by what the cluster has finalised.</summary>
+    public static readonly ApiUse Produce = Of(KafkaApiKey.Produce, 3, 11);
+    public static readonly ApiUse InitProducerId = Of(KafkaApiKey.InitProducerId, 0, 4);
+    public static readonly ApiUse AddPartitionsToTxn = Of(KafkaApiKey.AddPartitionsToTxn, 0, 3);
+    public static readonly ApiUse AddOffsetsToTxn = Of(KafkaApiKey.AddOffsetsToTxn, 0, 3);
+    public static readonly ApiUse EndTxn = Of(KafkaApiKey.EndTxn, 0, 3);
+    public static readonly ApiUse TxnOffsetCommit = Of(KafkaApiKey.TxnOffsetCommit, 3, 3);
+
+    /// <summary>The last version that names topics; later ones have their ids.</summary>
+    public static readonly ApiUse Fetch = Of(KafkaApiKey.Fetch, 4, 12);
+    public static readonly ApiUse ListOffsets = Of(KafkaApiKey.ListOffsets, 1, 7);
+    public static readonly ApiUse FindCoordinator = Of(KafkaApiKey.FindCoordinator, 1, 3);
+    public static readonly ApiUse JoinGroup = Of(KafkaApiKey.JoinGroup, 1, 8);
+    public static readonly ApiUse SyncGroup = Of(KafkaApiKey.SyncGroup, 0, 5);
+    public static readonly ApiUse Heartbeat = Of(KafkaApiKey.Heartbeat, 0, 4);
+    public static readonly ApiUse LeaveGroup = Of(KafkaApiKey.LeaveGroup, 3, 5);
+    public static readonly ApiUse ConsumerGroupHeartbeat = Of(KafkaApiKey.ConsumerGroupHeartbeat, 0, 1);
+    public static readonly ApiUse OffsetCommit = Of(KafkaApiKey.OffsetCommit, 2, 9);
+    public static readonly ApiUse OffsetFetch = Of(KafkaApiKey.OffsetFetch, 2, 7);
+
+    private static ApiUse Of(KafkaApiKey key, short min, short max) => new(KafkaApis.Get(key), min, max);
+}
