@@ -132,7 +132,7 @@ public sealed class MessageTests
 
             byte[] bytes = Codec.Write(message, version);
             Assert.Equal(0, bytes[^1]);
-            byte[] more = [.. bytes[..^1], 2, 0xE8, 0x07, 3, 1, 2, 3, 0xE9, 0x07, 0];
+            byte[] more = [.. bytes[..^1], 2, 0xD0, 0x0F, 3, 1, 2, 3, 0xD1, 0x0F, 0];
             Assert.Equal(Codec.Dump(message), Codec.Dump(Codec.Read(MessageFiller.New(part), more, version)));
             for (int cut = bytes.Length - 1; cut < more.Length; cut++)
             {

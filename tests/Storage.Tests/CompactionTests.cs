@@ -266,6 +266,25 @@ public sealed class CompactionTests : IDisposable
     }
 
     [Fact]
+    public void A_segment_that_is_open_for_too_long_is_completed_and_the_ratio_decides()
+    {
+        Log log = NewLog(new CompactionPolicy(DirtyRatioMin: 0.5, SegmentMs: 60_000));
+        log.Append(new KafkaBatch { Records = { (Now, "a", "1"), (Now, "a", "2") } }.Bytes(), Durability.Disk);
+        _clock.Advance(TimeSpan.FromSeconds(50));
+        _scheduler.RunAll();
+        Assert.Equal(2, Read(log).Count);
+        _clock.Advance(TimeSpan.FromSeconds(30));
+        _scheduler.RunAll();
+        Assert.Equal([(1, "a", "2")], Read(log));
+
+        // What is compacted is not completed again.
+        int segments = log.Segments!.Count;
+        _clock.Advance(TimeSpan.FromSeconds(300));
+        _scheduler.RunAll();
+        Assert.Equal(segments, log.Segments.Count);
+    }
+
+    [Fact]
     public void Old_records_that_wait_for_a_transaction_are_not_put_into_ever_more_segments()
     {
         Log log = NewLog(new CompactionPolicy(DirtyRatioMin: 1, LagMsMax: 60_000));

@@ -124,10 +124,10 @@ public sealed class FormatTests
         byte[] definition = new byte[LogDefinition.Bytes];
         Assert.Equal(LogDefinition.Bytes, LogDefinition.Write(definition, LogKind.Durable, new RetentionPolicy(true, 5, 6, 7)));
         Assert.Equal("010F0000" + "07000000" + "0500000000000000" + "0600000000000000", Convert.ToHexString(definition));
-        RetentionPolicy compacted = new(false, Compaction: new CompactionPolicy(0.5, 1, 2, 3));
+        RetentionPolicy compacted = new(false, Compaction: new CompactionPolicy(0.5, 1, 2, 3, 4));
         definition = new byte[LogDefinition.BytesMax];
         Assert.Equal(LogDefinition.BytesMax, LogDefinition.Write(definition, LogKind.Durable, compacted));
-        Assert.Equal("01100000" + "00000000" + "0000000000000000" + "0000000000000000" + "000000000000E03F" + "0100000000000000" + "0200000000000000" + "0300000000000000", Convert.ToHexString(definition));
+        Assert.Equal("01100000" + "00000000" + "0000000000000000" + "0000000000000000" + "000000000000E03F" + "0100000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000", Convert.ToHexString(definition));
         Assert.Equal((LogKind.Durable, compacted), LogDefinition.Read(definition));
     }
 

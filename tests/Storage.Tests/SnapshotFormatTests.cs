@@ -128,7 +128,7 @@ public sealed class SnapshotFormatTests
         log.Compaction.CleanedTo = 9;
         store.Checkpoint();
         Assert.Contains(
-            "0200000000000000" + "0110000000000000" + Zeros(16) + Zeros(40) + "02000000" + "28000000" + "000000000000E03F" + "0100000000000000" + "FFFFFFFFFFFFFFFF" + "0300000000000000" + "0900000000000000" + "FFFFFFFF",
+            "0200000000000000" + "0110000000000000" + Zeros(16) + Zeros(40) + "02000000" + "30000000" + "000000000000E03F" + "0100000000000000" + "FFFFFFFFFFFFFFFF" + "0300000000000000" + "FFFFFFFFFFFFFFFF" + "0900000000000000" + "FFFFFFFF",
             Convert.ToHexString(disk.ReadAll(disk.List("").Single(SnapshotFormat.IsFileName))));
     }
 

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
-using System.Globalization;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Topics;
@@ -58,7 +57,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             return;
         }
 
-        var definition = new TopicDefinition(queue.Name, IdOf(stream.Log), ConfigOf(queue.Settings), IsQueue: true);
+        var definition = new TopicDefinition(queue.Name, IdOf(stream.Log), TopicConfig.Of(queue.Settings), IsQueue: true);
         var topic = new Topic(host, definition, [new TopicPartition(0, stream, stream.Log)]);
         _byName[topic.Name] = topic;
         _byId[topic.Id] = topic;
@@ -254,21 +253,6 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         bytes[6] = 0x80;
         bytes[8] |= 0x80;
         return new Guid(bytes, bigEndian: true);
-    }
-
-    private static Dictionary<string, string> ConfigOf(QueueSettings settings)
-    {
-        var config = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            [TopicConfig.RetentionMs] = settings.MaxAgeMs.ToString(CultureInfo.InvariantCulture),
-            [TopicConfig.RetentionBytes] = settings.MaxLengthBytes.ToString(CultureInfo.InvariantCulture),
-        };
-        if (settings.SegmentBytes > 0)
-        {
-            config[TopicConfig.SegmentBytes] = settings.SegmentBytes.ToString(CultureInfo.InvariantCulture);
-        }
-
-        return config;
     }
 
     private static BrokerResult NoTopic(string name) => new(BrokerStatus.NotFound, $"no topic '{name}'");

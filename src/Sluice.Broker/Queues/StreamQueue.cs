@@ -157,9 +157,13 @@ internal sealed class StreamQueue : StoredQueue
     public override void ApplySettings(QueueSettings settings)
     {
         base.ApplySettings(settings);
-        if (Partition is null or { Topic.Definition.IsQueue: true })
+        if (Partition is null)
         {
             _log.SetRetention(Retention(settings));
+        }
+        else if (Partition.Topic is { Definition.IsQueue: true } topic)
+        {
+            topic.Configure(topic.Definition with { Config = TopicConfig.Of(settings) });
         }
     }
 

@@ -1,10 +1,28 @@
 using Sluice.Storage;
+using Sluice.Storage.Compaction;
 
 namespace Sluice.Broker.Topics;
 
 /// <summary>What is in force for a topic. Times in ms; -1: no limit.</summary>
 public sealed record TopicSettings
 {
+    /// <summary>Records go when they are too old or too many.</summary>
+    public bool IsDeleted { get; init; } = true;
+
+    /// <summary>Records go when a later one has their key; all need one.</summary>
+    public bool IsCompacted { get; init; }
+
+    /// <summary>See <see cref="CompactionPolicy"/>, as for the next four.</summary>
+    public double DirtyRatioMin { get; init; }
+
+    public long CompactionLagMsMin { get; init; }
+
+    public long CompactionLagMsMax { get; init; }
+
+    public long DeleteRetentionMs { get; init; }
+
+    public long SegmentMs { get; init; }
+
     public long RetentionMs { get; init; }
 
     /// <summary>Of each partition.</summary>
@@ -35,7 +53,8 @@ public sealed record TopicSettings
 
     internal RetentionPolicy Retention => new(
         BehindCursor: false,
-        BytesMax: RetentionBytes < 0 ? null : RetentionBytes,
-        AgeMsMax: RetentionMs < 0 ? null : RetentionMs,
-        SegmentBytes: SegmentBytes);
+        BytesMax: RetentionBytes < 0 || !IsDeleted ? null : RetentionBytes,
+        AgeMsMax: RetentionMs < 0 || !IsDeleted ? null : RetentionMs,
+        SegmentBytes: SegmentBytes,
+        Compaction: IsCompacted ? new CompactionPolicy(DirtyRatioMin, CompactionLagMsMin, CompactionLagMsMax == long.MaxValue ? null : CompactionLagMsMax, DeleteRetentionMs, SegmentMs == long.MaxValue ? null : SegmentMs) : null);
 }

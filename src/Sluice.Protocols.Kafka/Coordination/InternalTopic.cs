@@ -14,6 +14,9 @@ internal sealed record InternalTopic(string Name, int Partitions)
     /// <summary>Keeps transactional ids.</summary>
     public const string Transactions = "__transaction_state";
 
+    /// <summary>Smaller than other topics': only what is complete is compacted, and the state is read as a whole at each start.</summary>
+    private const string SegmentBytes = "8388608";
+
     /// <summary>Which partition keeps a group or a transactional id: Kafka's choice, by Java's hash of its name.</summary>
     public static int PartitionOf(string id, int partitions)
     {
@@ -34,8 +37,7 @@ internal sealed record InternalTopic(string Name, int Partitions)
             return known;
         }
 
-        // All is kept for ever: what a later record of the same key replaces may go, which is compaction's work.
-        var config = new Dictionary<string, string>(StringComparer.Ordinal) { [TopicConfig.RetentionMs] = "-1", [TopicConfig.RetentionBytes] = "-1" };
+        var config = new Dictionary<string, string>(StringComparer.Ordinal) { [TopicConfig.CleanupPolicy] = TopicConfig.Compact, [TopicConfig.SegmentBytes] = SegmentBytes };
         BrokerResult<Topic> created = await host.CreateTopicAsync(new TopicDefinition(Name, newId(), config, IsInternal: true), Partitions).ConfigureAwait(false);
         return created.Value ?? host.FindTopic(Name);
     }

@@ -24,6 +24,7 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
     private PooledBufferWriter? _changed;
     private long _maxTimestamp = -1;
     private List<ProduceResponse.BatchIndexAndErrorMessage>? _recordErrors;
+    private bool _hasWrongTimestamp;
 
     /// <summary>What is wrong with the batch; null: nothing, or the error's code says it.</summary>
     public string? Message { get; private set; }
@@ -228,7 +229,14 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             }
 
             _maxTimestamp = Math.Max(_maxTimestamp, record.Timestamp);
-            CheckTimestamp(i, record.Timestamp);
+            if (settings.IsCompacted && !record.HasKey)
+            {
+                Reject(i, "The record has no key: the topic is compacted, which goes by keys.");
+            }
+            else
+            {
+                CheckTimestamp(i, record.Timestamp);
+            }
         }
 
         if (!reader.IsAtEnd)
@@ -241,20 +249,31 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             return KafkaErrorCode.None;
         }
 
-        Message = "One or more records have been rejected due to invalid timestamp";
-        return KafkaErrorCode.InvalidTimestamp;
+        if (_hasWrongTimestamp)
+        {
+            Message = "One or more records have been rejected due to invalid timestamp";
+            return KafkaErrorCode.InvalidTimestamp;
+        }
+
+        return Invalid($"One or more records have been rejected: {_recordErrors[0].BatchIndexErrorMessage}");
     }
 
     private void CheckTimestamp(int index, long timestamp)
     {
-        if (!settings.UsesAppendTime && timestamp >= 0 && _recordErrors is not { Count: >= RecordErrorsMax }
+        if (!settings.UsesAppendTime && timestamp >= 0
             && (timestamp - nowMs > settings.TimestampAfterMaxMs || nowMs - timestamp > settings.TimestampBeforeMaxMs))
         {
-            (_recordErrors ??= []).Add(new ProduceResponse.BatchIndexAndErrorMessage
-            {
-                BatchIndex = index,
-                BatchIndexErrorMessage = $"Timestamp {timestamp} of the record is out of range: the broker's time is {nowMs}, see message.timestamp.before.max.ms and message.timestamp.after.max.ms.",
-            });
+            _hasWrongTimestamp = true;
+            Reject(index, $"Timestamp {timestamp} of the record is out of range: the broker's time is {nowMs}, see message.timestamp.before.max.ms and message.timestamp.after.max.ms.");
+        }
+    }
+
+    private void Reject(int index, string message)
+    {
+        _recordErrors ??= [];
+        if (_recordErrors.Count < RecordErrorsMax)
+        {
+            _recordErrors.Add(new ProduceResponse.BatchIndexAndErrorMessage { BatchIndex = index, BatchIndexErrorMessage = message });
         }
     }
 

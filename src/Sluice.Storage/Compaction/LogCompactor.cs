@@ -18,7 +18,7 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
     /// <summary>There is more to do.</summary>
     public bool IsBusy => _run is not null || _pending.Count > 0;
 
-    /// <summary>Notes the log if it is to be compacted by now.</summary>
+    /// <summary>Completes its last segment if that is open for too long, and notes the log if it is to be compacted by now.</summary>
     public void Consider(Log log, long nowMs)
     {
         if (log.Retention.Compaction is not { } policy || log.Compaction.IsPending || log.IsDeleted || log.Failure is not null)
@@ -26,6 +26,10 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
             return;
         }
         Extent extent = ExtentOf(log, policy, nowMs);
+        if (policy.SegmentMs is { } segmentMs && IsOlder(log, Math.Max(extent.DirtyFrom, extent.SealedEnd), nowMs - segmentMs) && TrySealAll(log))
+        {
+            extent = ExtentOf(log, policy, nowMs);
+        }
         bool isOverdue = policy.LagMsMax is { } lagMax && IsOlder(log, extent.DirtyFrom, nowMs - lagMax);
         bool isDirty = extent.DirtyBytes > policy.DirtyRatioMin * (extent.CleanBytes + extent.DirtyBytes);
         if ((isOverdue || isDirty) && extent.End != log.Compaction.FailedAt)

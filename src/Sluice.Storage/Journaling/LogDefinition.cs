@@ -7,7 +7,7 @@ namespace Sluice.Storage.Journaling;
 /// Kind and retention of a log as bytes:
 /// <code>
 /// 0 kind u8  1 flags u8 (1 behind cursor, 2 bytes limit, 4 age limit, 8 segment size, 16 compaction)  2 zeros  4 segment bytes i32  8 bytes max i64  16 age ms max i64
-/// with compaction: 24 dirty ratio min f64  32 lag ms min i64  40 lag ms max i64 (-1: none)  48 delete retention ms i64
+/// with compaction: 24 dirty ratio min f64  32 lag ms min i64  40 lag ms max i64 (-1: none)  48 delete retention ms i64  56 segment ms i64 (-1: none)
 /// </code>
 /// </summary>
 internal static class LogDefinition
@@ -15,7 +15,7 @@ internal static class LogDefinition
     /// <summary>What every definition has.</summary>
     public const int Bytes = 24;
 
-    public const int CompactionBytes = 32;
+    public const int CompactionBytes = 40;
 
     public const int BytesMax = Bytes + CompactionBytes;
 
@@ -37,6 +37,7 @@ internal static class LogDefinition
         BinaryPrimitives.WriteInt64LittleEndian(destination[32..], compaction.LagMsMin);
         BinaryPrimitives.WriteInt64LittleEndian(destination[40..], compaction.LagMsMax ?? -1);
         BinaryPrimitives.WriteInt64LittleEndian(destination[48..], compaction.DeleteRetentionMs);
+        BinaryPrimitives.WriteInt64LittleEndian(destination[56..], compaction.SegmentMs ?? -1);
         return BytesMax;
     }
 
@@ -60,10 +61,12 @@ internal static class LogDefinition
     private static CompactionPolicy ReadCompaction(ReadOnlySpan<byte> source)
     {
         long lagMsMax = BinaryPrimitives.ReadInt64LittleEndian(source[16..]);
+        long segmentMs = BinaryPrimitives.ReadInt64LittleEndian(source[32..]);
         return new CompactionPolicy(
             BinaryPrimitives.ReadDoubleLittleEndian(source),
             BinaryPrimitives.ReadInt64LittleEndian(source[8..]),
             lagMsMax < 0 ? null : lagMsMax,
-            BinaryPrimitives.ReadInt64LittleEndian(source[24..]));
+            BinaryPrimitives.ReadInt64LittleEndian(source[24..]),
+            segmentMs < 0 ? null : segmentMs);
     }
 }

@@ -75,7 +75,7 @@ internal sealed class TransactionFixture : IDisposable
         for (int i = 0; !task.IsCompleted && i < 10_000; i++)
         {
             Scheduler.RunAll();
-            task.Wait(1);
+            Task.WaitAny([task], 1);
         }
 
         Assert.True(task.IsCompleted, "The answer has not come.");

@@ -187,13 +187,13 @@ public abstract class KafkaTest(BrokerFixture broker) : IAsyncLifetime
     protected static async Task ServesAsync(RawClient client) =>
         Assert.Equal(KafkaErrorCode.None, (await client.AskAsync<ApiVersionsResponse>(new ApiVersionsRequest { ClientSoftwareName = "conformance", ClientSoftwareVersion = "1" }, 4)).ErrorCode);
 
-    /// <summary>Polls until the condition holds; fails the test when it does not within <see cref="Patience"/>.</summary>
-    protected static async Task EventuallyAsync(Func<Task<bool>> condition, string what)
+    /// <summary>Polls until the condition holds; fails the test when it does not within <see cref="Patience"/>, or so many times that.</summary>
+    protected static async Task EventuallyAsync(Func<Task<bool>> condition, string what, int patience = 1)
     {
-        long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+        long deadline = Environment.TickCount64 + (patience * (long)Patience.TotalMilliseconds);
         while (!await condition())
         {
-            Assert.True(Environment.TickCount64 < deadline, $"not within {Patience}: {what}");
+            Assert.True(Environment.TickCount64 < deadline, $"not within {patience * Patience}: {what}");
             await Task.Delay(10);
         }
     }
