@@ -6,6 +6,7 @@ using Sluice.Broker;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
@@ -38,6 +39,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         ProducerIds = new ProducerIds(broker.Store.Metadata);
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
+        Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Dispatcher = new RequestDispatcher(this);
     }
@@ -68,6 +70,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal ProducerIds ProducerIds { get; }
 
     internal GroupCoordinator Groups { get; }
+
+    internal ShareCoordinator Shares { get; }
 
     internal TransactionCoordinator Transactions { get; }
 
@@ -104,6 +108,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         var server = new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
         server.Groups.Start();
         server.Transactions.Start();
+        server.Shares.Start();
         return server;
     }
 
@@ -111,6 +116,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     {
         _producerExpiry.Dispose();
         Transactions.Dispose();
+        Shares.Dispose();
         Groups.Dispose();
         ProducerIds.Dispose();
     }

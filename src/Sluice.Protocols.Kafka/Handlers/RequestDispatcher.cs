@@ -24,6 +24,8 @@ internal sealed class RequestDispatcher
     private readonly TransactionOffsetsHandler _transactionOffsets;
     private readonly TransactionAdminHandler _transactionAdmin;
     private readonly ConsumerGroupHandler _consumers;
+    private readonly ShareHandler _shares;
+    private readonly ShareGroupHandler _shareGroups;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -38,11 +40,13 @@ internal sealed class RequestDispatcher
         _partitions = new PartitionsHandler(server);
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
-        _groupAdmin = new GroupAdminHandler(server.Groups);
+        _groupAdmin = new GroupAdminHandler(server.Groups, server.Shares);
         _transactions = new TransactionHandler(server);
         _transactionOffsets = new TransactionOffsetsHandler(server);
         _transactionAdmin = new TransactionAdminHandler(server);
         _consumers = new ConsumerGroupHandler(server.Groups);
+        _shares = new ShareHandler(server);
+        _shareGroups = new ShareGroupHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -58,6 +62,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.DeleteRecords,
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
         KafkaApiKey.ConsumerGroupDescribe,
+        KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
+        KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -201,6 +207,20 @@ internal sealed class RequestDispatcher
                 return Run(request, _groupAdmin.HandleAsync(request, describeGroups));
             case DeleteGroupsRequest deleteGroups:
                 return Run(request, _groupAdmin.HandleAsync(request, deleteGroups));
+            case ShareFetchRequest shareFetch:
+                return Run(request, _shares.HandleAsync(request, shareFetch));
+            case ShareAcknowledgeRequest shareAcknowledge:
+                return Run(request, _shares.HandleAsync(request, shareAcknowledge));
+            case ShareGroupHeartbeatRequest shareHeartbeat:
+                return Run(request, _shareGroups.HandleAsync(request, shareHeartbeat));
+            case ShareGroupDescribeRequest describeShares:
+                return Run(request, _shareGroups.HandleAsync(request, describeShares));
+            case DescribeShareGroupOffsetsRequest describeShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, describeShareOffsets));
+            case AlterShareGroupOffsetsRequest alterShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, alterShareOffsets));
+            case DeleteShareGroupOffsetsRequest deleteShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, deleteShareOffsets));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

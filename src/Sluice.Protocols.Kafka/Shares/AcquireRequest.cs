@@ -1,3 +1,5 @@
+using Sluice.Storage.Producers;
+
 namespace Sluice.Protocols.Kafka.Shares;
 
 /// <summary>Who wants how many records of a partition.</summary>
@@ -26,8 +28,22 @@ internal readonly record struct AcquireRequest(string MemberId, long LockEndMs, 
 /// <param name="Position">Where it begins in what was read, in bytes.</param>
 /// <param name="Size">In bytes.</param>
 /// <param name="ProducerId">Of whose transaction it is a part; negative: of none.</param>
-/// <param name="IsControl">It ends a transaction.</param>
-internal readonly record struct BatchSpan(long First, long Last, long Position, int Size, long ProducerId, bool IsControl);
+internal readonly record struct BatchSpan(long First, long Last, long Position, int Size, long ProducerId)
+{
+    /// <summary>Whether it is a part of a transaction that was rolled back.</summary>
+    public bool IsOneOf(IReadOnlyList<AbortedTransaction> aborted)
+    {
+        foreach (AbortedTransaction transaction in aborted)
+        {
+            if (transaction.ProducerId == ProducerId && First >= transaction.FirstOffset && Last < transaction.LastOffset)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}
 
 /// <summary>What becomes of a record, as members say it.</summary>
 internal enum AcknowledgeType : sbyte

@@ -57,11 +57,24 @@ internal sealed class ShareCursor
     }
 
     /// <summary>All that the log of states has to say: what is acquired was available before, and is so again if the broker ends.</summary>
-    public DeliveryRun[] ToState() =>
-    [
-        .. Runs().Select(static run => run.State == DeliveryState.Acquired ? new DeliveryRun(run.First, run.Last, DeliveryState.Available, (short)(run.DeliveryCount - 1)) : run)
-            .Where(static run => run.State != DeliveryState.Available || run.DeliveryCount > 0),
-    ];
+    public IReadOnlyList<DeliveryRun> ToState()
+    {
+        var state = new List<DeliveryRun>();
+        foreach (DeliveryRun run in Runs())
+        {
+            DeliveryRun kept = run.State == DeliveryState.Acquired ? new DeliveryRun(run.First, run.Last, DeliveryState.Available, (short)(run.DeliveryCount - 1)) : run;
+            if (state.Count > 0 && state[^1].Last + 1 == kept.First && state[^1].IsLike(kept))
+            {
+                state[^1] = state[^1] with { Last = kept.Last };
+            }
+            else if (kept.State != DeliveryState.Available || kept.DeliveryCount > 0)
+            {
+                state.Add(kept);
+            }
+        }
+
+        return state;
+    }
 
     /// <summary>Does what a record of the log of states says.</summary>
     /// <param name="startOffset">Negative: as it was.</param>
