@@ -113,7 +113,7 @@ public sealed class ShareFetchTests(BrokerFixture broker) : ShareTest(broker)
         await AppendAsync(topic, BatchBuilder.Of("x"));
         ShareFetchResponse response = await member.AskAsync(member.FetchRequest(acks: new ShareAck(0, 0, 2, ShareAck.Accept)));
         Assert.Equal(KafkaErrorCode.None, Assert.Single(Assert.Single(response.Responses).Partitions).AcknowledgeErrorCode);
-        await EventuallyAsync(async () => (await PositionAsync(group, topic)).StartOffset == 3, "the start moved");
+        await EventuallyAsync(async () => (await PositionAsync(group, topic)).Lag == 1, "three of four are done");
         response = await member.AskAsync(member.FetchRequest(acks: new ShareAck(0, 0, 2, 9)));
         Assert.Equal(KafkaErrorCode.InvalidRequest, Assert.Single(Assert.Single(response.Responses).Partitions).AcknowledgeErrorCode);
     }
@@ -170,14 +170,11 @@ public sealed class ShareFetchTests(BrokerFixture broker) : ShareTest(broker)
         TestTopic topic = await TopicAsync();
         ShareMember member = await MemberAsync(await GroupAsync(), topic);
         ShareFetchRequest request = member.FetchRequest();
-        Guid unknown = Guid.NewGuid();
-        request.Topics =
-        [
-            new ShareFetchRequest.FetchTopic { TopicId = topic.Id, Partitions = [new ShareFetchRequest.FetchPartition { PartitionIndex = 7 }] },
-            new ShareFetchRequest.FetchTopic { TopicId = unknown, Partitions = [new ShareFetchRequest.FetchPartition { PartitionIndex = 0 }] },
-        ];
-        Dictionary<Guid, KafkaErrorCode> errors = (await member.AskAsync(request)).Responses.ToDictionary(static one => one.TopicId, static one => Assert.Single(one.Partitions).ErrorCode);
-        Assert.Equal((KafkaErrorCode.UnknownTopicOrPartition, KafkaErrorCode.UnknownTopicId), (errors[topic.Id], errors[unknown]));
+        request.Topics = [new ShareFetchRequest.FetchTopic { TopicId = topic.Id, Partitions = [new ShareFetchRequest.FetchPartition { PartitionIndex = 7 }] }];
+        Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, Assert.Single(Assert.Single((await member.AskAsync(request)).Responses).Partitions).ErrorCode);
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka 4.3.1 fails the whole request for a topic that it does not know");
+        request.Topics = [new ShareFetchRequest.FetchTopic { TopicId = Guid.NewGuid(), Partitions = [new ShareFetchRequest.FetchPartition { PartitionIndex = 0 }] }];
+        Assert.Equal(KafkaErrorCode.UnknownTopicId, Assert.Single(Assert.Single((await member.AskAsync(request)).Responses).Partitions).ErrorCode);
     }
 
     [Theory]
@@ -202,9 +199,12 @@ public sealed class ShareFetchTests(BrokerFixture broker) : ShareTest(broker)
         };
         Assert.Equal(KafkaErrorCode.None, (await Client.AskAsync<DeleteRecordsResponse>(delete, 2)).Topics[0].Partitions[0].ErrorCode);
         ShareMember second = await MemberAsync(group, topic);
-        Assert.Equal("4-4:1", await second.AcquireAsync());
+        ShareFetchResponse.AcquiredRecordsData acquired = Assert.Single((await second.FetchAsync()).AcquiredRecords);
+
+        // Kafka gives out the beginning of the batch too, although that is gone.
+        Assert.Equal((BrokerFixture.IsKafka ? 3 : 4, 4), (acquired.FirstOffset, acquired.LastOffset));
         Assert.Equal(KafkaErrorCode.None, await second.AcknowledgeAsync(new ShareAck(0, 4, 4, ShareAck.Accept)));
-        await first.AcknowledgeAsync(new ShareAck(0, 0, 2, ShareAck.Accept));
-        await EventuallyAsync(async () => await PositionAsync(group, topic) == (5, 0), "all is done");
+        Assert.Equal(KafkaErrorCode.None, await first.AcknowledgeAsync(new ShareAck(0, 0, 2, ShareAck.Accept)));
+        await EventuallyAsync(async () => (await PositionAsync(group, topic)).Lag == 0, "all is done");
     }
 }

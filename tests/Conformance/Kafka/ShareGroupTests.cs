@@ -48,10 +48,12 @@ public sealed class ShareGroupTests(BrokerFixture broker) : ShareTest(broker)
     [Fact]
     public async Task KIP932_Groups_with_members_are_not_deleted_and_others_are_with_all_they_know()
     {
-        (string group, TestTopic topic, ShareMember member) = await AcquiredAsync(3);
+        RawClient client = await ConnectAsync();
+        (string group, TestTopic topic, ShareMember member) = await AcquiredAsync(client, 3);
         Assert.Equal(KafkaErrorCode.None, await member.AcknowledgeAsync(new ShareAck(0, 0, 2, ShareAck.Accept)));
         Assert.Equal(KafkaErrorCode.NonEmptyGroup, await DeleteAsync(group));
         await member.LeaveAsync();
+        await client.DisposeAsync();
         Assert.Equal(KafkaErrorCode.None, await DeleteAsync(group));
         Assert.Equal(KafkaErrorCode.GroupIdNotFound, (await DescribeAsync(group)).ErrorCode);
         Assert.Equal(KafkaErrorCode.GroupIdNotFound, await DeleteAsync(group));
@@ -61,13 +63,15 @@ public sealed class ShareGroupTests(BrokerFixture broker) : ShareTest(broker)
     [Fact]
     public async Task KIP932_Offsets_are_altered_and_deleted_while_there_are_no_members()
     {
-        (string group, TestTopic topic, ShareMember member) = await AcquiredAsync(3, 3);
+        RawClient client = await ConnectAsync();
+        (string group, TestTopic topic, ShareMember member) = await AcquiredAsync(client, 3, 3);
         Assert.Equal(KafkaErrorCode.NonEmptyGroup, (await AlterAsync(group, topic, 1)).ErrorCode);
         Assert.Equal(KafkaErrorCode.NonEmptyGroup, (await DeleteOffsetsAsync(group, topic.Name)).ErrorCode);
         Assert.Equal(KafkaErrorCode.None, await member.AcknowledgeAsync(new ShareAck(0, 0, 5, ShareAck.Accept)));
         member.SessionEpoch = -1;
         await member.AskAsync(member.FetchRequest());
         await member.LeaveAsync();
+        await client.DisposeAsync();
         AlterShareGroupOffsetsResponse altered = await AlterAsync(group, topic, 4);
         Assert.Equal((KafkaErrorCode.None, topic.Id), (altered.ErrorCode, Assert.Single(altered.Responses).TopicId));
         Assert.Equal(KafkaErrorCode.None, Assert.Single(altered.Responses[0].Partitions).ErrorCode);

@@ -8,6 +8,25 @@ public abstract class ShareTest(BrokerFixture broker) : KafkaTest(broker)
 {
     protected const sbyte GroupResource = 32;
 
+    private const int CoordinatorsMax = 16;
+
+    /// <summary>Waits until groups are served: the topic that keeps them may have to be made first.</summary>
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        for (int i = 0; i < CoordinatorsMax; i++)
+        {
+            string group = $"{i}";
+            await EventuallyAsync(
+                async () =>
+                {
+                    await Client.AskAsync<FindCoordinatorResponse>(new FindCoordinatorRequest { KeyType = 0, CoordinatorKeys = [group] }, 6);
+                    return (await Client.AskAsync<ShareGroupHeartbeatResponse>(new ShareGroupHeartbeatRequest { GroupId = group, MemberId = "a", MemberEpoch = 1 }, 1)).ErrorCode == KafkaErrorCode.GroupIdNotFound;
+                },
+                "groups are served");
+        }
+    }
+
     /// <summary>A group that begins with the oldest records.</summary>
     protected async Task<string> GroupAsync(params (string Key, string Value)[] configs)
     {
@@ -45,7 +64,9 @@ public abstract class ShareTest(BrokerFixture broker) : KafkaTest(broker)
     }
 
     /// <summary>A group with one member that has fetched everything that was sent, each batch as large as said.</summary>
-    protected async Task<(string Group, TestTopic Topic, ShareMember Member)> AcquiredAsync(params int[] batches)
+    protected async Task<(string Group, TestTopic Topic, ShareMember Member)> AcquiredAsync(params int[] batches) => await AcquiredAsync(await ConnectAsync(), batches);
+
+    protected async Task<(string Group, TestTopic Topic, ShareMember Member)> AcquiredAsync(RawClient client, params int[] batches)
     {
         TestTopic topic = await TopicAsync();
         int next = 0;
@@ -56,12 +77,12 @@ public abstract class ShareTest(BrokerFixture broker) : KafkaTest(broker)
         }
 
         string group = await GroupAsync();
-        ShareMember member = await MemberAsync(group, topic);
+        ShareMember member = await MemberAsync(group, topic, client);
         Assert.Equal($"0-{next - 1}:1", await member.AcquireAsync());
         return (group, topic, member);
     }
 
-    /// <summary>Where the group is in partition 0, and how far it has to go.</summary>
+    /// <summary>Where the group is in partition 0, and how much is left for it to do. Kafka tells where it was before the last that was acknowledged, but what is left is right.</summary>
     protected async Task<(long StartOffset, long Lag)> PositionAsync(string group, TestTopic topic)
     {
         DescribeShareGroupOffsetsResponse response = await Client.AskAsync<DescribeShareGroupOffsetsResponse>(
