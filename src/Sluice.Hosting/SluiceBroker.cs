@@ -9,6 +9,7 @@ using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Kafka;
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage;
@@ -240,7 +241,9 @@ public sealed class SluiceBroker : IAsyncDisposable
                     SessionTimeoutMinMs = kafka.GroupSessionTimeoutMinMs,
                     SessionTimeoutMaxMs = kafka.GroupSessionTimeoutMaxMs,
                     MembersMax = kafka.GroupMembersMax,
+                    ShareMembersMax = kafka.ShareMembersMax,
                 },
+                Shares = new ShareOptions { StateTopicPartitions = kafka.ShareTopicPartitions, SessionsMax = kafka.ShareSessionsMax },
                 Transactions = new TransactionOptions
                 {
                     StateTopicPartitions = kafka.TransactionTopicPartitions,

@@ -1,4 +1,5 @@
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Transactions;
 
 namespace Sluice.Protocols.Kafka;
@@ -41,6 +42,9 @@ public sealed record KafkaOptions
 
     /// <summary>Consumer groups.</summary>
     public GroupOptions Groups { get; init; } = new();
+
+    /// <summary>Share groups.</summary>
+    public ShareOptions Shares { get; init; } = new();
 
     /// <summary>Transactions, and producers with an id.</summary>
     public TransactionOptions Transactions { get; init; } = new();

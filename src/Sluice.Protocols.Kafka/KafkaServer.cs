@@ -7,6 +7,7 @@ using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Quotas;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
@@ -39,6 +40,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         ProducerIds = new ProducerIds(broker.Store.Metadata);
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
+        Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Dispatcher = new RequestDispatcher(this);
@@ -70,6 +72,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal ProducerIds ProducerIds { get; }
 
     internal GroupCoordinator Groups { get; }
+
+    internal ShareCoordinator Shares { get; }
 
     internal TransactionCoordinator Transactions { get; }
 
@@ -108,6 +112,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         var server = new KafkaServer(options, broker, accessControl, authenticator, scheduler, clock, random, logger, System.Text.Encoding.ASCII.GetString(entry.Value.Span));
         server.Groups.Start();
         server.Transactions.Start();
+        server.Shares.Start();
         return server;
     }
 
@@ -115,6 +120,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     {
         _producerExpiry.Dispose();
         Transactions.Dispose();
+        Shares.Dispose();
         Groups.Dispose();
         ProducerIds.Dispose();
     }

@@ -122,6 +122,15 @@ public sealed record KafkaSettings
     [Setting("Most members of a consumer group.", Min = 1, Max = 1_000_000)]
     public int GroupMembersMax { get; init; } = 10_000;
 
+    [Setting("Partitions of the internal topic `__share_group_state`, which keeps where share groups are, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
+    public int ShareTopicPartitions { get; init; } = 50;
+
+    [Setting("Members of share groups that may fetch at a time.", Min = 1, Max = 1_000_000)]
+    public int ShareSessionsMax { get; init; } = 2000;
+
+    [Setting("Most members of a share group.", Min = 1, Max = 100_000)]
+    public int ShareMembersMax { get; init; } = 200;
+
     [Setting("Partitions of the internal topic `__transaction_state`, which keeps transactional ids, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
     public int TransactionTopicPartitions { get; init; } = 50;
 

@@ -8,11 +8,17 @@ namespace Sluice.Protocols.Kafka.Coordination;
 /// <param name="Partitions">How many it gets when it is made; it may be there with another number.</param>
 internal sealed record InternalTopic(string Name, int Partitions)
 {
+    /// <summary>The last record of a key is all there is to say of it; else the coordinator itself gives up what counts no more.</summary>
+    public bool IsCompacted { get; init; } = true;
+
     /// <summary>Keeps groups and their offsets.</summary>
     public const string Offsets = "__consumer_offsets";
 
     /// <summary>Keeps transactional ids.</summary>
     public const string Transactions = "__transaction_state";
+
+    /// <summary>Keeps where share groups are.</summary>
+    public const string Shares = "__share_group_state";
 
     /// <summary>Smaller than other topics': only what is complete is compacted, and the state is read as a whole at each start.</summary>
     private const string SegmentBytes = "8388608";
@@ -37,7 +43,16 @@ internal sealed record InternalTopic(string Name, int Partitions)
             return known;
         }
 
-        var config = new Dictionary<string, string>(StringComparer.Ordinal) { [TopicConfig.CleanupPolicy] = TopicConfig.Compact, [TopicConfig.SegmentBytes] = SegmentBytes };
+        var config = new Dictionary<string, string>(StringComparer.Ordinal) { [TopicConfig.SegmentBytes] = SegmentBytes };
+        if (IsCompacted)
+        {
+            config[TopicConfig.CleanupPolicy] = TopicConfig.Compact;
+        }
+        else
+        {
+            config[TopicConfig.RetentionMs] = "-1";
+        }
+
         BrokerResult<Topic> created = await host.CreateTopicAsync(new TopicDefinition(Name, newId(), config, IsInternal: true), Partitions).ConfigureAwait(false);
         return created.Value ?? host.FindTopic(Name);
     }

@@ -2,7 +2,7 @@ using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Protocols.Kafka.Groups;
 
-/// <summary>A consumer group of either protocol, as far as offsets and administration look at it. Guarded by its shard's lock.</summary>
+/// <summary>A group of any kind, as far as offsets and administration look at it. Guarded by its shard's lock.</summary>
 internal abstract class Group(string id)
 {
     public string Id => id;
@@ -17,6 +17,9 @@ internal abstract class Group(string id)
 
     /// <summary>It has no members.</summary>
     public abstract bool IsEmpty { get; }
+
+    /// <summary>Without members and offsets it goes by itself.</summary>
+    public virtual bool ExpiresWithoutOffsets => true;
 
     /// <summary>Whether a client may commit offsets.</summary>
     /// <param name="memberId">Empty: the client is no member.</param>

@@ -5,14 +5,16 @@ using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Groups.Consumers;
 using Sluice.Protocols.Kafka.Groups.Offsets;
+using Sluice.Protocols.Kafka.Groups.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Groups;
 
-/// <summary>Serves the requests about consumer groups: finds the shard of each and has it done there. Whoever calls has seen to permissions. Thread-safe.</summary>
+/// <summary>Serves the requests about groups: finds the shard of each and has it done there. Whoever calls has seen to permissions. Thread-safe.</summary>
 internal sealed class GroupCoordinator : IDisposable
 {
     private readonly GroupOptions _options;
@@ -22,11 +24,15 @@ internal sealed class GroupCoordinator : IDisposable
     {
         _options = options;
         Topics = new HostGroupTopics(host);
+        Configs = new GroupConfigs(broker.Store.Metadata);
         _shards = new CoordinatorShards<GroupShard>(host, new InternalTopic(InternalTopic.Offsets, options.OffsetsTopicPartitions), scheduler, newId, partition =>
-            new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, buffers, clock, logger, newId));
+            new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, Configs, buffers, clock, logger, newId));
     }
 
     public IGroupTopics Topics { get; }
+
+    /// <summary>What groups were configured to.</summary>
+    public GroupConfigs Configs { get; }
 
     /// <summary>Starts to read the groups that there are, so that members of before the start are known, and missed if they don't come back.</summary>
     public void Start() => _ = _shards.All;
@@ -100,6 +106,34 @@ internal sealed class GroupCoordinator : IDisposable
                 return shard.Consumers.Heartbeat(client, request, mayDescribe, turn);
             },
             static code => new ConsumerGroupHeartbeatResponse { ErrorCode = code }).ConfigureAwait(false);
+
+    public async Task<ShareGroupHeartbeatResponse> HeartbeatAsync(GroupClient client, ShareGroupHeartbeatRequest request) => ShareOperations.Refusal(request) ?? await RunAsync(
+        request.GroupId,
+        (shard, turn) =>
+        {
+            turn.TellsOfEarlier = true;
+            return shard.Shares.Heartbeat(client, request, turn);
+        },
+        static code => new ShareGroupHeartbeatResponse { ErrorCode = code }).ConfigureAwait(false);
+
+    public Task<ShareGroupDescribeResponse.DescribedGroup> DescribeSharesAsync(string groupId) => RunAsync(
+        groupId,
+        (shard, turn) =>
+        {
+            turn.TellsOfEarlier = true;
+            return shard.Shares.Describe(groupId);
+        },
+        code => new ShareGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = code });
+
+    /// <summary>Does something with a share group and what else there is in its shard, and answers with what it comes to.</summary>
+    public Task<T> RunShareAsync<T>(string groupId, Func<ShareOperations, ShareGroup?, GroupTurn, T> operation, Func<KafkaErrorCode, T> refuse) => RunAsync(
+        groupId,
+        (shard, turn) =>
+        {
+            turn.TellsOfEarlier = true;
+            return operation(shard.Shares, shard.Find(groupId) as ShareGroup, turn);
+        },
+        refuse);
 
     public Task<ConsumerGroupDescribeResponse.DescribedGroup> DescribeConsumersAsync(string groupId) => RunAsync(
         groupId,
@@ -235,6 +269,7 @@ internal sealed class GroupCoordinator : IDisposable
                 turn =>
                 {
                     shard.OffsetOperations.DeleteTopic(topic, turn);
+                    shard.Shares.DeleteTopic(topic, turn);
                     return true;
                 },
                 static _ => false).ConfigureAwait(false);
@@ -254,6 +289,12 @@ internal sealed class GroupCoordinator : IDisposable
     {
         Group? found = shard.Find(request.GroupId);
         bool isNew = found is null;
+        if (found is ShareGroup)
+        {
+            turn.Answer(answer, new JoinGroupResponse { ErrorCode = KafkaErrorCode.InconsistentGroupProtocol, MemberId = request.MemberId });
+            return;
+        }
+
         if (found is ConsumerGroup)
         {
             if (!found.IsEmpty)

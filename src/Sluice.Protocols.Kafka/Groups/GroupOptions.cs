@@ -35,4 +35,7 @@ public sealed record GroupOptions
 
     /// <summary>How often members that use ConsumerGroupHeartbeat are told to send it.</summary>
     public int ConsumerHeartbeatIntervalMs { get; init; } = 5000;
+
+    /// <summary>Most members of a share group (KIP-932).</summary>
+    public int ShareMembersMax { get; init; } = 200;
 }

@@ -3,8 +3,10 @@ using Sluice.Base.Buffers;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Groups.Consumers;
 using Sluice.Protocols.Kafka.Groups.Offsets;
+using Sluice.Protocols.Kafka.Groups.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
@@ -32,13 +34,13 @@ internal sealed class GroupShard : ICoordinatorShard
     private ShardState _state;
     private JournalPosition _last = JournalPosition.None;
 
-    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, BufferPool buffers, TimeProvider clock, ILogger logger, Func<Guid> newId)
+    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, GroupConfigs configs, BufferPool buffers, TimeProvider clock, ILogger logger, Func<Guid> newId)
     {
         _partition = partition;
         _store = store;
         _promise = promise;
         _timers = new GroupTimers(clock, OnTimer);
-        _context = new GroupContext(options, _timers, topics, clock, logger, newId);
+        _context = new GroupContext(options, _timers, topics, configs, clock, logger, newId);
         _table = new GroupTable(() => _context.NowMs);
         _writer = new GroupRecordWriter(buffers);
         _rebalance = new ClassicRebalance(_context);
@@ -47,6 +49,7 @@ internal sealed class GroupShard : ICoordinatorShard
         OffsetOperations = new OffsetOperations(this, _context, _rebalance);
         TransactionalCommits = new TransactionalCommits(this, _context);
         Consumers = new ConsumerOperations(this, _context);
+        Shares = new ShareOperations(this, _context);
         _expiry = new GroupTimer(Expire);
     }
 
@@ -69,6 +72,8 @@ internal sealed class GroupShard : ICoordinatorShard
     public ClassicMembership Membership { get; }
 
     public ConsumerOperations Consumers { get; }
+
+    public ShareOperations Shares { get; }
 
     /// <summary>Does something with the groups; the answer is given at once, or later by the operation.</summary>
     public void Run<T>(GroupAnswer<T> answer, Action<GroupTurn> operation) => Begin(answer, BatchProducer.None, operation)();
@@ -205,6 +210,11 @@ internal sealed class GroupShard : ICoordinatorShard
             foreach (ConsumerGroup group in _table.Groups.OfType<ConsumerGroup>())
             {
                 Consumers.OnLoaded(group);
+            }
+
+            foreach (ShareGroup group in _table.Groups.OfType<ShareGroup>())
+            {
+                Shares.OnLoaded(group);
             }
 
             _timers.Schedule(_expiry, _context.Options.RetentionCheckMs);

@@ -1,6 +1,7 @@
 using Sluice.Protocols.Kafka.Groups.Classic;
 using Sluice.Protocols.Kafka.Groups.Consumers;
 using Sluice.Protocols.Kafka.Groups.Offsets;
+using Sluice.Protocols.Kafka.Groups.Shares;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage.Records;
 
@@ -97,6 +98,29 @@ internal sealed class GroupTable(Func<long> nowMs)
             case ConsumerGroupRegularExpressionKey key:
                 ApplyToConsumer(key.GroupId, record);
                 break;
+            case ShareGroupMetadataKey key when record.Value is ShareGroupMetadataValue value:
+                AddShare(key.GroupId).Apply(value);
+                break;
+            case ShareGroupMetadataKey key when Find(key.GroupId) is ShareGroup:
+                Replace(key.GroupId, null);
+                break;
+            case ShareGroupMetadataKey:
+                break;
+            case ShareGroupMemberMetadataKey key:
+                ApplyToShare(key.GroupId, record);
+                break;
+            case ShareGroupTargetAssignmentMetadataKey key:
+                ApplyToShare(key.GroupId, record);
+                break;
+            case ShareGroupTargetAssignmentMemberKey key:
+                ApplyToShare(key.GroupId, record);
+                break;
+            case ShareGroupCurrentMemberAssignmentKey key:
+                ApplyToShare(key.GroupId, record);
+                break;
+            case ShareGroupStatePartitionMetadataKey key:
+                ApplyToShare(key.GroupId, record);
+                break;
             default:
                 throw new InvalidOperationException($"a record of type {record.Key.GetType().Name}");
         }
@@ -109,6 +133,27 @@ internal sealed class GroupTable(Func<long> nowMs)
         {
             AddConsumer(groupId).Apply(record);
         }
+    }
+
+    /// <summary>As <see cref="ApplyToConsumer"/>.</summary>
+    private void ApplyToShare(string groupId, GroupRecord record)
+    {
+        if (record.Value is not null || Find(groupId) is ShareGroup)
+        {
+            AddShare(groupId).Apply(record);
+        }
+    }
+
+    private ShareGroup AddShare(string groupId)
+    {
+        if (Find(groupId) is ShareGroup known)
+        {
+            return known;
+        }
+
+        var group = new ShareGroup(groupId);
+        Replace(groupId, group);
+        return group;
     }
 
     /// <summary>The group of that name, in the place of a classic one if there is such.</summary>

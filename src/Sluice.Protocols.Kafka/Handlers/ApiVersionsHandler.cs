@@ -16,8 +16,8 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
         MaxVersion = api.MaxVersion,
     })];
 
-    /// <summary>What may be switched on in a cluster, and is here (KIP-584). Producers look at transaction.version, to let Produce begin a transaction (KIP-890).</summary>
-    private static readonly (string Name, short Max)[] s_features = [("transaction.version", 2)];
+    /// <summary>What may be switched on in a cluster, and is here (KIP-584). Producers look at transaction.version, to let Produce begin a transaction (KIP-890); share consumers at share.version (KIP-932).</summary>
+    private static readonly (string Name, short Max)[] s_features = [("share.version", 1), ("transaction.version", 2)];
 
     public ApiVersionsResponse Handle(KafkaRequest request, ApiVersionsRequest body)
     {

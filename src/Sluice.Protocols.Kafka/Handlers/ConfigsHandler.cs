@@ -8,13 +8,15 @@ using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics; the broker's own can be read, they are set in Sluice's configuration.</summary>
+/// <summary>DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics and groups; the broker's own can be read, they are set in Sluice's configuration.</summary>
 internal sealed class ConfigsHandler(KafkaServer server)
 {
     private const sbyte TopicResource = 2, BrokerResource = 4, BrokerLoggerResource = 8, MetricsResource = 16, GroupResource = 32;
     private const sbyte FromTopic = 1, FromStart = 4, FromDefault = 5;
     private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
     private const string RepeatedMessage = "The request names the resource more than once.";
+
+    private readonly GroupConfigsHandler _groups = new(server.Groups.Configs);
 
     public DescribeConfigsResponse Handle(KafkaRequest request, DescribeConfigsRequest body) => new()
     {
@@ -143,10 +145,13 @@ internal sealed class ConfigsHandler(KafkaServer server)
             case TopicResource when server.Host?.FindTopic(resource.ResourceName) is { } topic:
                 result.Configs = [.. TopicConfig.Keys.Values.OrderBy(static key => key.Name, StringComparer.Ordinal)
                     .Where(key => resource.ConfigurationKeys is null or [] || resource.ConfigurationKeys.Contains(key.Name, StringComparer.Ordinal))
-                    .Select(key => Describe(key, topic.Definition.Config, withSynonyms))];
+                    .Select(key => Describe(key, topic.Definition.Config, FromTopic, withSynonyms))];
                 break;
             case TopicResource:
                 result.ErrorCode = TopicDefinition.NameProblem(resource.ResourceName) is null ? KafkaErrorCode.UnknownTopicOrPartition : KafkaErrorCode.InvalidTopicException;
+                break;
+            case GroupResource:
+                _groups.Describe(request, resource, withSynonyms, result);
                 break;
             case BrokerResource when !request.Allows(Access.Configure, KafkaRequest.ClusterName):
                 result.ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed;
@@ -177,14 +182,15 @@ internal sealed class ConfigsHandler(KafkaServer server)
         return result;
     }
 
-    private static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, bool withSynonyms)
+    /// <summary>How a key stands where some are set.</summary>
+    public static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, sbyte setSource, bool withSynonyms)
     {
         bool isSet = config.TryGetValue(key.Name, out string? value);
         var result = new DescribeConfigsResponse.DescribeConfigsResourceResult
         {
             Name = key.Name,
             Value = value ?? key.Default,
-            ConfigSource = isSet ? FromTopic : FromDefault,
+            ConfigSource = isSet ? setSource : FromDefault,
             ConfigType = TypeOf(key.Type),
             Documentation = null,
         };
@@ -192,7 +198,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
         {
             var byDefault = new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = key.Default, Source = FromDefault };
             result.Synonyms = isSet
-                ? [new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = value, Source = FromTopic }, byDefault]
+                ? [new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = value, Source = setSource }, byDefault]
                 : [byDefault];
         }
 
@@ -218,6 +224,11 @@ internal sealed class ConfigsHandler(KafkaServer server)
     private async ValueTask<(KafkaErrorCode Error, string? Message)> AlterAsync(
         KafkaRequest request, sbyte type, string name, bool validateOnly, Func<IReadOnlyDictionary<string, string>, Dictionary<string, string>> change)
     {
+        if (type == GroupResource)
+        {
+            return await _groups.AlterAsync(request, name, validateOnly, change).ConfigureAwait(false);
+        }
+
         if (type != TopicResource)
         {
             return (KafkaErrorCode.InvalidRequest, type == BrokerResource

@@ -9,48 +9,12 @@ using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>
-/// One fetch under way: reads what there is, and if that is too little waits for appends until the client's time is over. Reads where the connection is served as long as all is in
-/// memory, else where blocking is no harm. Attempts never overlap.
-/// </summary>
-internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, FetchSession session) : IPartitionListener, IThreadPoolWorkItem
+/// <summary>One fetch under way.</summary>
+internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, FetchSession session) : LongPoll(request, body.MaxWaitMs)
 {
     private const sbyte ReadCommitted = 1;
 
-    private readonly List<TopicPartition> _watched = [];
-    private readonly Lock _sync = new();
-    private ITimer? _timer;
-    private CancellationTokenRegistration _registration;
-    private volatile bool _isTimeOver;
-    private bool _isDone;
-    private bool _isActive = true;
-    private bool _isWantedAgain;
-    private bool _isToBlock;
-    private bool _isWaiting;
     private int _unknownAtFirst = -1;
-
-    private KafkaServer Server => request.Server;
-
-    public void Start()
-    {
-        _isTimeOver = body.MaxWaitMs <= 0;
-        TryAttempt();
-    }
-
-    /// <summary>Something was appended. Under the partition's lock.</summary>
-    void IPartitionListener.OnChanged(TopicPartition partition) => Post();
-
-    void IThreadPoolWorkItem.Execute()
-    {
-        if (_isToBlock)
-        {
-            Attempt();
-        }
-        else
-        {
-            TryAttempt();
-        }
-    }
 
     private static FetchResponse.PartitionData Refused(FetchedPartition wanted, KafkaErrorCode error) => new()
     {
@@ -63,7 +27,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     private static bool IsUnknown(KafkaErrorCode error) =>
         error is KafkaErrorCode.UnknownTopicOrPartition or KafkaErrorCode.UnknownTopicId or KafkaErrorCode.TopicAuthorizationFailed;
 
-    private bool IsInMemory()
+    protected override bool IsInMemory()
     {
         lock (session)
         {
@@ -79,73 +43,23 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         return true;
     }
 
-    private void OnTimer()
+    protected override bool TryAnswer(bool isOver)
     {
-        _isTimeOver = true;
-        Post();
+        if (Read(isOver) is not { } response)
+        {
+            return false;
+        }
+
+        response.ThrottleTimeMs = Request.Throttle(ClientQuotas.Fetch, response.Responses.Sum(static topic => topic.Partitions.Sum(static partition => (long)partition.Records.Length)));
+        Request.Reply(response);
+        return true;
     }
 
-    private void Post()
+    protected override IEnumerable<TopicPartition> Watched()
     {
-        lock (_sync)
+        lock (session)
         {
-            if (_isDone || _isActive)
-            {
-                _isWantedAgain = true;
-                return;
-            }
-
-            _isActive = true;
-        }
-
-        request.Connection.Client.Post(this);
-    }
-
-    /// <summary>Attempts it here if that does not wait for a disk.</summary>
-    private void TryAttempt()
-    {
-        if (IsInMemory())
-        {
-            Attempt();
-        }
-        else
-        {
-            _isToBlock = true;
-            Server.Scheduler.Post(this);
-        }
-    }
-
-    private void Attempt()
-    {
-        _isToBlock = false;
-        lock (_sync)
-        {
-            _isWantedAgain = false;
-        }
-
-        bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
-        FetchResponse? response = Read(isOver, out bool wantsToWait);
-        if (response is null && wantsToWait && !_isWaiting)
-        {
-            // What is appended from here on is heard of; what was appended before is seen by another look.
-            Watch();
-            response = Read(isOver, out _);
-        }
-
-        if (response is not null)
-        {
-            Finish(response);
-            return;
-        }
-
-        lock (_sync)
-        {
-            _isActive = _isWantedAgain;
-        }
-
-        if (_isActive)
-        {
-            request.Connection.Client.Post(this);
+            return [.. session.Partitions.Select(wanted => Find(wanted)?.FindPartition(wanted.Index)).OfType<TopicPartition>()];
         }
     }
 
@@ -155,7 +69,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     /// <remarks>
     /// As in Kafka, partitions that the broker does not know, or does not show, end no wait for the others: a client that asks for a deleted topic would ask in a busy loop.
     /// </remarks>
-    private FetchResponse? Read(bool isOver, out bool wantsToWait)
+    private FetchResponse? Read(bool isOver)
     {
         lock (session)
         {
@@ -177,8 +91,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
 
             _unknownAtFirst = _unknownAtFirst < 0 ? unknown : _unknownAtFirst;
             isUrgent |= unknown == session.Partitions.Count || unknown > _unknownAtFirst;
-            wantsToWait = bytes < body.MinBytes && !isUrgent;
-            if (!wantsToWait)
+            if (bytes >= body.MinBytes || isUrgent)
             {
                 return Answer(read);
             }
@@ -199,7 +112,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             return Refused(wanted, session.UsesTopicIds ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition);
         }
 
-        if (!request.Allows(Access.Read, topic.Name))
+        if (!Request.Allows(Access.Read, topic.Name))
         {
             return Refused(wanted, KafkaErrorCode.TopicAuthorizationFailed);
         }
@@ -240,7 +153,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
 
         try
         {
-            if (ReadRecords(partition, wanted, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
+            if (SliceChain.Read(partition, wanted.Offset, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
             {
                 data.Records = RecordsPayload.FromSource(chain, 0, (int)chain.Length);
             }
@@ -260,37 +173,6 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         }
 
         return data;
-    }
-
-    /// <summary>Null if there is nothing, or no room for it. The first batch of an answer is taken whatever its size (KIP-74).</summary>
-    private static SliceChain? ReadRecords(TopicPartition partition, FetchedPartition wanted, long limit, long bytesMax, bool isFirst)
-    {
-        SliceChain? chain = null;
-        long offset = wanted.Offset;
-        while (offset < limit && (bytesMax > 0 || (isFirst && chain is null)))
-        {
-            if (partition.Read(offset, (int)Math.Max(bytesMax, 0), limit) is not { } slice)
-            {
-                break;
-            }
-
-            if (slice.Length > bytesMax && !(isFirst && chain is null))
-            {
-                slice.Dispose();
-                break;
-            }
-
-            chain ??= new SliceChain();
-            chain.Add(slice);
-            bytesMax -= slice.Length;
-            offset = slice.EndOffset;
-            if (offset < 0)
-            {
-                break;
-            }
-        }
-
-        return chain;
     }
 
     private FetchResponse Answer(List<(FetchedPartition Wanted, FetchResponse.PartitionData Data)> read)
@@ -338,42 +220,5 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         }
 
         return new FetchResponse { SessionId = session.Id, Responses = [.. topics] };
-    }
-
-    private void Watch()
-    {
-        _isWaiting = true;
-        lock (session)
-        {
-            foreach (FetchedPartition wanted in session.Partitions)
-            {
-                if (Find(wanted)?.FindPartition(wanted.Index) is { } partition)
-                {
-                    partition.AddListener(this);
-                    _watched.Add(partition);
-                }
-            }
-        }
-
-        _timer = Server.Clock.CreateTimer(static state => ((FetchOperation)state!).OnTimer(), this, TimeSpan.FromMilliseconds(body.MaxWaitMs), Timeout.InfiniteTimeSpan);
-        _registration = request.Connection.Ended.UnsafeRegister(static state => ((FetchOperation)state!).Post(), this);
-    }
-
-    private void Finish(FetchResponse response)
-    {
-        lock (_sync)
-        {
-            _isDone = true;
-        }
-
-        _timer?.Dispose();
-        _registration.Unregister();
-        foreach (TopicPartition partition in _watched)
-        {
-            partition.RemoveListener(this);
-        }
-
-        response.ThrottleTimeMs = request.Throttle(ClientQuotas.Fetch, response.Responses.Sum(static topic => topic.Partitions.Sum(static partition => (long)partition.Records.Length)));
-        request.Reply(response);
     }
 }

@@ -1,5 +1,6 @@
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
@@ -7,7 +8,7 @@ using Sluice.Security;
 namespace Sluice.Protocols.Kafka.Handlers;
 
 /// <summary>ListGroups, DescribeGroups, DeleteGroups.</summary>
-internal sealed class GroupAdminHandler(GroupCoordinator groups)
+internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinator shares)
 {
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ListGroupsRequest body)
     {
@@ -46,12 +47,14 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups)
             results.Add(new DeleteGroupsResponse.DeletableGroupResult
             {
                 GroupId = groupId,
-                ErrorCode = request.Allows(Access.Configure, groupId) ? await groups.DeleteAsync(groupId).ConfigureAwait(false) : KafkaErrorCode.GroupAuthorizationFailed,
+                ErrorCode = request.Allows(Access.Configure, groupId) ? await DeleteAsync(groupId).ConfigureAwait(false) : KafkaErrorCode.GroupAuthorizationFailed,
             });
         }
 
         return new DeleteGroupsResponse { Results = [.. results] };
     }
+
+    private async ValueTask<KafkaErrorCode> DeleteAsync(string groupId) => await shares.DeleteAsync(groupId).ConfigureAwait(false) ?? await groups.DeleteAsync(groupId).ConfigureAwait(false);
 
     private static bool Passes(string[] filter, string value) => filter.Length == 0 || filter.Any(wanted => string.Equals(wanted.Trim(), value, StringComparison.OrdinalIgnoreCase));
 }

@@ -26,6 +26,8 @@ internal sealed class RequestDispatcher
     private readonly ConsumerGroupHandler _consumers;
     private readonly QuotaHandler _quotas;
     private readonly ReplicaHandler _replicas;
+    private readonly ShareHandler _shares;
+    private readonly ShareGroupHandler _shareGroups;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -40,13 +42,15 @@ internal sealed class RequestDispatcher
         _partitions = new PartitionsHandler(server);
         _groups = new GroupHandler(server.Groups);
         _offsets = new OffsetsHandler(server.Groups);
-        _groupAdmin = new GroupAdminHandler(server.Groups);
+        _groupAdmin = new GroupAdminHandler(server.Groups, server.Shares);
         _transactions = new TransactionHandler(server);
         _transactionOffsets = new TransactionOffsetsHandler(server);
         _transactionAdmin = new TransactionAdminHandler(server);
         _consumers = new ConsumerGroupHandler(server.Groups);
         _quotas = new QuotaHandler(server);
         _replicas = new ReplicaHandler(server);
+        _shares = new ShareHandler(server);
+        _shareGroups = new ShareGroupHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -64,6 +68,8 @@ internal sealed class RequestDispatcher
         KafkaApiKey.ConsumerGroupDescribe,
         KafkaApiKey.DescribeClientQuotas, KafkaApiKey.AlterClientQuotas,
         KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.ListConfigResources,
+        KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
+        KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -224,6 +230,20 @@ internal sealed class RequestDispatcher
             case ListConfigResourcesRequest listConfigs:
                 request.Reply(_configs.Handle(request, listConfigs));
                 return default;
+            case ShareFetchRequest shareFetch:
+                return Run(request, _shares.HandleAsync(request, shareFetch));
+            case ShareAcknowledgeRequest shareAcknowledge:
+                return Run(request, _shares.HandleAsync(request, shareAcknowledge));
+            case ShareGroupHeartbeatRequest shareHeartbeat:
+                return Run(request, _shareGroups.HandleAsync(request, shareHeartbeat));
+            case ShareGroupDescribeRequest describeShares:
+                return Run(request, _shareGroups.HandleAsync(request, describeShares));
+            case DescribeShareGroupOffsetsRequest describeShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, describeShareOffsets));
+            case AlterShareGroupOffsetsRequest alterShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, alterShareOffsets));
+            case DeleteShareGroupOffsetsRequest deleteShareOffsets:
+                return Run(request, _shareGroups.HandleAsync(request, deleteShareOffsets));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

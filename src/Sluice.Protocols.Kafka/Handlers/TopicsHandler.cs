@@ -196,6 +196,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             if (result.ErrorCode == KafkaErrorCode.None)
             {
                 await server.Groups.OnTopicDeletedAsync(topic.Name).ConfigureAwait(false);
+                await server.Shares.RemoveAsync(key => key.TopicId == topic.Id).ConfigureAwait(false);
             }
         }
 

@@ -5,6 +5,7 @@ using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Groups.Offsets;
+using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
@@ -14,7 +15,7 @@ using Sluice.TestKit.Time;
 
 namespace Sluice.Protocols.Kafka.Tests.Groups;
 
-/// <summary>A group coordinator over a broker on a disk in memory, with virtual time and work that runs when the test says so.</summary>
+/// <summary>Coordinators of groups and of share groups' positions over a broker on a disk in memory, with virtual time and work that runs when the test says so.</summary>
 internal sealed class GroupFixture : IDisposable
 {
     public const int SessionMs = 10_000, RebalanceMs = 60_000;
@@ -39,6 +40,8 @@ internal sealed class GroupFixture : IDisposable
     public MessageBroker Broker { get; private set; } = null!;
 
     public GroupCoordinator Groups { get; private set; } = null!;
+
+    public ShareCoordinator Shares { get; private set; } = null!;
 
     public BufferPool Buffers { get; } = new();
 
@@ -65,6 +68,7 @@ internal sealed class GroupFixture : IDisposable
 
     public void Dispose()
     {
+        Shares.Dispose();
         Groups.Dispose();
         Store.Dispose();
     }
@@ -72,6 +76,7 @@ internal sealed class GroupFixture : IDisposable
     /// <summary>Kills the process or cuts the power, and starts anew on what the disk kept.</summary>
     public void Crash(CrashKind kind, bool loads = true)
     {
+        Shares.Dispose();
         Groups.Dispose();
         Scheduler.Clear();
         Clock.Clear();
@@ -237,6 +242,9 @@ internal sealed class GroupFixture : IDisposable
         Scheduler.RunAll();
         Groups = new GroupCoordinator(_options, Broker, () => Broker.FindVirtualHost("/"), Buffers, Scheduler, Clock, NullLogger.Instance, NewId);
         Groups.Start();
+        var context = new ShareContext(Store, Broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, Clock, NullLogger.Instance);
+        Shares = new ShareCoordinator(new ShareOptions { StateTopicPartitions = 3 }, context, Groups, () => Broker.FindVirtualHost("/"), Scheduler, NewId);
+        Shares.Start();
         if (loads)
         {
             Scheduler.RunAll();

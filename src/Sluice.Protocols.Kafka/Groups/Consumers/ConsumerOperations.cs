@@ -19,7 +19,7 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
     {
         ConsumerGroup? group = shard.Find(request.GroupId) as ConsumerGroup;
         bool joins = request.MemberEpoch == 0;
-        if (group is null && (!joins || shard.Find(request.GroupId) is { IsEmpty: false }))
+        if (group is null && (!joins || shard.Find(request.GroupId) is not (null or ClassicGroup { IsEmpty: true })))
         {
             return HeartbeatCheck.Refused(KafkaErrorCode.GroupIdNotFound, $"Group {request.GroupId} is not a consumer group or does not exist.");
         }

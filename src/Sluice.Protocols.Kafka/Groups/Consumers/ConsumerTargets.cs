@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Groups.Consumers.Assignors;
 
@@ -10,7 +8,6 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
 {
     /// <summary>How long a group may work with topics as they were.</summary>
     private const int RefreshMs = 1000;
-    private const ulong HashStart = 14695981039346656037, HashFactor = 1099511628211;
 
     /// <summary>Raises the group's epoch if a member's subscription has changed, or what there is of its topics.</summary>
     public void Refresh(ConsumerGroup group, bool isChanged, Func<string, bool> mayDescribe, GroupTurn turn)
@@ -62,29 +59,7 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
     }
 
     /// <summary>A number that changes with the topics that the members read: which there are, and how many partitions they have.</summary>
-    public long HashOf(ConsumerGroup group)
-    {
-        ulong hash = HashStart;
-        Span<byte> bytes = stackalloc byte[20];
-        foreach (GroupTopic topic in TopicsOf(group).OrderBy(static topic => topic.Name, StringComparer.Ordinal))
-        {
-            topic.Id.TryWriteBytes(bytes);
-            BinaryPrimitives.WriteInt32BigEndian(bytes[16..], topic.Partitions);
-            hash = Add(Add(hash, Encoding.UTF8.GetBytes(topic.Name)), bytes);
-        }
-
-        return (long)hash;
-    }
-
-    private static ulong Add(ulong hash, ReadOnlySpan<byte> bytes)
-    {
-        foreach (byte part in bytes)
-        {
-            hash = unchecked((hash ^ part) * HashFactor);
-        }
-
-        return hash;
-    }
+    public long HashOf(ConsumerGroup group) => TopicHash.Of(TopicsOf(group));
 
     private IEnumerable<GroupTopic> TopicsOf(ConsumerGroup group) =>
         group.Members.Values.SelectMany(group.TopicsOf).Distinct(StringComparer.Ordinal).Select(context.Topics.Find).OfType<GroupTopic>();
@@ -107,9 +82,9 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
         }
 
         string[] names = [.. context.Topics.All.Select(static topic => topic.Name).Order(StringComparer.Ordinal)];
-        ulong hash = names.Aggregate(HashStart, static (hash, name) => Add(Add(hash, Encoding.UTF8.GetBytes(name)), "/"u8));
-        bool isStale = (long)hash != group.PatternHash;
-        group.PatternHash = (long)hash;
+        long hash = TopicHash.Of(names);
+        bool isStale = hash != group.PatternHash;
+        group.PatternHash = hash;
         foreach (string regex in wanted.Where(regex => isStale || !group.Patterns.ContainsKey(regex)))
         {
             HashSet<string> matched = TopicPattern.Match(regex, names.Where(mayDescribe));

@@ -110,7 +110,7 @@ internal sealed class OffsetOperations(GroupShard shard, GroupContext context, C
                 }
             }
 
-            if (group.IsEmpty && shard.Offsets.Of(group.Id).Count == 0 && !shard.Pending.Of(group.Id).Any())
+            if (group.ExpiresWithoutOffsets && group.IsEmpty && shard.Offsets.Of(group.Id).Count == 0 && !shard.Pending.Of(group.Id).Any())
             {
                 shard.Remove(group, turn);
             }

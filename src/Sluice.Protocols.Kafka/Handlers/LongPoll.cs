@@ -1,0 +1,158 @@
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Connections;
+
+namespace Sluice.Protocols.Kafka.Handlers;
+
+/// <summary>
+/// A request that reads what there is, and if that is too little waits for appends until the client's time is over. Reads where the connection is served as long as all is in
+/// memory, else where blocking is no harm. Attempts never overlap.
+/// </summary>
+internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IThreadPoolWorkItem
+{
+    private readonly List<TopicPartition> _watched = [];
+    private readonly Lock _sync = new();
+    private ITimer? _timer;
+    private CancellationTokenRegistration _registration;
+    private volatile bool _isTimeOver;
+    private bool _isDone;
+    private bool _isActive = true;
+    private bool _isWantedAgain;
+    private bool _isToBlock;
+    private bool _isWaiting;
+
+    protected KafkaRequest Request => request;
+
+    protected KafkaServer Server => request.Server;
+
+    public void Start()
+    {
+        _isTimeOver = maxWaitMs <= 0;
+        TryAttempt();
+    }
+
+    /// <summary>Something was appended. Under the partition's lock.</summary>
+    void IPartitionListener.OnChanged(TopicPartition partition) => Post();
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_isToBlock)
+        {
+            Attempt();
+        }
+        else
+        {
+            TryAttempt();
+        }
+    }
+
+    /// <summary>Whether an attempt would not wait for a disk.</summary>
+    protected abstract bool IsInMemory();
+
+    /// <summary>Reads and answers; false if it is worth waiting for more.</summary>
+    /// <param name="isOver">It is not, whatever there is.</param>
+    protected abstract bool TryAnswer(bool isOver);
+
+    /// <summary>The partitions whose appends are waited for.</summary>
+    protected abstract IEnumerable<TopicPartition> Watched();
+
+    /// <summary>Another attempt is worth its while. Any thread, under any lock.</summary>
+    protected void Post()
+    {
+        lock (_sync)
+        {
+            if (_isDone || _isActive)
+            {
+                _isWantedAgain = true;
+                return;
+            }
+
+            _isActive = true;
+        }
+
+        request.Connection.Client.Post(this);
+    }
+
+    /// <summary>From now on everything is heard of that is waited for.</summary>
+    protected virtual void Watch()
+    {
+        foreach (TopicPartition partition in Watched())
+        {
+            partition.AddListener(this);
+            _watched.Add(partition);
+        }
+
+        _timer = Server.Clock.CreateTimer(static state => ((LongPoll)state!).OnTimer(), this, TimeSpan.FromMilliseconds(maxWaitMs), Timeout.InfiniteTimeSpan);
+        _registration = request.Connection.Ended.UnsafeRegister(static state => ((LongPoll)state!).Post(), this);
+    }
+
+    /// <summary>The request is answered.</summary>
+    protected virtual void Finish()
+    {
+        lock (_sync)
+        {
+            _isDone = true;
+        }
+
+        _timer?.Dispose();
+        _registration.Unregister();
+        foreach (TopicPartition partition in _watched)
+        {
+            partition.RemoveListener(this);
+        }
+    }
+
+    private void OnTimer()
+    {
+        _isTimeOver = true;
+        Post();
+    }
+
+    /// <summary>Attempts it here if that does not wait for a disk.</summary>
+    private void TryAttempt()
+    {
+        if (IsInMemory())
+        {
+            Attempt();
+        }
+        else
+        {
+            _isToBlock = true;
+            Server.Scheduler.Post(this);
+        }
+    }
+
+    private void Attempt()
+    {
+        _isToBlock = false;
+        lock (_sync)
+        {
+            _isWantedAgain = false;
+        }
+
+        bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
+        bool isAnswered = TryAnswer(isOver);
+        if (!isAnswered && !_isWaiting)
+        {
+            // What is appended from here on is heard of; what was appended before is seen by another look.
+            _isWaiting = true;
+            Watch();
+            isAnswered = TryAnswer(isOver);
+        }
+
+        if (isAnswered)
+        {
+            Finish();
+            return;
+        }
+
+        lock (_sync)
+        {
+            _isActive = _isWantedAgain;
+        }
+
+        if (_isActive)
+        {
+            request.Connection.Client.Post(this);
+        }
+    }
+}

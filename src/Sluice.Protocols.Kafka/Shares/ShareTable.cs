@@ -1,0 +1,52 @@
+using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Protocols.Kafka.Shares;
+
+/// <summary>What the records of one partition of the internal topic say: where share groups are. Guarded by the shard's lock.</summary>
+internal sealed class ShareTable(ShareShard shard)
+{
+    private readonly Dictionary<SharePartitionKey, SharePartition> _partitions = [];
+
+    public IReadOnlyCollection<SharePartition> Partitions => _partitions.Values;
+
+    public SharePartition? Find(SharePartitionKey key) => _partitions.GetValueOrDefault(key);
+
+    public SharePartition Add(SharePartitionKey key, long startOffset)
+    {
+        var partition = new SharePartition(shard, key, startOffset);
+        _partitions.Add(key, partition);
+        return partition;
+    }
+
+    /// <summary>Null if there was none.</summary>
+    public SharePartition? Remove(SharePartitionKey key) => _partitions.Remove(key, out SharePartition? partition) ? partition : null;
+
+    /// <summary>Does what a record says that was read.</summary>
+    public void Apply(GroupRecord record)
+    {
+        SharePartitionKey key = ShareStateRecords.KeyOf(record);
+        switch (record.Value)
+        {
+            case ShareSnapshotValue value:
+                SharePartition partition = Find(key) ?? Add(key, value.StartOffset);
+                partition.Cursor.Reset(value.StartOffset);
+                partition.Cursor.Restore(value.StartOffset, ShareStateRecords.RunsOf(value));
+                partition.SnapshotEpoch = value.SnapshotEpoch;
+                partition.StateEpoch = value.StateEpoch;
+                partition.IsKept = true;
+                partition.KeptStartOffset = partition.Cursor.StartOffset;
+                break;
+            case ShareUpdateValue value:
+                // What it is an update of may be cut off; then all is said again further on.
+                SharePartition updated = Find(key) ?? Add(key, Math.Max(value.StartOffset, 0));
+                updated.Cursor.Restore(value.StartOffset, ShareStateRecords.RunsOf(value));
+                updated.IsKept = true;
+                updated.KeptStartOffset = updated.Cursor.StartOffset;
+                break;
+            default:
+                Remove(key);
+                break;
+        }
+    }
+}
