@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using Sluice.Base.Binary;
 using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Messages;

@@ -1,3 +1,4 @@
+using Sluice.Base.Binary;
 using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Messages;
