@@ -13,7 +13,7 @@ internal sealed class Answer<TResponse>(TResponse message, BufferPool pool, byte
     {
         if (Interlocked.Exchange(ref _block, null) is { } own)
         {
-            pool.Return(own);
+            FramePool.Return(pool, own);
         }
     }
 }

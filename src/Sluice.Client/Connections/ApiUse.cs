@@ -31,7 +31,9 @@ internal sealed record ApiUse(KafkaApi Api, short Min, short Max)
     public static readonly ApiUse LeaveGroup = Of(KafkaApiKey.LeaveGroup, 3, 5);
     public static readonly ApiUse ConsumerGroupHeartbeat = Of(KafkaApiKey.ConsumerGroupHeartbeat, 0, 1);
     public static readonly ApiUse OffsetCommit = Of(KafkaApiKey.OffsetCommit, 2, 9);
-    public static readonly ApiUse OffsetFetch = Of(KafkaApiKey.OffsetFetch, 2, 7);
+
+    /// <summary>The first version that waits for the end of transactions, and the last that asks for one group.</summary>
+    public static readonly ApiUse OffsetFetch = Of(KafkaApiKey.OffsetFetch, 7, 7);
 
     private static ApiUse Of(KafkaApiKey key, short min, short max) => new(KafkaApis.Get(key), min, max);
 }

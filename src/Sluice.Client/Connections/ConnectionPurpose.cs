@@ -5,6 +5,9 @@ internal enum ConnectionPurpose
 {
     Data,
 
+    /// <summary>Questions that are answered at once, and are not to wait behind a fetch.</summary>
+    Query,
+
     /// <summary>Requests to a coordinator of groups or transactions.</summary>
     Coordinator,
 }

@@ -229,7 +229,7 @@ internal sealed class KafkaConnection : IAsyncDisposable
                 int size = BinaryPrimitives.ReadInt32BigEndian(buffer.AsSpan(start));
                 start += sizeof(int);
                 PendingRequest pending = TakePending(size);
-                byte[] block = pending.IsPooled ? _pool.Take(size) : new byte[size];
+                byte[] block = pending.IsPooled ? FramePool.Take(_pool, size) : new byte[size];
                 int buffered = Math.Min(size, end - start);
                 buffer.AsSpan(start, buffered).CopyTo(block);
                 start += buffered;
@@ -247,7 +247,7 @@ internal sealed class KafkaConnection : IAsyncDisposable
                         pending.Fail(Lost(null));
                         if (pending.IsPooled)
                         {
-                            _pool.Return(block);
+                            FramePool.Return(_pool, block);
                         }
                     }
                 }

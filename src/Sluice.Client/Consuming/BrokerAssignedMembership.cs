@@ -178,7 +178,9 @@ internal sealed class BrokerAssignedMembership : IGroupMembership
                 return;
             }
 
-            await _beat.WaitAsync(pause).ConfigureAwait(false);
+            // Not later than the member would be taken for stuck.
+            TimeSpan patience = _options.MaxPollInterval - _options.Time.GetElapsedTime(Volatile.Read(ref _polledAt)) + TimeSpan.FromMilliseconds(1);
+            await _beat.WaitAsync(patience < pause ? patience : pause).ConfigureAwait(false);
         }
     }
 

@@ -19,6 +19,9 @@ internal sealed class ClassicJoin(ConsumerOptions options, CoordinatorClient coo
 
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
+    /// <summary>The id that the group gave last, also to a member whose join has not come to its end.</summary>
+    public string MemberId { get; private set; } = "";
+
     /// <exception cref="KafkaClientException">The group does not take the member.</exception>
     public async Task<ClassicGeneration> RunAsync(string memberId, int generation, string[] topics, TopicPartition[] owned, CancellationToken cancel)
     {
@@ -31,7 +34,7 @@ internal sealed class ClassicJoin(ConsumerOptions options, CoordinatorClient coo
                 code = joined.ErrorCode;
                 if (code == KafkaErrorCode.None)
                 {
-                    memberId = joined.MemberId;
+                    MemberId = memberId = joined.MemberId;
                     IReadOnlyDictionary<string, int>? counts = null;
                     SyncGroupRequest.SyncGroupRequestAssignment[] assignments = [];
                     if (joined.Leader == memberId)
@@ -48,7 +51,7 @@ internal sealed class ClassicJoin(ConsumerOptions options, CoordinatorClient coo
                 }
                 else if (code == KafkaErrorCode.MemberIdRequired)
                 {
-                    memberId = joined.MemberId;
+                    MemberId = memberId = joined.MemberId;
                     continue;
                 }
             }

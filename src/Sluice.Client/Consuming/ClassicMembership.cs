@@ -70,7 +70,7 @@ internal sealed class ClassicMembership : IGroupMembership
 
     public async Task LeaveAsync()
     {
-        string memberId = Identity.MemberId;
+        string memberId = Identity.MemberId is { Length: > 0 } own ? own : _join.MemberId;
         if (memberId.Length == 0 || _options.GroupInstanceId is not null)
         {
             return;

@@ -64,7 +64,7 @@ internal sealed class FetchedChunk : IDisposable
     {
         while (true)
         {
-            if (_recordsLeft == 0)
+            if (_recordsLeft <= 0)
             {
                 if (!TryOpenBatch())
                 {

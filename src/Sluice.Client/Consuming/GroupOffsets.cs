@@ -48,6 +48,7 @@ internal sealed class GroupOffsets(ConsumerOptions options, CoordinatorClient co
         var request = new OffsetFetchRequest
         {
             GroupId = options.GroupId!,
+            RequireStable = options.IsolationLevel == IsolationLevel.ReadCommitted,
             Topics = [.. partitions.GroupBy(partition => partition.Topic).Select(topic => new OffsetFetchRequest.OffsetFetchRequestTopic { Name = topic.Key, PartitionIndexes = [.. topic.Select(partition => partition.Partition)] })],
         };
         OffsetFetchResponse response = await coordinator.AskUntilAnsweredAsync<OffsetFetchResponse>(ApiUse.OffsetFetch, request, FirstError, cancel).ConfigureAwait(false);

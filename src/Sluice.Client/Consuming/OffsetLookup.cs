@@ -67,7 +67,7 @@ internal sealed class OffsetLookup(ConsumerOptions options, NodePool nodes, Clus
         ListOffsetsResponse response;
         try
         {
-            KafkaConnection connection = await nodes.GetAsync(nodeId, ConnectionPurpose.Data, cancel).ConfigureAwait(false);
+            KafkaConnection connection = await nodes.GetAsync(nodeId, ConnectionPurpose.Query, cancel).ConfigureAwait(false);
             var request = new ListOffsetsRequest
             {
                 ReplicaId = -1,

@@ -44,25 +44,8 @@ internal sealed class Accumulator(ProducerOptions options, BufferPool pool)
     }
 
     /// <summary>The queue of a partition of a topic that has so many.</summary>
-    public PartitionQueue Queue(string topic, int partition, int partitionCount)
-    {
-        if (_topics.TryGetValue(topic, out PartitionQueue[]? queues) && partition < queues.Length)
-        {
-            return queues[partition];
-        }
-
-        lock (_sync)
-        {
-            queues = _topics.GetValueOrDefault(topic) ?? [];
-            if (queues.Length < partitionCount)
-            {
-                queues = [.. queues, .. Enumerable.Range(queues.Length, partitionCount - queues.Length).Select(index => new PartitionQueue(new TopicPartition(topic, index), this))];
-                _topics[topic] = queues;
-            }
-        }
-
-        return queues[partition];
-    }
+    public PartitionQueue Queue(string topic, int partition, int partitionCount) =>
+        _topics.TryGetValue(topic, out PartitionQueue[]? queues) && partition < queues.Length ? queues[partition] : AddQueues(topic, partitionCount)[partition];
 
     /// <summary>Memory for a batch that begins with this record.</summary>
     public int BytesFor(in RecordFields fields) =>
@@ -135,6 +118,21 @@ internal sealed class Accumulator(ProducerOptions options, BufferPool pool)
         finally
         {
             Interlocked.Decrement(ref _flushes);
+        }
+    }
+
+    private PartitionQueue[] AddQueues(string topic, int partitionCount)
+    {
+        lock (_sync)
+        {
+            PartitionQueue[] queues = _topics.GetValueOrDefault(topic) ?? [];
+            if (queues.Length < partitionCount)
+            {
+                queues = [.. queues, .. Enumerable.Range(queues.Length, partitionCount - queues.Length).Select(index => new PartitionQueue(new TopicPartition(topic, index), this))];
+                _topics[topic] = queues;
+            }
+
+            return queues;
         }
     }
 

@@ -7,9 +7,10 @@ internal sealed class WaitingLanes
 {
     private readonly ConcurrentDictionary<string, Lane> _lanes = new(StringComparer.Ordinal);
     private readonly Lock _sync = new();
+    private int _waiting;
 
     /// <summary>Whether a record of the topic waits.</summary>
-    public bool IsBusy(string topic) => !_lanes.IsEmpty && _lanes.ContainsKey(topic);
+    public bool IsBusy(string topic) => Volatile.Read(ref _waiting) > 0 && _lanes.ContainsKey(topic);
 
     /// <summary>Takes a place at the end.</summary>
     public Lane Enter(string topic)
@@ -18,6 +19,7 @@ internal sealed class WaitingLanes
         {
             Lane lane = _lanes.GetOrAdd(topic, static _ => new Lane());
             lane.Count++;
+            _waiting++;
             return lane;
         }
     }
@@ -35,6 +37,7 @@ internal sealed class WaitingLanes
                 lane.Turn.Release();
             }
 
+            _waiting--;
             if (--lane.Count == 0)
             {
                 _lanes.TryRemove(topic, out _);

@@ -19,6 +19,7 @@ public static class KafkaLoad
         options.Validate();
         List<KafkaLoadProducer> producers = [];
         List<KafkaLoadConsumer> consumers = [];
+        var share = new KafkaLoadShare(options.Records);
         try
         {
             for (int i = 0; i < options.Producers; i++)
@@ -29,11 +30,11 @@ public static class KafkaLoad
 
             for (int i = 0; i < options.Consumers; i++)
             {
-                consumers.Add(new KafkaLoadConsumer(options));
+                consumers.Add(new KafkaLoadConsumer(options, share));
                 await consumers[i].PrepareAsync(i, cancel).ConfigureAwait(false);
             }
 
-            return await MeasureAsync(options, producers, consumers, progress, cancel).ConfigureAwait(false);
+            return await MeasureAsync(options, producers, consumers, share, progress, cancel).ConfigureAwait(false);
         }
         finally
         {
@@ -49,7 +50,7 @@ public static class KafkaLoad
         }
     }
 
-    private static async Task<KafkaLoadResult> MeasureAsync(KafkaLoadOptions options, List<KafkaLoadProducer> producers, List<KafkaLoadConsumer> consumers, Action<KafkaLoadProgress>? progress, CancellationToken cancel)
+    private static async Task<KafkaLoadResult> MeasureAsync(KafkaLoadOptions options, List<KafkaLoadProducer> producers, List<KafkaLoadConsumer> consumers, KafkaLoadShare share, Action<KafkaLoadProgress>? progress, CancellationToken cancel)
     {
         using var process = Process.GetCurrentProcess();
         ProcessTree? broker = options.BrokerProcessId > 0 ? new ProcessTree(options.BrokerProcessId) : null;
@@ -59,8 +60,7 @@ public static class KafkaLoad
         long begin = Stopwatch.GetTimestamp();
 
         Task producing = Task.WhenAll(producers.Select(producer => Task.Run(() => producer.RunAsync(cancel), cancel)));
-        bool IsDone() => consumers.Sum(consumer => consumer.Consumed) >= options.Records;
-        Task consuming = Task.WhenAll(consumers.Select(consumer => Task.Run(() => consumer.RunAsync(IsDone, cancel), cancel)));
+        Task consuming = Task.WhenAll(consumers.Select(consumer => Task.Run(() => consumer.RunAsync(cancel), cancel)));
         Task all = Task.WhenAll(producing, consuming);
         double producedSeconds = 0;
         while (await Task.WhenAny(all, producedSeconds == 0 ? producing : all, Task.Delay(ProgressInterval, cancel)).ConfigureAwait(false) is { } ended && ended != all)
@@ -70,7 +70,7 @@ public static class KafkaLoad
                 producedSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
             }
 
-            progress?.Invoke(new KafkaLoadProgress(Stopwatch.GetElapsedTime(begin).TotalSeconds, producers.Sum(producer => producer.Delivered), consumers.Sum(consumer => consumer.Consumed)));
+            progress?.Invoke(new KafkaLoadProgress(Stopwatch.GetElapsedTime(begin).TotalSeconds, producers.Sum(producer => producer.Delivered), share.Taken));
             if (cancel.IsCancellationRequested)
             {
                 break;
@@ -83,7 +83,7 @@ public static class KafkaLoad
         double consumedSeconds = consumers.Count == 0 ? 0 : Math.Max(1e-6, consumers.Max(consumer => consumer.LastAt == 0 ? seconds : Stopwatch.GetElapsedTime(begin, consumer.LastAt).TotalSeconds));
         process.Refresh();
         long produced = producers.Sum(producer => producer.Delivered);
-        long consumed = consumers.Sum(consumer => consumer.Consumed);
+        long consumed = share.Taken;
         double records = Math.Max(1, produced + consumed);
         return new KafkaLoadResult
         {

@@ -10,13 +10,14 @@ namespace Sluice.LoadGenerator.Kafka;
 internal sealed class KafkaLoadConsumer : IAsyncDisposable
 {
     private readonly KafkaLoadOptions _options;
+    private readonly KafkaLoadShare _share;
     private readonly KafkaConsumer<Ignored, long> _consumer;
-    private long _consumed;
     private long _bytes;
 
-    public KafkaLoadConsumer(KafkaLoadOptions options)
+    public KafkaLoadConsumer(KafkaLoadOptions options, KafkaLoadShare share)
     {
         _options = options;
+        _share = share;
         _consumer = new(
             new ConsumerOptions
             {
@@ -32,8 +33,6 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
     }
 
     public LatencyHistogram Latency { get; } = new();
-
-    public long Consumed => Volatile.Read(ref _consumed);
 
     /// <summary>Of values.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
@@ -57,13 +56,11 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
     }
 
     /// <summary>Consumes until all consumers together have what is wanted, or nothing comes any more.</summary>
-    /// <param name="isDone">Asked after each pause and from time to time.</param>
-    /// <param name="cancel">Ends the run.</param>
-    public async Task RunAsync(Func<bool> isDone, CancellationToken cancel)
+    public async Task RunAsync(CancellationToken cancel)
     {
         bool measures = _options.Producers > 0 && _options.ValueBytes >= sizeof(long);
         long heardAt = Stopwatch.GetTimestamp();
-        while (!isDone())
+        while (!_share.IsDone)
         {
             ConsumedRecord<Ignored, long>? taken = await _consumer.ConsumeAsync(TimeSpan.FromMilliseconds(100), cancel).ConfigureAwait(false);
             if (taken is not { } record)
@@ -76,14 +73,14 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
                 continue;
             }
 
-            Volatile.Write(ref _consumed, _consumed + 1);
+            long number = _share.Take();
             Volatile.Write(ref _bytes, _bytes + Math.Max(0, record.ValueBytes));
             if (measures)
             {
                 heardAt = Stopwatch.GetTimestamp();
                 Latency.Record(heardAt - record.Value);
             }
-            else if ((_consumed & 0xFF) == 0)
+            else if ((number & 0xFF) == 0)
             {
                 heardAt = Stopwatch.GetTimestamp();
             }
@@ -98,4 +95,17 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
     {
         public long Deserialize(ReadOnlySpan<byte> bytes, bool isNull) => bytes.Length >= sizeof(long) ? BinaryPrimitives.ReadInt64BigEndian(bytes) : 0;
     }
+}
+
+/// <summary>The records that all consumers of a load take together. Thread-safe.</summary>
+internal sealed class KafkaLoadShare(long wanted)
+{
+    private long _taken;
+
+    public long Taken => Volatile.Read(ref _taken);
+
+    public bool IsDone => Taken >= wanted;
+
+    /// <summary>Counts one more.</summary>
+    public long Take() => Interlocked.Increment(ref _taken);
 }

@@ -109,6 +109,43 @@ public sealed class ProducerTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.Equal(["send VALUE", $"delivered {topic}-0@0"], interceptor.Seen);
     }
 
+    [Fact]
+    public async Task Handing_a_record_over_allocates_nothing()
+    {
+        const int Count = 20_000;
+        const int Rounds = 6;
+        string topic = broker.NewName("allocations");
+        await using var producer = new KafkaProducer<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(Options);
+        var counter = new Counter();
+        ReadOnlyMemory<byte> value = new byte[100];
+        long allocated = long.MaxValue;
+        for (int round = 0; round < Rounds; round++)
+        {
+            allocated = Math.Min(allocated, Enqueue(producer, topic, value, counter, Count));
+            await producer.FlushAsync();
+        }
+
+        // Batches are, for many records each, until there are enough of them.
+        Assert.InRange(allocated / Count, 0, 8);
+        Assert.Equal((Rounds * Count, 0), (counter.Delivered, counter.Failed));
+    }
+
+    /// <summary>Returns the bytes allocated by this thread, which waits itself.</summary>
+    private static long Enqueue(KafkaProducer<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>> producer, string topic, ReadOnlyMemory<byte> value, Counter counter, int count)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < count; i++)
+        {
+            ValueTask enqueued = producer.EnqueueAsync(new(topic, default, value), counter, i);
+            if (!enqueued.IsCompletedSuccessfully)
+            {
+                enqueued.AsTask().GetAwaiter().GetResult();
+            }
+        }
+
+        return GC.GetAllocatedBytesForCurrentThread() - before;
+    }
+
     private sealed class Counter : IDeliveryObserver
     {
         private int _delivered;

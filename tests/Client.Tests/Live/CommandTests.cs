@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Sluice.BlackBox;
+using Sluice.Client.Tests.Support;
+
+namespace Sluice.Client.Tests.Live;
+
+/// <summary>The verbs of the sluice command that use the client.</summary>
+public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
+{
+    [Fact]
+    public async Task Records_are_published_and_consumed()
+    {
+        string topic = broker.NewName("commands");
+        await Topics.CreateAsync(broker.Address, topic, 2);
+        Assert.Equal("1 published and acknowledged.\n", await OkAsync("", "publish", "--kafka", topic, "hello", "--key", "k", "--header", "n=1", "--partition", "1"));
+        Assert.Equal("3 published and acknowledged.\n", await OkAsync("a:1\nb:2\nc:3\n", "publish", "--kafka", topic, "--lines", "--key-separator", ":", "--acks", "1", "--compression", "gzip", "--partition", "0"));
+        Assert.Equal("1\n2\n3\n", await OkAsync("", "consume", "--kafka", topic, "--offset", "first", "--partition", "0", "--count", "3"));
+        Assert.Equal("3\n", await OkAsync("", "consume", "--kafka", topic, "--offset", "2", "--partition", "0", "--count", "1"));
+        Assert.Equal($"{topic}/1@0 k=hello [n=1]\n", await OkAsync("", "consume", "--kafka", topic, "--time", "2020-01-01", "--partition", "1", "--count", "1", "--format", "{topic}/{partition}@{offset} {key}={value} [{headers}]\\n"));
+        JsonNode json = JsonNode.Parse(await OkAsync("", "consume", "--kafka", topic, "--offset", "first", "--partition", "1", "--count", "1", "--json"))!;
+        Assert.Equal(("k", "hello", 0), (json["key"]!.ToString(), json["value"]!.ToString(), json["offset"]!.GetValue<int>()));
+        Assert.Contains("key 'k', 5 bytes\n  n: 1\nhello\n", await OkAsync("", "consume", "--kafka", topic, "--offset", "first", "--partition", "1", "--count", "1", "--verbose"));
+    }
+
+    [Fact]
+    public async Task A_group_goes_on_and_a_look_does_not_move_it()
+    {
+        string topic = broker.NewName("commands-group");
+        string group = broker.NewName("group");
+        await OkAsync("1\n2\n3\n", "publish", "--kafka", topic, "--lines");
+        Assert.Equal("1\n", await OkAsync("", "consume", "--kafka", topic, "--group", group, "--offset", "first", "--count", "1", "--peek"));
+        Assert.Equal("1\n2\n", await OkAsync("", "consume", "--kafka", topic, "--group", group, "--offset", "first", "--count", "2"));
+        Assert.Equal("3\n", await OkAsync("", "consume", "--kafka", topic, "--group", group, "--wait", "2"));
+    }
+
+    [Theory]
+    [InlineData("--exchange is not for Kafka", "publish", "--kafka", "t", "x", "--exchange", "e")]
+    [InlineData("--acks is for Kafka", "publish", "q", "x", "--acks", "1")]
+    [InlineData("'y' is one argument too many", "publish", "--kafka", "t", "x", "y")]
+    [InlineData("needs the argument <key>", "publish")]
+    [InlineData("needs the argument <queue>", "consume")]
+    [InlineData("--acks cannot be '2'", "publish", "--kafka", "t", "x", "--acks", "2")]
+    [InlineData("--offset cannot be 'last'", "consume", "--kafka", "errors", "--offset", "last")]
+    [InlineData("--partition is not for --group", "consume", "--kafka", "errors", "--group", "g", "--partition", "1")]
+    public async Task What_makes_no_sense_is_refused(string expected, params string[] arguments)
+    {
+        await OkAsync("", "publish", "--kafka", "errors", "x");
+        (int code, _, string error) = await RunAsync("", arguments);
+        Assert.Equal(1, code);
+        Assert.Contains(expected, error);
+    }
+
+    [Fact]
+    public async Task The_load_generator_produces_and_consumes()
+    {
+        string topic = broker.NewName("load");
+        await Topics.CreateAsync(broker.Address, topic, 3);
+        JsonNode both = JsonNode.Parse(await OkAsync("", "bench", "kafka", "--topic", topic, "--records", "20000", "--size", "100", "--producers", "2", "--consumers", "2", "--json"))!;
+        Assert.Equal((20000, 20000), (both["produced"]!.GetValue<int>(), both["consumed"]!.GetValue<int>()));
+        Assert.Equal(20000, both["endToEndLatency"]!["count"]!.GetValue<int>());
+        Assert.Contains("records/s", await OkAsync("", "bench", "kafka", "--topic", topic, "--records", "1000", "--rate", "100000", "--acks", "1", "--compression", "gzip", "--linger", "1", "--keys", "7"));
+        JsonNode backlog = JsonNode.Parse(await OkAsync("", "bench", "kafka", "--topic", topic, "--producers", "0", "--consumers", "1", "--records", "21000", "--json"))!;
+        Assert.Equal(21000, backlog["consumed"]!.GetValue<int>());
+    }
+
+    private async Task<string> OkAsync(string input, params string[] arguments)
+    {
+        (int code, string output, string error) = await RunAsync(input, arguments);
+        Assert.True(code == 0, $"exit code {code}: {error}{output}");
+        return output;
+    }
+
+    private async Task<(int Code, string Output, string Error)> RunAsync(string input, params string[] arguments)
+    {
+        bool isKafka = arguments.Contains("--kafka") || arguments.Contains("kafka");
+        var start = new ProcessStartInfo(Repository.ServerExecutable, isKafka ? [.. arguments, "--bootstrap-server", broker.Address] : arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        await process.WaitForExitAsync(patience.Token);
+        return (process.ExitCode, await output, await error);
+    }
+}

@@ -1,0 +1,121 @@
+using Sluice.BlackBox;
+using Sluice.Client.Consuming;
+using Sluice.Client.Producing;
+using Sluice.Client.Tests.Support;
+
+namespace Sluice.Client.Tests.Live;
+
+/// <summary>Connections that break, answers that are lost, a broker that dies: what an idempotent producer sends is there once and in order.</summary>
+public sealed class FaultTests
+{
+    private const int Records = 20_000;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task Lost_answers_neither_double_nor_reorder_records(int partitions)
+    {
+        int port = CuttingProxy.FreePort();
+        await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
+        await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
+        await Topics.CreateAsync($"127.0.0.1:{port}", "cut", partitions);
+        var observer = new Observer();
+        await using (var producer = new KafkaProducer<byte[]?, long>(new ProducerOptions { BootstrapServers = $"127.0.0.1:{port}", RetryBackoff = TimeSpan.FromMilliseconds(10), BatchBytes = 1024 }))
+        {
+            for (int i = 0; i < Records; i++)
+            {
+                await producer.EnqueueAsync(new("cut", null, i) { Partition = i % partitions }, observer);
+                switch (i % 2000)
+                {
+                    case 500:
+                        proxy.Cut();
+                        break;
+                    case 1000:
+                        proxy.SwallowAnswers();
+                        break;
+                    case 1400:
+                        // By now requests have gone whose answers are gone.
+                        proxy.Cut();
+                        break;
+                    case 1999:
+                        await producer.FlushAsync();
+                        break;
+                }
+            }
+
+            await producer.FlushAsync();
+        }
+
+        Assert.Equal((Records, 0), (observer.Delivered, observer.Failed));
+        Assert.True(proxy.Cuts >= 10);
+        await AssertThereOnceInOrderAsync($"127.0.0.1:{port}", "cut", partitions);
+        Assert.Empty(broker.ErrorLines);
+    }
+
+    [Fact]
+    public async Task A_broker_that_dies_and_comes_back_has_every_record_once()
+    {
+        await using BrokerProcess broker = await BrokerProcess.StartAsync();
+        string address = $"127.0.0.1:{broker.KafkaPort}";
+        var observer = new Observer();
+        await using (var producer = new KafkaProducer<byte[]?, long>(new ProducerOptions { BootstrapServers = address, BatchBytes = 1024 }))
+        {
+            for (int i = 0; i < Records; i++)
+            {
+                await producer.EnqueueAsync(new("killed", null, i), observer);
+                if (i is 5000 or 12_000)
+                {
+                    await broker.KillAsync();
+                    await broker.RestartAsync();
+                }
+            }
+
+            await producer.FlushAsync();
+        }
+
+        Assert.Equal((Records, 0), (observer.Delivered, observer.Failed));
+        await AssertThereOnceInOrderAsync(address, "killed", 1);
+    }
+
+    [Fact]
+    public async Task What_is_not_acknowledged_in_time_fails_and_what_follows_goes_on()
+    {
+        int port = CuttingProxy.FreePort();
+        await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
+        await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
+        var options = new ProducerOptions { BootstrapServers = $"127.0.0.1:{port}", RequestTimeout = TimeSpan.FromSeconds(1), DeliveryTimeout = TimeSpan.FromSeconds(2) };
+        await using var producer = new KafkaProducer<byte[]?, long>(options);
+        Assert.Equal(0, (await producer.SendAsync(new("late", null, 1))).Offset);
+        proxy.SwallowAnswers();
+        KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("late", null, 2)));
+        Assert.True(error.IsRetriable);
+        proxy.Cut();
+        Assert.True((await producer.SendAsync(new("late", null, 3))).Offset >= 1);
+    }
+
+    private static async Task AssertThereOnceInOrderAsync(string address, string topic, int partitions)
+    {
+        await using var consumer = new KafkaConsumer<Serialization.Ignored, long>(new ConsumerOptions { BootstrapServers = address, AutoOffsetReset = AutoOffsetReset.Earliest });
+        consumer.Assign(await consumer.PartitionsAsync(topic));
+        var next = Enumerable.Range(0, partitions).Select(i => (long)i).ToArray();
+        foreach (ConsumedRecord<Serialization.Ignored, long> record in await ConsumerTests.TakeAsync(consumer, Records))
+        {
+            Assert.Equal(next[record.Partition.Partition], record.Value);
+            next[record.Partition.Partition] += partitions;
+        }
+
+        Assert.Null(await consumer.ConsumeAsync(TimeSpan.FromMilliseconds(700)));
+    }
+
+    private sealed class Observer : IDeliveryObserver
+    {
+        private int _delivered;
+        private int _failed;
+
+        public int Delivered => _delivered;
+
+        public int Failed => _failed;
+
+        public void OnDelivery(in RecordMetadata metadata, Exception? error, long token) => Interlocked.Increment(ref error is null ? ref _delivered : ref _failed);
+    }
+}
