@@ -52,4 +52,25 @@ public sealed class KafkaGroupTests(KafkaBrokerFixture broker) : IClassFixture<K
         Assert.Equal(1500, read.Length);
         Assert.Equal(read.Length, read.Distinct().Count());
     }
+
+    /// <summary>Three consumers of one share group, Kafka's own (KIP-932), divide the records of one partition among them; as <see cref="Java"/> it needs Kafka's tools.</summary>
+    [Fact]
+    public async Task JavaShareGroup()
+    {
+        string tool = Path.Combine(Environment.GetEnvironmentVariable("SLUICE_PEERS") ?? "", "kafka", "kafka");
+        Assert.SkipUnless(File.Exists(tool), "no peer: SLUICE_PEERS names no folder with Kafka's tools");
+        const string Topic = "java-share";
+        string server = broker.BootstrapServer;
+        await ClientProgram.RunAsync(tool, ["topics", "--bootstrap-server", server, "--create", "--topic", Topic, "--partitions", "1"], s_patience);
+        await ClientProgram.RunAsync(tool, ["configs", "--bootstrap-server", server, "--alter", "--entity-type", "groups", "--entity-name", Topic, "--add-config", "share.auto.offset.reset=earliest"], s_patience);
+        string[] sent = [.. Enumerable.Range(0, 3000).Select(static number => $"record {number}")];
+        await ClientProgram.RunAsync(tool, ["console-producer", "--bootstrap-server", server, "--topic", Topic], s_patience, string.Join('\n', sent) + "\n");
+        (int Code, string Output)[] read = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => ClientProgram.RunForCodeAsync(
+            tool,
+            ["class", "org.apache.kafka.tools.consumer.ConsoleShareConsumer", "--bootstrap-server", server, "--topic", Topic, "--group", Topic, "--timeout-ms", "10000"],
+            s_patience)));
+        Assert.Equal(sent.Order(StringComparer.Ordinal), read.SelectMany(static one => one.Output.Split('\n')).Where(static line => line.StartsWith("record ", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        string described = await ClientProgram.RunAsync(tool, ["share-groups", "--bootstrap-server", server, "--describe", "--group", Topic], s_patience);
+        Assert.Matches($"{Topic} +{Topic} +0 +3000 +0", described);
+    }
 }

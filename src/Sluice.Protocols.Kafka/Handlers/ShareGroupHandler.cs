@@ -207,6 +207,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
                 PartitionIndex = partition.PartitionIndex,
                 ErrorCode = !isAllowed ? KafkaErrorCode.TopicAuthorizationFailed
                     : topic?.FindPartition(partition.PartitionIndex) is null ? KafkaErrorCode.UnknownTopicOrPartition
+                    : partition.StartOffset < 0 ? KafkaErrorCode.InvalidRequest
                     : await server.Shares.ResetAsync(new SharePartitionKey(groupId, topic.Id, partition.PartitionIndex), partition.StartOffset, epoch).ConfigureAwait(false),
             });
         }

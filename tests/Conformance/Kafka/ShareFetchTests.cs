@@ -207,4 +207,62 @@ public sealed class ShareFetchTests(BrokerFixture broker) : ShareTest(broker)
         Assert.Equal(KafkaErrorCode.None, await first.AcknowledgeAsync(new ShareAck(0, 0, 2, ShareAck.Accept)));
         await EventuallyAsync(async () => (await PositionAsync(group, topic)).Lag == 0, "all is done");
     }
+
+    [Fact]
+    public async Task KIP932_Groups_that_read_committed_records_get_no_others()
+    {
+        TestTopic topic = await TopicAsync();
+        string id = Name("transactional-id");
+        var producer = new InitProducerIdResponse();
+        await EventuallyAsync(
+            async () =>
+            {
+                await Client.AskAsync<FindCoordinatorResponse>(new FindCoordinatorRequest { KeyType = 1, CoordinatorKeys = [id] }, 6);
+                producer = await Client.AskAsync<InitProducerIdResponse>(new InitProducerIdRequest { TransactionalId = id, TransactionTimeoutMs = 60_000 }, 4);
+                return producer.ErrorCode == KafkaErrorCode.None;
+            },
+            "transactions are served");
+        await AppendAsync(topic, BatchBuilder.Of("plain"));
+        await WriteAsync(0, isCommit: false, "rolled back 1", "rolled back 2");
+        await WriteAsync(2, isCommit: true, "committed");
+        ShareMember all = await MemberAsync(await GroupAsync(), topic);
+        ShareMember committed = await MemberAsync(await GroupAsync(("share.isolation.level", "read_committed")), topic);
+        Assert.Equal("0 1 2 3 4 5", await OffsetsAsync(all));
+        Assert.Equal("0 3 4 5", await OffsetsAsync(committed));
+
+        async Task WriteAsync(int sequence, bool isCommit, params string[] values)
+        {
+            AddPartitionsToTxnRequest add = new()
+            {
+                V3AndBelowTransactionalId = id,
+                V3AndBelowProducerId = producer.ProducerId,
+                V3AndBelowProducerEpoch = producer.ProducerEpoch,
+                V3AndBelowTopics = [new AddPartitionsToTxnRequest.AddPartitionsToTxnTopic { Name = topic.Name, Partitions = [0] }],
+            };
+            await EventuallyAsync(async () => (await Client.AskAsync<AddPartitionsToTxnResponse>(add, 3)).ResultsByTopicV3AndBelow[0].ResultsByPartition[0].PartitionErrorCode == KafkaErrorCode.None, "the partition is added");
+            ProduceRequest produce = Produce(topic, -1, (0, new BatchBuilder
+            {
+                Records = [.. values.Select(static value => new SentRecord(value))],
+                ProducerId = producer.ProducerId,
+                ProducerEpoch = producer.ProducerEpoch,
+                BaseSequence = sequence,
+                Attributes = 0x10,
+            }.Build()));
+            produce.TransactionalId = id;
+            Assert.Equal(KafkaErrorCode.None, (await Client.AskAsync<ProduceResponse>(produce, 11)).Responses[0].PartitionResponses[0].ErrorCode);
+            EndTxnRequest end = new() { TransactionalId = id, ProducerId = producer.ProducerId, ProducerEpoch = producer.ProducerEpoch, Committed = isCommit };
+            Assert.Equal(KafkaErrorCode.None, (await Client.AskAsync<EndTxnResponse>(end, 3)).ErrorCode);
+        }
+
+        static async Task<string> OffsetsAsync(ShareMember member)
+        {
+            var offsets = new SortedSet<long>();
+            while (!offsets.Contains(5))
+            {
+                offsets.UnionWith((await member.FetchAsync()).AcquiredRecords.SelectMany(static run => Enumerable.Range((int)run.FirstOffset, (int)(run.LastOffset - run.FirstOffset + 1)).Select(static offset => (long)offset)));
+            }
+
+            return string.Join(' ', offsets);
+        }
+    }
 }

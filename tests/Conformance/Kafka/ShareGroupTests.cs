@@ -101,6 +101,24 @@ public sealed class ShareGroupTests(BrokerFixture broker) : ShareTest(broker)
     }
 
     [Fact]
+    public async Task KIP932_Topics_that_are_deleted_are_forgotten()
+    {
+        RawClient client = await ConnectAsync();
+        (string group, TestTopic topic, ShareMember member) = await AcquiredAsync(client, 3);
+        Assert.Equal(KafkaErrorCode.None, await member.AcknowledgeAsync(new ShareAck(0, 0, 2, ShareAck.Accept)));
+        DeleteTopicsRequest delete = new() { Topics = [new DeleteTopicsRequest.DeleteTopicState { Name = topic.Name }], TimeoutMs = 10_000 };
+        Assert.Equal(KafkaErrorCode.None, (await Client.AskAsync<DeleteTopicsResponse>(delete, 6)).Responses[0].ErrorCode);
+        await EventuallyAsync(
+            async () =>
+            {
+                DescribeShareGroupOffsetsRequest describe = new() { Groups = [new DescribeShareGroupOffsetsRequest.DescribeShareGroupOffsetsRequestGroup { GroupId = group, Topics = null }] };
+                return (await Client.AskAsync<DescribeShareGroupOffsetsResponse>(describe, 1)).Groups[0].Topics.Length == 0;
+            },
+            "the topic is forgotten");
+        await EventuallyAsync(async () => (await member.HeartbeatAsync(0, tellsTopics: true)).Assignment?.TopicPartitions.Length == 0, "nothing is assigned");
+    }
+
+    [Fact]
     public async Task KIP932_Configurations_of_groups_are_checked()
     {
         string group = Name("share");

@@ -82,6 +82,9 @@ public sealed class ShareMember(RawClient client, string group, TestTopic topic)
         return response;
     }
 
+    /// <summary>A fetch whose answer nobody reads: what it gets is in flight when the broker ends.</summary>
+    public Task FetchRequestIsSentAsync(RawClient connection) => connection.SendAsync(FetchRequest(), 2);
+
     /// <summary>Fetches until it gets something; what of the one partition, as "first-last:count".</summary>
     public async Task<string> AcquireAsync(int maxRecords = 500, sbyte mode = 0) => Text(await FetchAsync(maxRecords, mode));
 
