@@ -164,10 +164,22 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
 
     /// <summary>Sends what is left, and commits.</summary>
     /// <exception cref="KafkaClientException">Something of the transaction has failed: roll it back. If the producer is fenced (<see cref="KafkaClientException.IsFenced"/>), dispose it.</exception>
-    public Task CommitTransactionAsync(CancellationToken cancel = default) => Transactions.CommitAsync(cancel);
+    public async Task CommitTransactionAsync(CancellationToken cancel = default)
+    {
+        Transactions.RequireOpen();
+
+        // What still waits for its topic or for room belongs to this transaction and to no later one.
+        await _lanes.WhenEmptyAsync(cancel).ConfigureAwait(false);
+        await Transactions.CommitAsync(cancel).ConfigureAwait(false);
+    }
 
     /// <summary>Drops what was not sent yet, and rolls back.</summary>
-    public Task AbortTransactionAsync(CancellationToken cancel = default) => Transactions.AbortAsync(cancel);
+    public async Task AbortTransactionAsync(CancellationToken cancel = default)
+    {
+        Transactions.BeginAbort();
+        await _lanes.WhenEmptyAsync(cancel).ConfigureAwait(false);
+        await Transactions.AbortAsync(cancel).ConfigureAwait(false);
+    }
 
     /// <summary>How many partitions a topic has.</summary>
     /// <exception cref="KafkaClientException">It does not exist.</exception>

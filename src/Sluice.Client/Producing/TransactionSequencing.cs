@@ -206,8 +206,9 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
         await EndAsync(isCommit: true, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>Drops what is left and rolls back.</summary>
-    public async Task AbortAsync(CancellationToken cancel)
+    /// <summary>From now on what is there and what comes is dropped, until <see cref="AbortAsync"/> is done.</summary>
+    /// <exception cref="InvalidOperationException">No transaction is open.</exception>
+    public void BeginAbort()
     {
         lock (_sync)
         {
@@ -225,6 +226,11 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
         }
 
         wake();
+    }
+
+    /// <summary>Drops what is left and rolls back.</summary>
+    public async Task AbortAsync(CancellationToken cancel)
+    {
         await accumulator.FlushAsync(wake, cancel).ConfigureAwait(false);
         Task? adding;
         lock (_sync)

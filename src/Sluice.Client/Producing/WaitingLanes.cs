@@ -8,6 +8,7 @@ internal sealed class WaitingLanes
     private readonly ConcurrentDictionary<string, Lane> _lanes = new(StringComparer.Ordinal);
     private readonly Lock _sync = new();
     private int _waiting;
+    private TaskCompletionSource? _empty;
 
     /// <summary>Whether a record of the topic waits.</summary>
     public bool IsBusy(string topic) => Volatile.Read(ref _waiting) > 0 && _lanes.ContainsKey(topic);
@@ -24,12 +25,28 @@ internal sealed class WaitingLanes
         }
     }
 
+    /// <summary>Completes once no record waits.</summary>
+    public Task WhenEmptyAsync(CancellationToken cancel)
+    {
+        lock (_sync)
+        {
+            if (_waiting == 0)
+            {
+                return Task.CompletedTask;
+            }
+
+            _empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _empty.Task.WaitAsync(cancel);
+        }
+    }
+
     /// <summary>Gives the place up.</summary>
     /// <param name="topic">Of the lane.</param>
     /// <param name="lane">What <see cref="Enter"/> gave.</param>
     /// <param name="hadTurn">It was its turn: the next has it now.</param>
     public void Leave(string topic, Lane lane, bool hadTurn)
     {
+        TaskCompletionSource? empty = null;
         lock (_sync)
         {
             if (hadTurn)
@@ -37,13 +54,20 @@ internal sealed class WaitingLanes
                 lane.Turn.Release();
             }
 
-            _waiting--;
+            if (--_waiting == 0)
+            {
+                empty = _empty;
+                _empty = null;
+            }
+
             if (--lane.Count == 0)
             {
                 _lanes.TryRemove(topic, out _);
                 lane.Dispose();
             }
         }
+
+        empty?.TrySetResult();
     }
 
     internal sealed class Lane : IDisposable

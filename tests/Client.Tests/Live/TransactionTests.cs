@@ -44,7 +44,7 @@ public sealed class TransactionTests(LiveBroker broker) : IClassFixture<LiveBrok
         producer.BeginTransaction();
         Task<RecordMetadata> unsent = producer.SendAsync(new(topic, null, "unsent"));
         await producer.AbortTransactionAsync();
-        await Assert.ThrowsAsync<KafkaClientException>(() => unsent);
+        Assert.Equal(KafkaErrorCode.TransactionAbortable, (await Assert.ThrowsAsync<KafkaClientException>(() => unsent)).ErrorCode);
         producer.BeginTransaction();
         Task<RecordMetadata> sent = producer.SendAsync(new(topic, null, "sent"));
         await producer.CommitTransactionAsync();
