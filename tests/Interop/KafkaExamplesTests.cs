@@ -1,0 +1,32 @@
+using Sluice.BlackBox;
+
+namespace Sluice.Interop;
+
+/// <summary>The programs under examples/ that use Kafka's protocol run to their ends and show what they promise.</summary>
+public sealed class KafkaExamplesTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
+{
+    [Fact]
+    public async Task Event_streams_are_processed_exactly_once()
+    {
+        string folder = Path.Combine(Repository.Root, "examples", "EventStreams");
+        string program = Path.Combine(folder, "bin/Release/net10.0/EventStreams.dll");
+        Assert.True(File.Exists(program), $"{program} is missing: run `dotnet build -c Release` on the solution first");
+        string output = await RunAsync("dotnet", program, folder);
+        Assert.Contains("6 processors, 5 of them thrown away within a transaction", output);
+        Assert.Matches(@"alerts: (\d+) of \1, twice: 0", output);
+    }
+
+    [Fact]
+    public async Task A_change_feed_keeps_replicas_equal_to_their_source()
+    {
+        string folder = Path.Combine(Repository.Root, "examples", "DataSynchronisation");
+        string output = await RunAsync(ClientProgram.Python, "replicate.py", folder);
+        Assert.Contains("the early replica equals its source: True", output);
+        Assert.Contains("and again after more changes: True", output);
+        Assert.Contains("a replica that comes late equals its source: True", output);
+        Assert.Contains("of the 20000 changes: True", output);
+    }
+
+    private Task<string> RunAsync(string program, string argument, string folder) =>
+        ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = broker.BootstrapServer }, folder: folder);
+}
