@@ -27,6 +27,14 @@ public sealed class KafkaExamplesTests(KafkaBrokerFixture broker) : IClassFixtur
         Assert.Contains("of the 20000 changes: True", output);
     }
 
+    [Fact]
+    public async Task Logs_shipped_by_rsyslog_are_indexed_and_replayed()
+    {
+        string output = await RunAsync(ClientProgram.Python, "pipeline.py", Path.Combine(Repository.Root, "examples", "LogPipeline"));
+        Assert.Contains("indexed 5000 of 5000 lines", output);
+        Assert.Contains("2500 lines, the same as indexed first: True", output);
+    }
+
     private Task<string> RunAsync(string program, string argument, string folder) =>
         ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = broker.BootstrapServer }, folder: folder);
 }
