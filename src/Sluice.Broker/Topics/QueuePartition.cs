@@ -22,9 +22,7 @@ internal sealed class QueuePartition : TopicPartition
     private readonly Lane _lane;
     private readonly Lock _publishing = new();
     private readonly byte[] _routingKey;
-    private readonly ArrayBufferWriter<byte> _properties = new();
-    private readonly ProducerSequences _producers = new(ProducersMax);
-    private PublishTurn? _turn;
+    private ProducerSequences? _producers;
 
     public QueuePartition(CompetingQueue queue, Lane lane)
         : base(lane.Level, queue, lane.Log)
@@ -55,21 +53,20 @@ internal sealed class QueuePartition : TopicPartition
             }
 
             bool hasProducer = RecordBatch.ProducerId(batch) != RecordBatch.NoProducerId;
-            if (hasProducer && _producers.Check(batch) is var check && check != ProducerCheck.Ok)
+            if (hasProducer && _producers?.Check(batch) is { } check && check != ProducerCheck.Ok)
             {
                 position = check == ProducerCheck.Duplicate ? _queue.Host.Store.EndPosition : JournalPosition.None;
                 return Of(check);
             }
 
-            _turn ??= new PublishTurn(_queue.Host) { IsGroup = true };
-            PartitionStatus status = Stage(batch, promise, _turn);
+            using var turn = new PublishTurn(_queue.Host) { IsGroup = true };
+            PartitionStatus status = Stage(batch, promise, turn);
             if (status != PartitionStatus.Ok)
             {
-                _turn.Clear();
                 return status;
             }
 
-            TurnResult result = _turn.Commit([]);
+            TurnResult result = turn.Commit([]);
             if (result.Failure is not null)
             {
                 return PartitionStatus.Failed;
@@ -83,7 +80,7 @@ internal sealed class QueuePartition : TopicPartition
             position = result.Position;
             if (hasProducer)
             {
-                _producers.Add(batch);
+                (_producers ??= new ProducerSequences(ProducersMax)).Add(batch);
             }
 
             return PartitionStatus.Ok;
@@ -98,16 +95,17 @@ internal sealed class QueuePartition : TopicPartition
     private PartitionStatus Stage(ReadOnlySpan<byte> batch, Durability promise, PublishTurn turn)
     {
         var records = new RecordBatchReader(batch);
+        var properties = new ArrayBufferWriter<byte>();
         while (records.TryRead(out RecordView record))
         {
-            _properties.ResetWrittenCount();
-            KafkaProperties.Write(record, _properties);
+            properties.ResetWrittenCount();
+            KafkaProperties.Write(record, properties);
             PublishOutcome outcome = turn.Publish(
                 new MessageToPublish
                 {
                     RoutingKey = _routingKey,
                     Format = PropertiesFormat.Kafka,
-                    Properties = _properties.WrittenSpan,
+                    Properties = properties.WrittenSpan,
                     Body = record.Value,
                     Persistent = promise > Durability.Memory,
                     Confirmed = promise == Durability.Disk,

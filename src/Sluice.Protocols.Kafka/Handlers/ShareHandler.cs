@@ -216,6 +216,12 @@ internal sealed class ShareHandler(KafkaServer server)
             return (KafkaErrorCode.UnknownTopicOrPartition, default);
         }
 
+        if (log.IsQueue)
+        {
+            // What a member accepts would stay in the queue, whose own consumers settle it.
+            return (KafkaErrorCode.PolicyViolation, default);
+        }
+
         if (partition.Position is null or { IsGone: true })
         {
             try

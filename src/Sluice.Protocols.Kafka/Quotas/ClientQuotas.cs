@@ -17,6 +17,7 @@ internal sealed class ClientQuotas
 
     private readonly IMetadataStore _metadata;
     private readonly TimeProvider _clock;
+    private readonly Lock _reading = new();
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaMeter> _meters = new();
     private volatile IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> _quotas;
 
@@ -24,7 +25,7 @@ internal sealed class ClientQuotas
     {
         _metadata = metadata;
         _clock = clock;
-        _quotas = metadata.Range(QuotaEntity.AllKeys).ToDictionary(static entry => QuotaEntity.OfKey(entry.Key), static entry => Decode(entry.Value.Span));
+        _quotas = Read();
     }
 
     /// <summary>The values that can be set, by Kafka's names.</summary>
@@ -91,8 +92,15 @@ internal sealed class ClientQuotas
         }
         while (!result.Succeeded);
 
-        _quotas = _metadata.Range(QuotaEntity.AllKeys).ToDictionary(static entry => QuotaEntity.OfKey(entry.Key), static entry => Decode(entry.Value.Span));
+        lock (_reading)
+        {
+            // Of two changes at once, who reads last has both.
+            _quotas = Read();
+        }
     }
+
+    private Dictionary<QuotaEntity, IReadOnlyDictionary<string, double>> Read() =>
+        _metadata.Range(QuotaEntity.AllKeys).ToDictionary(static entry => QuotaEntity.OfKey(entry.Key), static entry => Decode(entry.Value.Span));
 
     private static byte[] Encode(SortedDictionary<string, double> values) =>
         Encoding.UTF8.GetBytes(string.Join('\n', values.Select(static pair => $"{pair.Key}={pair.Value.ToString("R", CultureInfo.InvariantCulture)}")));

@@ -85,7 +85,8 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             Batch = _changed!.WrittenSpan;
         }
 
-        return error;
+        // What the topic's form makes of a batch counts too, as in Kafka: a small one may hide very much.
+        return error == KafkaErrorCode.None ? CheckSize(Batch.Length) : error;
     }
 
     public readonly void Dispose() => _changed?.Dispose();
@@ -128,13 +129,18 @@ internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long no
             return Invalid("Produce requests must contain exactly one record batch for each partition.");
         }
 
-        if (records.Length > settings.MaxMessageBytes)
+        return CheckSize(records.Length);
+    }
+
+    private KafkaErrorCode CheckSize(int bytes)
+    {
+        if (bytes <= settings.MaxMessageBytes)
         {
-            Message = $"The record batch has {records.Length} bytes; the topic takes at most {settings.MaxMessageBytes} (max.message.bytes).";
-            return KafkaErrorCode.MessageTooLarge;
+            return KafkaErrorCode.None;
         }
 
-        return KafkaErrorCode.None;
+        Message = $"The record batch has {bytes} bytes; the topic takes at most {settings.MaxMessageBytes} (max.message.bytes).";
+        return KafkaErrorCode.MessageTooLarge;
     }
 
     private KafkaErrorCode CheckHeader(ReadOnlySpan<byte> batch)

@@ -146,6 +146,19 @@ public sealed class ProduceRefusedBatchTests(BrokerFixture broker) : KafkaTest(b
     }
 
     [Theory]
+    [InlineData("uncompressed", KafkaErrorCode.MessageTooLarge)]
+    [InlineData("zstd", KafkaErrorCode.None)]
+    public async Task Produce_of_a_batch_that_fits_only_in_another_form_than_the_topics(string form, KafkaErrorCode expected)
+    {
+        TestTopic topic = await TopicAsync(1, ("max.message.bytes", "500"), ("compression.type", form));
+        byte[] batch = new BatchBuilder { Records = [new SentRecord(new string('x', 5000))], Compression = CompressionType.Gzip }.Build();
+        Assert.True(batch.Length <= 500);
+        ProduceResponse.PartitionProduceResponse response = await ProduceAsync(topic, batch);
+        Assert.Equal(expected, response.ErrorCode);
+        Assert.Equal(expected == KafkaErrorCode.None ? 1 : 0, (await ReadAsync(topic)).Count);
+    }
+
+    [Theory]
     [InlineData(3, KafkaErrorCode.UnsupportedCompressionType)]
     [InlineData(6, KafkaErrorCode.UnsupportedCompressionType)]
     [InlineData(7, KafkaErrorCode.None)]
