@@ -104,6 +104,9 @@ public sealed class Log
     /// <summary>The log waits in the maintenance queue.</summary>
     internal bool IsQueuedForMaintenance { get; set; }
 
+    /// <summary>The log waits for its tail to be written before the journal is.</summary>
+    internal bool IsQueuedForWriting { get; set; }
+
     /// <summary>Physical start: nothing below is in memory or in a file.</summary>
     internal long PhysicalStart => Volatile.Read(ref _start);
 
@@ -115,7 +118,11 @@ public sealed class Log
     /// <param name="promise">Ignored for a volatile log.</param>
     /// <param name="group">Journal as part of this group instead of alone. A failure does not refuse it: the caller has looked before the group's first operation.</param>
     /// <param name="isAwaited">The caller calls <see cref="LogStore.NotifyWhenKept"/> for it at the end of its turn, at the latest: nothing else need see to the write.</param>
-    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null, bool isAwaited = false)
+    /// <param name="mayWriteThrough">
+    /// A large batch promised <see cref="Durability.OperatingSystem"/> may go straight to its segment file, and only a note of it to the journal. When told that it is kept, the caller
+    /// looks at <see cref="PromiseFailure"/>: if there is one by then, it is not.
+    /// </param>
+    public AppendResult Append(ReadOnlySpan<byte> batch, Durability promise, JournalGroup? group = null, bool isAwaited = false, bool mayWriteThrough = false)
     {
         Validate(batch);
         bool journaled = Kind == LogKind.Durable && (promise > Durability.Memory || group is not null);
@@ -138,12 +145,19 @@ public sealed class Log
                 _journaledEnd = _next;
                 if (group is null)
                 {
-                    position = Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed, isAwaited);
+                    position = mayWriteThrough && promise == Durability.OperatingSystem && CanWriteThrough(placed.Length)
+                        ? WriteThrough(placed, isAwaited)
+                        : Store.Journal.Add(JournalEntryType.Append, promise, Id.Value, placed, isAwaited);
                 }
                 else
                 {
                     group.AddAppend(this, placed, promise);
                 }
+            }
+            else if (Kind == LogKind.Durable && Cursor is null)
+            {
+                // Nobody waits for it, but a recovery that reads the files has to know of all that may be in them.
+                AddNote(placed, Durability.Memory, isAwaited: false);
             }
             return new AppendResult(baseOffset, position);
         }
@@ -500,6 +514,25 @@ public sealed class Log
         return dropped;
     }
 
+    /// <summary>Notes that everything below the offset is in files: what of it is in memory goes. Under the lock.</summary>
+    internal void MarkWritten(long offset)
+    {
+        for (Chunk? chunk = Head; chunk is not null && chunk.FirstOffset < offset; chunk = chunk.Next)
+        {
+            int flushed = chunk.FlushedLength;
+            while (flushed < chunk.Length && RecordBatch.EndOffset(chunk.Buffer.AsSpan(flushed)) <= offset)
+            {
+                flushed += RecordBatch.Size(chunk.Buffer.AsSpan(flushed));
+            }
+            _bytes -= flushed - chunk.FlushedLength;
+            chunk.FlushedLength = flushed;
+        }
+        while (Head is { } head && head.FlushedLength == head.Length)
+        {
+            RemoveHead();
+        }
+    }
+
     /// <summary>The offset that retention keeps from: whole segments and chunks go. Under the lock.</summary>
     internal long RetainedFrom(long nowMs)
     {
@@ -573,6 +606,29 @@ public sealed class Log
             }
         }
         return low < segments.Count ? segments[low] : null;
+    }
+
+    /// <summary>Small batches are gathered in memory; what a cursor may settle before it is written, or what a group or a checkpoint has to do with, goes by the journal.</summary>
+    private bool CanWriteThrough(int bytes) =>
+        bytes >= Store.Options.WriteThroughBytesMin && Cursor is null && !IsInGroup && !Store.IsCheckpointing;
+
+    /// <summary>Leaves the batch to be written to its segment by whoever writes the journal next, before the note of it. Under the lock.</summary>
+    private JournalPosition WriteThrough(ReadOnlySpan<byte> placed, bool isAwaited)
+    {
+        if (!IsQueuedForWriting)
+        {
+            IsQueuedForWriting = true;
+            Store.WriteThroughQueue.Enqueue(this);
+        }
+        Interlocked.Add(ref Store.WrittenThroughBytes, placed.Length);
+        return AddNote(placed, Durability.OperatingSystem, isAwaited);
+    }
+
+    private JournalPosition AddNote(ReadOnlySpan<byte> placed, Durability promise, bool isAwaited)
+    {
+        Span<byte> note = stackalloc byte[WrittenBatch.PayloadBytes];
+        WrittenBatch.Of(placed).Write(note);
+        return Store.Journal.Add(JournalEntryType.Written, promise, Id.Value, note, isAwaited);
     }
 
     private Chunk RoomFor(int bytes, long firstOffset)

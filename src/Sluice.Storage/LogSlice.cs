@@ -86,7 +86,7 @@ public sealed class LogSlice : IDisposable
             return count;
         }
 
-        return SegmentReader.ReadFully(_lease, FilePosition + position, destination[..count]);
+        return _lease.File.ReadFully(FilePosition + position, destination[..count]);
     }
 
     public void Dispose()

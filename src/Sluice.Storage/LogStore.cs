@@ -6,6 +6,7 @@ using Sluice.Storage.Checkpoints;
 using Sluice.Storage.Compaction;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Metadata;
+using Sluice.Storage.Segments;
 
 namespace Sluice.Storage;
 
@@ -39,7 +40,7 @@ public sealed class LogStore : IDisposable
         context.Disk.CreateDirectory(context.PathOf("logs"));
         context.Disk.SyncDirectory(context.Options.Directory);
 
-        Recovery recovery = new(context, _maintenance.Flusher);
+        Recovery recovery = new(context, _maintenance.Flusher, new SegmentWriter(context));
         JournalReplay replay = recovery.Run();
         _logs = new Dictionary<long, Log>(recovery.Logs);
         _nextLogId = Math.Max(recovery.NextLogId, MetadataLogId.Value + 1);
@@ -48,7 +49,7 @@ public sealed class LogStore : IDisposable
 
         JournalFiles files = new(context.Disk, context.PathOf("journal"), JournalSparesMax);
         files.Adopt(replay.Files, replay.Spares);
-        context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance(), context.HasTailRoom);
+        context.Journal = new Journal(context.Options, context.Buffers, scheduler, context.Clock, context.Logger, files, replay.Position, replay.Epoch, () => context.RequestMaintenance(), context.HasTailRoom, _maintenance.Flusher);
         _worker = scheduler.StartWorker("sluice-maintenance", RunMaintenance, OnMaintenanceFault);
         context.RequestMaintenance = () => _worker?.Wake();
         context.RetentionChanged = _maintenance.OnRetentionChanged;
@@ -381,6 +382,12 @@ public sealed record LogStoreOptions
 
     /// <summary>Memory for the keys of one pass of compaction, in bytes, of which a key takes 32; what has more keys takes more passes.</summary>
     public long CompactionMapBytesMax { get; init; } = 32L << 20;
+
+    /// <summary>Batches of at least this size that are promised to survive the process go straight to their segment where the appender allows it, and only a note of them to the journal.</summary>
+    public int WriteThroughBytesMin { get; init; } = 8 << 10;
+
+    /// <summary>Bytes written so after which a checkpoint is taken: what a recovery reads of them.</summary>
+    public long WriteThroughBytesMax { get; init; } = 2L << 30;
 
     /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
     internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;

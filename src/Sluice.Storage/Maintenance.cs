@@ -83,7 +83,7 @@ internal sealed class Maintenance : IDisposable
             {
                 Compact();
                 DeleteDoomed();
-                if (_store.Journal.Bytes > _store.Options.JournalBytesMax || _replacedBytes > _store.Options.SegmentBytes)
+                if (_store.Journal.Bytes > _store.Options.JournalBytesMax || _replacedBytes > _store.Options.SegmentBytes || _store.IsWrittenThroughGrown)
                 {
                     TryCheckpoint();
                 }
@@ -209,7 +209,21 @@ internal sealed class Maintenance : IDisposable
 
     private void CheckpointLocked()
     {
+        _store.IsCheckpointing = true;
+        try
+        {
+            TakeCheckpoint();
+        }
+        finally
+        {
+            _store.IsCheckpointing = false;
+        }
+    }
+
+    private void TakeCheckpoint()
+    {
         List<Log> durable = [.. _logs().Where(static log => log.Kind == LogKind.Durable)];
+        EndWritesThrough(durable);
         if (durable.Find(static log => log.Failure is not null) is { } failed)
         {
             throw new LogFailedException($"No checkpoint while log {failed.Id.Value} is failed: its records are only in the journal.", failed.Failure!);
@@ -262,6 +276,20 @@ internal sealed class Maintenance : IDisposable
         DeleteDoomed();
     }
 
+    /// <summary>All batches of which the journal has notes are in segments when this returns, and until the checkpoint is taken no more go there.</summary>
+    private void EndWritesThrough(List<Log> durable)
+    {
+        foreach (Log log in durable)
+        {
+            // Who appends to it has seen that there is a checkpoint, or its note is queued.
+            lock (log.Sync)
+            {
+            }
+        }
+        _store.Journal.WriteNow(sync: false);
+        Interlocked.Exchange(ref _store.WrittenThroughBytes, 0);
+    }
+
     private void FlushLargeTails(List<Log> durable)
     {
         int withTail = durable.Count(static log => log.Head is not null);
@@ -299,6 +327,7 @@ internal sealed class Maintenance : IDisposable
     private void ApplyRetention(Log log)
     {
         List<Segment> dropped = [];
+        lock (Flusher.Sync)
         lock (log.Sync)
         {
             if (log.IsDeleted)
@@ -385,7 +414,11 @@ internal sealed class Maintenance : IDisposable
             {
                 if (doomed.IsDirectory)
                 {
-                    _store.Disk.DeleteDirectory(doomed.Path);
+                    // Who is at a write to a file in it ends first; no other begins.
+                    lock (Flusher.Sync)
+                    {
+                        _store.Disk.DeleteDirectory(doomed.Path);
+                    }
                 }
                 else if (_store.Disk.FileExists(doomed.Path))
                 {

@@ -159,7 +159,7 @@ internal static class Slices
                     bufferAt = position;
                     at = 0;
                     // Headers of large batches are far apart: a small read finds one as well.
-                    length = SegmentReader.ReadFully(lease, position, buffer.AsSpan(0, (int)Math.Min(length == 0 ? 4 << 10 : buffer.Length, written - position)));
+                    length = lease.File.ReadFully(position, buffer.AsSpan(0, (int)Math.Min(length == 0 ? 4 << 10 : buffer.Length, written - position)));
                     if (length < RecordBatch.HeaderBytes)
                     {
                         throw Damaged(store, lease.Segment, index, position, offset);

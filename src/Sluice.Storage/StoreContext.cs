@@ -56,6 +56,18 @@ internal sealed class StoreContext
     /// <summary>Logs that asked for maintenance. Bounded by the number of logs: each is in it once.</summary>
     public ConcurrentQueue<Log> MaintenanceQueue { get; } = new();
 
+    /// <summary>Logs with batches that the journal only mentions: what is in their memory goes to their segments before the journal is written. Each is in it once.</summary>
+    public ConcurrentQueue<Log> WriteThroughQueue { get; } = new();
+
+    /// <summary>Bytes that went straight to segments since the last checkpoint, all of which a recovery would read.</summary>
+    public long WrittenThroughBytes;
+
+    /// <summary>A checkpoint is due because of them.</summary>
+    public bool IsWrittenThroughGrown => Interlocked.Read(ref WrittenThroughBytes) > Options.WriteThroughBytesMax;
+
+    /// <summary>A checkpoint is being taken: until it is, nothing goes straight to a segment.</summary>
+    public volatile bool IsCheckpointing;
+
     public void Queue(Log log)
     {
         MaintenanceQueue.Enqueue(log);

@@ -18,6 +18,15 @@ internal sealed class LogModel(Log log)
         }
     }
 
+    /// <summary>Of a log without a cursor: what it has given up is nobody's any more.</summary>
+    public void SettleReclaimed()
+    {
+        if (!IsDeleted && Log.Cursor is null)
+        {
+            Settle(0, Log.StartOffset);
+        }
+    }
+
     public void Settle(long from, long to)
     {
         foreach (RecordModel record in Records)
@@ -59,10 +68,14 @@ internal sealed class GroupModel(LogModel first, LogModel second, JournalGroup g
 }
 
 /// <summary>Notes what the store says is kept.</summary>
-internal sealed class Acknowledge(List<RecordModel> records, Durability promise) : IDurabilityListener
+internal sealed class Acknowledge(List<RecordModel> records, Durability promise, Log? log) : IDurabilityListener
 {
     public void OnKept(JournalPosition through)
     {
+        if (log?.PromiseFailure is not null)
+        {
+            return;
+        }
         foreach (RecordModel record in records)
         {
             record.KeptAs = promise;

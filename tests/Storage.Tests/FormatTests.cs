@@ -119,9 +119,13 @@ public sealed class FormatTests
     [Fact]
     public void Persisted_numbers_never_change()
     {
-        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], Enum.GetValues<JournalEntryType>().Select(static t => (int)t));
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 9], Enum.GetValues<JournalEntryType>().Select(static t => (int)t));
         Assert.Equal([0, 1, 2], Enum.GetValues<Durability>().Select(static t => (int)t));
         Assert.Equal([1, 2], Enum.GetValues<LogKind>().Select(static t => (int)t));
+        byte[] note = new byte[WrittenBatch.PayloadBytes];
+        new WrittenBatch(5, 7, 0x01020304, 9).Write(note);
+        Assert.Equal("0500000000000000" + "0700000000000000" + "04030201" + "09000000", Convert.ToHexString(note));
+        Assert.Equal(new WrittenBatch(5, 7, 0x01020304, 9), WrittenBatch.Read(note));
         byte[] definition = new byte[LogDefinition.Bytes];
         Assert.Equal(LogDefinition.Bytes, LogDefinition.Write(definition, LogKind.Durable, new RetentionPolicy(true, 5, 6, 7)));
         Assert.Equal("010F0000" + "07000000" + "0500000000000000" + "0600000000000000", Convert.ToHexString(definition));

@@ -19,6 +19,8 @@ internal sealed class ProducerHistory
         TailBytesPerLogMax = 2 << 10,
         TailBytesMax = 8 << 10,
         SnapshotGatherBytesMax = 1,
+        WriteThroughBytesMin = 1,
+        WriteThroughBytesMax = 10 << 10,
     };
 
     private readonly Random _random;
@@ -111,7 +113,7 @@ internal sealed class ProducerHistory
         }
         if (log.CheckProducer(batch, out _) == ProducerCheck.Ok)
         {
-            log.Append(batch, (Durability)_random.Next(3));
+            log.Append(batch, (Durability)_random.Next(3), mayWriteThrough: _random.Next(3) != 0);
         }
     }
 

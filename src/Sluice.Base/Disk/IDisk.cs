@@ -62,6 +62,24 @@ public interface IDiskFile : IDisposable
     /// <summary>Reads up to the span's length at <paramref name="position"/>; returns the bytes read, 0 at the end of the file.</summary>
     int Read(long position, Span<byte> destination);
 
+    /// <summary>Reads as many bytes as there are, up to the span's length; fewer only at the end of the file.</summary>
+    int ReadFully(long position, Span<byte> destination)
+    {
+        int read = 0;
+        while (read < destination.Length)
+        {
+            int n = Read(position + read, destination[read..]);
+            if (n == 0)
+            {
+                break;
+            }
+
+            read += n;
+        }
+
+        return read;
+    }
+
     /// <summary>Writes all bytes into the page cache; they survive the process, not the power, until <see cref="Sync"/>.</summary>
     void Write(long position, ReadOnlySpan<byte> source);
 

@@ -41,7 +41,7 @@ internal sealed class QueuePartition : TopicPartition
     /// Publishes the records to the queue: all, or none if the queue refuses one (<see cref="PartitionStatus.Refused"/>). Their offsets are not known.
     /// Batches must not be compressed and belong to no transaction.
     /// </summary>
-    public override PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
+    public override PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position, bool mayWriteThrough = false)
     {
         baseOffset = -1;
         position = JournalPosition.None;

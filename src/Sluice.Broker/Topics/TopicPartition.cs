@@ -67,7 +67,8 @@ public class TopicPartition
     /// <param name="promise">What is waited for.</param>
     /// <param name="baseOffset">Offset of its first record.</param>
     /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>, which the caller is to call at the end of its turn.</param>
-    public virtual PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position)
+    /// <param name="mayWriteThrough">The caller looks at <see cref="Failure"/> when told that the batch is kept; see <see cref="Log.Append"/>.</param>
+    public virtual PartitionStatus Append(ReadOnlySpan<byte> batch, Durability promise, out long baseOffset, out JournalPosition position, bool mayWriteThrough = false)
     {
         baseOffset = -1;
         position = JournalPosition.None;
@@ -92,7 +93,7 @@ public class TopicPartition
 
             try
             {
-                AppendResult result = _log.Append(batch, promise, isAwaited: true);
+                AppendResult result = _log.Append(batch, promise, isAwaited: true, mayWriteThrough: mayWriteThrough);
                 baseOffset = result.BaseOffset;
                 position = result.Position;
             }

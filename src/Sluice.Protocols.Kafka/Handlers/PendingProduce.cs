@@ -1,3 +1,4 @@
+using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -8,14 +9,16 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>The answer to a produce request, held until what it acknowledges is kept. The journal is one sequence, so the last position stands for all.</summary>
 internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDurabilityListener
 {
+    private readonly List<(TopicPartition Partition, ProduceResponse.PartitionProduceResponse Response)> _appended = new(1);
     private JournalPosition _position = JournalPosition.None;
     private Durability _promise = Durability.Memory;
 
     public ProduceResponse Response { get; } = new();
 
     /// <summary>Something was appended that the answer acknowledges.</summary>
-    public void WaitFor(JournalPosition position, Durability promise)
+    public void WaitFor(TopicPartition partition, ProduceResponse.PartitionProduceResponse response, JournalPosition position, Durability promise)
     {
+        _appended.Add((partition, response));
         _position = position > _position ? position : _position;
         _promise = promise > _promise ? promise : _promise;
     }
@@ -51,10 +54,20 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
 
     void IDurabilityListener.OnKept(JournalPosition through)
     {
-        if (!isSilent)
+        if (isSilent)
         {
-            request.Reply(Response);
+            return;
         }
+
+        foreach ((TopicPartition partition, ProduceResponse.PartitionProduceResponse response) in _appended)
+        {
+            if (partition.Failure is not null)
+            {
+                Refuse(response);
+            }
+        }
+
+        request.Reply(Response);
     }
 
     void IDurabilityListener.OnFailed(Exception error)
@@ -64,15 +77,17 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
             return;
         }
 
-        foreach (ProduceResponse.PartitionProduceResponse partition in Response.Responses.SelectMany(static topic => topic.PartitionResponses))
+        foreach ((_, ProduceResponse.PartitionProduceResponse response) in _appended)
         {
-            if (partition.ErrorCode == KafkaErrorCode.None)
-            {
-                partition.ErrorCode = KafkaErrorCode.KafkaStorageError;
-                partition.BaseOffset = -1;
-            }
+            Refuse(response);
         }
 
         request.Reply(Response);
+    }
+
+    private static void Refuse(ProduceResponse.PartitionProduceResponse response)
+    {
+        response.ErrorCode = KafkaErrorCode.KafkaStorageError;
+        response.BaseOffset = -1;
     }
 }

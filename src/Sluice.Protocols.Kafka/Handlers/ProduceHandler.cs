@@ -142,7 +142,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
         else
         {
-            PartitionStatus status = partition.Append(batch, asked, out long baseOffset, out JournalPosition position);
+            PartitionStatus status = partition.Append(batch, asked, out long baseOffset, out JournalPosition position, mayWriteThrough: true);
             outcome = new AppendOutcome(status, baseOffset, position);
         }
 
@@ -157,7 +157,7 @@ internal sealed class ProduceHandler(KafkaServer server)
 
         if (response.ErrorCode == KafkaErrorCode.None)
         {
-            pending.WaitFor(outcome.Position, asked);
+            pending.WaitFor(partition, response, outcome.Position, asked);
         }
     }
 }

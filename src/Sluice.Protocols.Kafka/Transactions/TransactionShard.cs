@@ -79,7 +79,7 @@ internal sealed class TransactionShard : ICoordinatorShard
             KafkaErrorCode error = Enlist(id, producer, partition, adds);
             if (error == KafkaErrorCode.None)
             {
-                PartitionStatus status = partition.Append(batch, promise, out long baseOffset, out JournalPosition position);
+                PartitionStatus status = partition.Append(batch, promise, out long baseOffset, out JournalPosition position, mayWriteThrough: true);
                 result = new AppendOutcome(status, baseOffset, position);
             }
 

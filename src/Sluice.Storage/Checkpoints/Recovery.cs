@@ -12,14 +12,16 @@ namespace Sluice.Storage.Checkpoints;
 /// <summary>
 /// Rebuilds all logs from the newest snapshot and the journal after it. Replay is idempotent, because a snapshot is taken log by log
 /// while appends go on: a batch below the log's end is skipped, settlements are unions, a gap before a batch was a record promised
-/// to memory only and counts as settled. Segments are not read; their bytes beyond those the snapshot knows are replaced from the journal.
+/// to memory only and counts as settled. Segments are read only where the journal has notes of batches that went straight there (<see cref="SegmentAdopter"/>);
+/// else their bytes beyond those the snapshot knows are replaced from the journal.
 /// A file that the snapshot names may be gone because retention dropped it afterwards: it is left out while tails are flushed to relieve memory,
 /// and by the end the journal has either moved the log's start past it or the file is missing in earnest.
 /// </summary>
-internal sealed class Recovery(StoreContext store, TailFlusher flusher)
+internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentWriter writer)
 {
     private readonly Dictionary<long, Log> _logs = [];
     private readonly Dictionary<long, List<Segment>> _absent = [];
+    private readonly SegmentAdopter _adopter = new(store, writer);
 
     public IReadOnlyDictionary<long, Log> Logs => _logs;
 
@@ -119,18 +121,18 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
     {
         if (entry.Type != JournalEntryType.Group)
         {
-            Apply(entry.Type, entry.LogId, payload);
+            Apply(entry.Type, entry.Promise, entry.LogId, payload);
             return;
         }
         while (payload.Length >= JournalFormat.OperationHeaderBytes)
         {
             int length = BinaryPrimitives.ReadInt32LittleEndian(payload);
-            Apply((JournalEntryType)payload[4], BinaryPrimitives.ReadInt64LittleEndian(payload[8..]), payload.Slice(JournalFormat.OperationHeaderBytes, length));
+            Apply((JournalEntryType)payload[4], entry.Promise, BinaryPrimitives.ReadInt64LittleEndian(payload[8..]), payload.Slice(JournalFormat.OperationHeaderBytes, length));
             payload = payload[(JournalFormat.OperationHeaderBytes + JournalFormat.Padded(length))..];
         }
     }
 
-    private void Apply(JournalEntryType type, long logId, ReadOnlySpan<byte> payload)
+    private void Apply(JournalEntryType type, Durability promise, long logId, ReadOnlySpan<byte> payload)
     {
         if (type == JournalEntryType.CreateLog)
         {
@@ -151,6 +153,9 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         {
             case JournalEntryType.Append:
                 Append(log, payload);
+                break;
+            case JournalEntryType.Written:
+                TakeOver(log, WrittenBatch.Read(payload), promise);
                 break;
             case JournalEntryType.Settle when log.Cursor is { } cursor:
                 ApplyRanges(cursor, payload);
@@ -199,6 +204,28 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
         log.TrackProducer(batch);
         log.MarkPersisted(log.NextOffset);
         RelieveMemory();
+    }
+
+    /// <summary>A batch that went straight to the log's segment. Without it, its offsets are a hole.</summary>
+    private void TakeOver(Log log, in WrittenBatch note, Durability promise)
+    {
+        if (note.EndOffset <= log.NextOffset)
+        {
+            return;
+        }
+        _adopter.Adopt(log, note.EndOffset, note);
+        if (log.NextOffset >= note.EndOffset)
+        {
+            return;
+        }
+        if (promise > Durability.Memory)
+        {
+            store.Logger.LogWarning(
+                "Records {First} to {Last} of log {Log} are not in its files. They were promised to survive the process, not the power, or nobody had been told yet that they are kept.",
+                note.BaseOffset, note.EndOffset - 1, log.Id.Value);
+        }
+        log.SetNext(note.EndOffset);
+        log.MarkPersisted(note.EndOffset);
     }
 
     private static void ApplyRanges(Cursor cursor, ReadOnlySpan<byte> ranges)
@@ -271,10 +298,19 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher)
 
     private void RelieveMemory()
     {
-        if (store.Chunks.Bytes > store.Options.TailBytesMax)
+        if (store.Chunks.Bytes <= store.Options.TailBytesMax)
         {
-            flusher.FlushExcess(_logs.Values);
+            return;
         }
+        foreach (Log log in _logs.Values)
+        {
+            if (log.Cursor is null && log.TailBytes > 0)
+            {
+                // What is in its files already must not be written over: behind it may be what is nowhere else.
+                _adopter.Adopt(log, log.NextOffset, note: null);
+            }
+        }
+        flusher.FlushExcess(_logs.Values);
     }
 
     /// <summary>Files that no log knows: of deleted and volatile logs, and written after the snapshot (the journal has their content).</summary>

@@ -195,7 +195,15 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
     /// <summary>Makes complete segments of all there is, which records that wait for too long want.</summary>
     private bool TrySealAll(Log log)
     {
-        flusher.FlushAll(log);
+        lock (flusher.Sync)
+        {
+            flusher.FlushAll(log);
+            return TrySealLast(log);
+        }
+    }
+
+    private bool TrySealLast(Log log)
+    {
         Segment? last;
         lock (log.Sync)
         {

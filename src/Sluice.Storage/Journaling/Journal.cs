@@ -32,6 +32,7 @@ internal sealed class Journal : IDisposable
     private readonly long _backlogBytesMax;
     private readonly Action? _onGrown;
     private readonly Func<bool> _hasTailRoom;
+    private readonly IWriteThrough _through;
     private readonly long _grownBytes;
     private JournalBuffer _pending;
     private JournalBuffer _writing;
@@ -51,12 +52,14 @@ internal sealed class Journal : IDisposable
     /// <param name="epoch">Of the file before; the new one gets the next.</param>
     /// <param name="hasTailRoom">Whether log tails leave room for more; publishers wait for both.</param>
     /// <param name="onGrown">Called after a write that leaves more than <see cref="LogStoreOptions.JournalBytesMax"/> to replay.</param>
-    public Journal(LogStoreOptions options, BufferPool pool, IScheduler scheduler, TimeProvider clock, ILogger logger, JournalFiles files, long position, long epoch, Action? onGrown, Func<bool> hasTailRoom)
+    /// <param name="through">Writes the batches of which the journal has only notes.</param>
+    public Journal(LogStoreOptions options, BufferPool pool, IScheduler scheduler, TimeProvider clock, ILogger logger, JournalFiles files, long position, long epoch, Action? onGrown, Func<bool> hasTailRoom, IWriteThrough through)
     {
         _files = files;
         _logger = logger;
         _onGrown = onGrown;
         _hasTailRoom = hasTailRoom;
+        _through = through;
         _grownBytes = options.JournalBytesMax;
         _fileBytes = Math.Clamp(options.JournalBytesMax / 4, 4 << 10, 64 << 20);
         _backlogBytesMax = options.JournalBacklogBytesMax;
@@ -262,7 +265,7 @@ internal sealed class Journal : IDisposable
         {
             wantsSync = _wantsSync;
         }
-        if (wantsSync || _io.IsHeldByCurrentThread || !_io.TryEnter())
+        if (wantsSync || _io.IsHeldByCurrentThread || _through.IsHeldByCurrentThread || !_io.TryEnter())
         {
             _worker.Wake();
             return;
@@ -306,6 +309,8 @@ internal sealed class Journal : IDisposable
             }
             try
             {
+                // A note is never there before the batch that it is of.
+                _through.WriteAll();
                 foreach (ref readonly JournalBuffer.Piece piece in _writing.Pieces)
                 {
                     if (piece.BeginsFile)
@@ -335,7 +340,7 @@ internal sealed class Journal : IDisposable
             _waiters.Advance(end, sync ? end : _waiters.Durable);
         }
         ReleaseRoom();
-        if (_bytes > _grownBytes)
+        if (_bytes > _grownBytes || _through.IsGrown)
         {
             _onGrown?.Invoke();
         }

@@ -30,6 +30,9 @@ internal enum JournalEntryType : byte
 
     /// <summary>Payload: see <see cref="LogDefinition"/>.</summary>
     SetRetention = 8,
+
+    /// <summary>A batch whose bytes are in the log's segment file only: since before this entry was written, or, promised to memory only, perhaps. Payload: see <see cref="WrittenBatch"/>.</summary>
+    Written = 9,
 }
 
 /// <summary>One entry's header as read.</summary>
@@ -54,7 +57,7 @@ internal static class JournalFormat
     public const int FileHeaderBytes = 64;
     public const int EntryHeaderBytes = 32;
     public const int OperationHeaderBytes = 16;
-    public const uint Version = 1;
+    public const uint Version = 2;
 
     /// <summary>Position of a new store's first entry; 0 stays free for "nothing to wait for".</summary>
     public const long FirstPosition = 8;
@@ -115,7 +118,7 @@ internal static class JournalFormat
     public static bool TryReadEntryHeader(ReadOnlySpan<byte> header, long epoch, long position, out JournalEntryHeader entry)
     {
         entry = default;
-        if (header.Length < EntryHeaderBytes || header[24] is 0 or > (byte)JournalEntryType.SetRetention
+        if (header.Length < EntryHeaderBytes || header[24] is 0 or > (byte)JournalEntryType.Written
             || BinaryPrimitives.ReadUInt32LittleEndian(header) != HeadCrc(header, epoch, position))
         {
             return false;

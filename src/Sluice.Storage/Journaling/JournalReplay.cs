@@ -57,7 +57,7 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
         {
             using IDiskFile file = disk.Open(PathOf(epoch), DiskOpenMode.Existing);
             byte[] header = new byte[JournalFormat.FileHeaderBytes];
-            int read = ReadFully(file, 0, header);
+            int read = file.ReadFully(0, header);
             bool intact = JournalFormat.TryReadFileHeader(header.AsSpan(0, read), epoch, out long first);
             headers.Add((epoch, first, intact));
         }
@@ -177,25 +177,10 @@ internal sealed class JournalReplay(IDisk disk, string directory, ILogger logger
                 _window = new byte[length];
             }
             _windowStart = at;
-            _windowLength = ReadFully(file, at, _window);
+            _windowLength = file.ReadFully(at, _window);
             offset = 0;
         }
         return _window.AsSpan((int)offset, (int)Math.Min(length, _windowLength - offset));
-    }
-
-    private static int ReadFully(IDiskFile file, long position, Span<byte> destination)
-    {
-        int read = 0;
-        while (read < destination.Length)
-        {
-            int n = file.Read(position + read, destination[read..]);
-            if (n == 0)
-            {
-                break;
-            }
-            read += n;
-        }
-        return read;
     }
 
     private string PathOf(long epoch) => directory + "/" + JournalFormat.FileName(epoch);

@@ -168,6 +168,9 @@ public static class RecordBatch
     }
 
     /// <summary>Sums a whole batch after a change.</summary>
+    /// <summary>The CRC-32C of all after itself, as the batch says.</summary>
+    public static uint Checksum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt32BigEndian(batch[17..]);
+
     internal static void SetCrc(Span<byte> batch) => BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
 
     /// <summary>True if the bytes begin with a header whose fields make sense; the body may lie beyond the span.</summary>
@@ -180,7 +183,7 @@ public static class RecordBatch
         LooksLikeHeader(batch) && Size(batch) == batch.Length && HasRightChecksum(batch);
 
     /// <summary>Whether the checksum of a whole batch, as long as its header says, is right.</summary>
-    public static bool HasRightChecksum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt32BigEndian(batch[17..]) == Crc32C.Compute(batch[CrcStart..]);
+    public static bool HasRightChecksum(ReadOnlySpan<byte> batch) => Checksum(batch) == Crc32C.Compute(batch[CrcStart..]);
 }
 
 /// <summary>Whose a batch is.</summary>

@@ -20,7 +20,7 @@ internal static class SegmentReader
         {
             while (position < written)
             {
-                int length = ReadFully(lease, position, buffer.AsSpan(0, (int)Math.Min(buffer.Length, written - position)));
+                int length = lease.File.ReadFully(position, buffer.AsSpan(0, (int)Math.Min(buffer.Length, written - position)));
                 if (length == 0)
                 {
                     // Shorter than what was written to it: cut from outside.
@@ -99,21 +99,6 @@ internal static class SegmentReader
         using SegmentFiles.Lease lease = files.Open(segment);
         SegmentIndex index = files.IndexOf(lease);
         return Math.Max(segment.BaseOffset, index.OffsetAfter(index.PositionOfTime(timestamp) - 1, segment.BaseOffset));
-    }
-
-    public static int ReadFully(in SegmentFiles.Lease lease, long position, Span<byte> destination)
-    {
-        int read = 0;
-        while (read < destination.Length)
-        {
-            int n = lease.File.Read(position + read, destination[read..]);
-            if (n == 0)
-            {
-                break;
-            }
-            read += n;
-        }
-        return read;
     }
 
     private static LogFailedException Damaged(SegmentFiles files, SegmentIndex index, Segment segment, long position, long offset)

@@ -4,7 +4,7 @@ using Sluice.Storage.Records;
 
 namespace Sluice.Storage.Segments;
 
-/// <summary>Appends batches to a log's newest segment and begins new ones. Used by one thread at a time, under the store's maintenance lock.</summary>
+/// <summary>Appends batches to a log's newest segment and begins new ones. Who does so to a log's own segments holds the flusher's lock.</summary>
 internal sealed class SegmentWriter(StoreContext store)
 {
     private const int WriteBytesMax = 256 << 10;
@@ -108,9 +108,10 @@ internal sealed class SegmentWriter(StoreContext store)
         foreach (Segment segment in dirty)
         {
             using SegmentFiles.Lease lease = store.Files.Open(segment);
+            long written = segment.WrittenBytes;
             lease.File.Sync();
             created |= segment.SyncedBytes == 0;
-            segment.SyncedBytes = segment.WrittenBytes;
+            segment.SyncedBytes = written;
         }
         if (created)
         {

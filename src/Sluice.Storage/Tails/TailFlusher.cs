@@ -1,15 +1,37 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;
 using Sluice.Storage.Segments;
 
 namespace Sluice.Storage.Tails;
 
 /// <summary>
-/// Moves tails from memory to segments. Used by one thread at a time, under the store's maintenance lock.
+/// Moves tails from memory to segments: of the maintenance worker's own accord, and for whoever writes the journal what the journal has only notes of.
+/// One at a time, so all else that changes a log's newest segment holds <see cref="Sync"/> as well. Taken before a log's lock, after the journal's I/O lock.
 /// Failure policy: a failed write fails the log; its tail stays in memory and nothing is tried again.
 /// </summary>
-internal sealed class TailFlusher(StoreContext store, SegmentWriter writer)
+internal sealed class TailFlusher(StoreContext store, SegmentWriter writer) : IWriteThrough
 {
+    /// <summary>Held over writes to segments.</summary>
+    public Lock Sync { get; } = new();
+
+    bool IWriteThrough.IsHeldByCurrentThread => Sync.IsHeldByCurrentThread;
+
+    bool IWriteThrough.IsGrown => store.IsWrittenThroughGrown && !store.IsCheckpointing;
+
+    void IWriteThrough.WriteAll()
+    {
+        while (store.WriteThroughQueue.TryDequeue(out Log? log))
+        {
+            lock (log.Sync)
+            {
+                log.IsQueuedForWriting = false;
+            }
+            FlushAll(log);
+            ReleaseFlushed(log);
+        }
+    }
+
     /// <summary>Brings one log below its own limit.</summary>
     public void FlushOversize(Log log)
     {
@@ -47,7 +69,28 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer)
     /// <summary>Writes everything in memory, but keeps it there for readers.</summary>
     public void FlushAll(Log log) => Flush(log, 0, includeLast: true, release: false);
 
+    /// <summary>Lets go of what is in files, but for what consumers at the tail read next.</summary>
+    private void ReleaseFlushed(Log log)
+    {
+        int keepBytes = store.Options.TailBytesPerLogMax / (store.Chunks.Bytes > store.Options.TailBytesMax / 2 ? 16 : 2);
+        lock (log.Sync)
+        {
+            while (log.Head is { } head && head != log.Tail && log.TailBytes > keepBytes && head.FlushedLength == head.Length)
+            {
+                log.RemoveHead();
+            }
+        }
+    }
+
     private void Flush(Log log, int keepBytes, bool includeLast, bool release)
+    {
+        lock (Sync)
+        {
+            FlushLocked(log, keepBytes, includeLast, release);
+        }
+    }
+
+    private void FlushLocked(Log log, int keepBytes, bool includeLast, bool release)
     {
         while (true)
         {
