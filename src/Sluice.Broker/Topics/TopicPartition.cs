@@ -163,6 +163,12 @@ public class TopicPartition
         }
     }
 
+    /// <summary>A reader of its own lock.</summary>
+    internal LogReader OpenReader(long offset, bool isCommittedOnly) => isCommittedOnly ? _log.OpenCommittedReader(offset) : _log.OpenReader(offset);
+
+    /// <summary>See <see cref="Log.LoadWindow"/>.</summary>
+    internal LogWindow? LoadWindow(long offset) => _log.LoadWindow(offset);
+
     /// <summary>Something was appended, or the partition has ended. Under the stream's gate.</summary>
     internal void OnChanged()
     {
