@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
+using Sluice.Broker.Shares;
 using Sluice.Storage;
 using Sluice.Storage.Metadata;
 
@@ -43,6 +44,9 @@ public sealed class MessageBroker
 
     /// <summary>Why publishers are held back (memory or disk watermark); null when they are not.</summary>
     public string? BlockedReason => _blockedReason;
+
+    /// <summary>The share groups there are; null: none. Set before clients come, by the protocol that keeps them.</summary>
+    public IShareGroups? ShareGroups { get; set; }
 
     internal IScheduler Scheduler { get; }
 

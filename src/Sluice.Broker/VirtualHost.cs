@@ -26,6 +26,7 @@ public sealed class VirtualHost
     private readonly HostQueues _queues;
     private readonly HostPolicies _policies;
     private readonly HostTopics _topics;
+    private readonly HostShares _shares;
 
     internal VirtualHost(MessageBroker broker, string name)
     {
@@ -40,6 +41,7 @@ public sealed class VirtualHost
         _policies = new HostPolicies(this, Names, _settings);
         _topics = new HostTopics(this, Names, _queues, _settings);
         _queues.Topics = _topics;
+        _shares = new HostShares(this);
         _exchanges.AddPredeclared();
     }
 
@@ -75,6 +77,16 @@ public sealed class VirtualHost
 
     /// <summary>Finds a queue; NotFound, or Locked when it is exclusive to another connection than <paramref name="owner"/>.</summary>
     public BrokerResult<MessageQueue> FindQueue(string name, object? owner) => _queues.Find(name, owner);
+
+    /// <summary>
+    /// A topic, or a stream, as the consumers of a share group compete for it. For one consumer, who must be added to what is returned. NotFound; InvalidArgument for a queue,
+    /// which has no groups; Differs if the group is of another kind; Unsupported if the virtual host has no share groups.
+    /// </summary>
+    /// <param name="name">Of the topic or stream.</param>
+    /// <param name="group">Of the group; made if it is not there.</param>
+    /// <param name="start">Where it begins in a partition that it has not read; null: where its configuration says.</param>
+    /// <param name="owner">The connection.</param>
+    public ValueTask<BrokerResult<MessageQueue>> OpenShareAsync(string name, string group, StreamStart? start, object? owner) => _shares.OpenAsync(name, group, start, owner);
 
     /// <summary>Deletes; the value is the number of messages that went with it.</summary>
     public async ValueTask<BrokerResult<long>> DeleteQueueAsync(string name, bool ifUnused, bool ifEmpty, object? owner)

@@ -83,8 +83,11 @@ public sealed class SluiceBroker : IAsyncDisposable
         try
         {
             await broker.OpenAsync().ConfigureAwait(false);
+
+            // Before clients of any protocol come: it keeps the share groups.
+            await broker.OpenKafkaAsync().ConfigureAwait(false);
             broker.ListenAmqp();
-            await broker.ListenKafkaAsync().ConfigureAwait(false);
+            broker.ListenKafka();
             await broker.ListenHttpAsync().ConfigureAwait(false);
             return broker;
         }
@@ -212,7 +215,7 @@ public sealed class SluiceBroker : IAsyncDisposable
         ListenBoth("amqp", "Amqp", amqp.Address, amqp.Port, amqp.Tls, _amqp);
     }
 
-    private async Task ListenKafkaAsync()
+    private async Task OpenKafkaAsync()
     {
         KafkaSettings kafka = Settings.Kafka;
         if (kafka.Address.Length == 0 && kafka.Tls.CertificateFile.Length == 0)
@@ -259,7 +262,14 @@ public sealed class SluiceBroker : IAsyncDisposable
             _environment.Clock,
             _environment.Random,
             _environment.Loggers.CreateLogger<KafkaServer>()).ConfigureAwait(false);
-        ListenBoth("kafka", "Kafka", kafka.Address, kafka.Port, kafka.Tls, _kafka);
+    }
+
+    private void ListenKafka()
+    {
+        if (_kafka is not null)
+        {
+            ListenBoth("kafka", "Kafka", Settings.Kafka.Address, Settings.Kafka.Port, Settings.Kafka.Tls, _kafka);
+        }
     }
 
     /// <summary>Opens a protocol's plaintext listener and its listener for TLS, so far as they are configured.</summary>

@@ -1,4 +1,5 @@
 using Sluice.Broker;
+using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Wire;
 
@@ -33,5 +34,13 @@ internal static class KafkaErrors
         PartitionStatus.Refused => KafkaErrorCode.PolicyViolation,
         PartitionStatus.CoordinatorFenced => KafkaErrorCode.TransactionCoordinatorFenced,
         _ => KafkaErrorCode.UnknownServerError,
+    };
+
+    /// <summary>Of what a member of a share group says becomes of records.</summary>
+    public static KafkaErrorCode Of(AcknowledgeStatus status) => status switch
+    {
+        AcknowledgeStatus.Ok => KafkaErrorCode.None,
+        AcknowledgeStatus.Invalid => KafkaErrorCode.InvalidRequest,
+        _ => KafkaErrorCode.InvalidRecordState,
     };
 }

@@ -113,6 +113,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         server.Groups.Start();
         server.Transactions.Start();
         server.Shares.Start();
+        broker.ShareGroups = new ShareGroups(options.VirtualHost, server.Shares, server.Groups);
         return server;
     }
 

@@ -57,6 +57,8 @@ public sealed class PermissionTests : IAsyncLifetime
         await RefusedAsync(connection, "read access to queue 'other.q'", c => c.BasicGetAsync("other.q", autoAck: true));
         await RefusedAsync(connection, "read access to queue 'other.q'", c => c.BasicConsumeAsync("other.q", autoAck: true, new AsyncEventingBasicConsumer(c)));
         await RefusedAsync(connection, "read access to queue 'other.q'", c => c.QueuePurgeAsync("other.q"));
+        await RefusedAsync(connection, "read access to queue 'other.q'", c => ShareAsync(c, "other.q", "own.group"));
+        await RefusedAsync(connection, "read access to share group 'other.group'", c => ShareAsync(c, "own.q", "other.group"));
 
         // What the broker would write and read for the user counts as done by the user.
         await RefusedAsync(connection, "write access to exchange 'other.x'", c => DeclareAsync(c, "own.dead", "x-dead-letter-exchange", "other.x"));
@@ -126,6 +128,9 @@ public sealed class PermissionTests : IAsyncLifetime
         await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
 
     private static Task PublishAsync(IChannel channel, string exchange, string routingKey) => channel.BasicPublishAsync(exchange, routingKey, mandatory: true, "x"u8.ToArray()).AsTask();
+
+    private static Task ShareAsync(IChannel channel, string queue, string group) =>
+        channel.BasicConsumeAsync(queue, autoAck: false, "", noLocal: false, exclusive: false, new Dictionary<string, object?> { ["x-share-group"] = group }, new AsyncEventingBasicConsumer(channel));
 
     private static Task DeclareAsync(IChannel channel, string queue, string argument, string value) =>
         channel.QueueDeclareAsync(queue, durable: false, exclusive: false, autoDelete: false, new Dictionary<string, object?> { [argument] = value });

@@ -34,6 +34,9 @@ public abstract class MessageQueue : IDestination
     /// <summary>Of the consumers of a queue with a single active consumer, the one that gets messages; null for other queues, and if there is none.</summary>
     public virtual Consumer? ActiveConsumer => null;
 
+    /// <summary>Consumers are told how often a message came back.</summary>
+    public virtual bool CountsDeliveries => Settings.Kind == QueueKind.Quorum;
+
     /// <summary>True while the queue is not deleted.</summary>
     public abstract bool IsOpen { get; }
 

@@ -16,6 +16,7 @@ internal sealed class StreamQueue : StoredQueue
 {
     private readonly Log _log;
     private readonly List<Subscription> _subscriptions = [];
+    private readonly List<Consumer> _competing = [];
 
     public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
         : base(host, definition, settings, owner) => _log = log;
@@ -39,7 +40,7 @@ internal sealed class StreamQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _subscriptions.Count;
+                return _subscriptions.Count + _competing.Count;
             }
         }
     }
@@ -50,7 +51,7 @@ internal sealed class StreamQueue : StoredQueue
         {
             lock (Gate)
             {
-                return _subscriptions.ConvertAll(subscription => subscription.Consumer);
+                return [.. _subscriptions.Select(static subscription => subscription.Consumer), .. _competing];
             }
         }
     }
@@ -77,9 +78,9 @@ internal sealed class StreamQueue : StoredQueue
                 return new BrokerResult(BrokerStatus.NotFound, $"no queue '{Name}' in vhost '{Host.Name}'");
             }
 
-            if (_subscriptions.Count > 0 && (consumer.Exclusive || _subscriptions[0].Consumer.Exclusive))
+            if (CheckExclusive(consumer) is { IsOk: false } refusal)
             {
-                return new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' in exclusive use");
+                return refusal;
             }
 
             long offset = StartOffset(start);
@@ -95,6 +96,30 @@ internal sealed class StreamQueue : StoredQueue
             }
 
             return BrokerResult.Ok;
+        }
+    }
+
+    /// <summary>A consumer of a share group reads it too, which serves it; it is counted here, and the stream can be another's alone no more.</summary>
+    public BrokerResult Attach(Consumer consumer)
+    {
+        lock (Gate)
+        {
+            BrokerResult result = CheckExclusive(consumer);
+            if (result.IsOk)
+            {
+                _competing.Add(consumer);
+            }
+
+            return result;
+        }
+    }
+
+    /// <summary>It reads it no more.</summary>
+    public void Detach(Consumer consumer)
+    {
+        lock (Gate)
+        {
+            _competing.Remove(consumer);
         }
     }
 
@@ -179,6 +204,11 @@ internal sealed class StreamQueue : StoredQueue
         Partition?.OnChanged();
         return consumers;
     }
+
+    private BrokerResult CheckExclusive(Consumer consumer) =>
+        _subscriptions.Count + _competing.Count > 0 && (consumer.Exclusive || _subscriptions is [{ Consumer.Exclusive: true }])
+            ? new BrokerResult(BrokerStatus.ExclusiveUse, $"queue '{Name}' in vhost '{Host.Name}' in exclusive use")
+            : BrokerResult.Ok;
 
     private long StartOffset(StreamStart start) => start.Kind switch
     {

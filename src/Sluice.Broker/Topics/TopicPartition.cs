@@ -132,6 +132,19 @@ public class TopicPartition
     /// <summary>See <see cref="Log.FindRecord"/>.</summary>
     public TimedOffset? FindTime(long timestampMs) => _log.FindRecord(timestampMs);
 
+    /// <summary>The offset at which reading starts; for a timestamp see <see cref="FindTime"/>.</summary>
+    public long Resolve(StreamStart start)
+    {
+        ArgumentNullException.ThrowIfNull(start);
+        return start.Kind switch
+        {
+            StreamStartKind.Last => _log.LastBatchOffset,
+            StreamStartKind.Next => _log.NextOffset,
+            StreamStartKind.Offset => Math.Max(start.Value, _log.StartOffset),
+            _ => _log.StartOffset,
+        };
+    }
+
     /// <summary>Tells the listener of every append from now on, until it is removed, and of the partition's end.</summary>
     public void AddListener(IPartitionListener listener)
     {
@@ -150,6 +163,12 @@ public class TopicPartition
             _hasListeners = _listeners.Count > 0;
         }
     }
+
+    /// <summary>A reader of its own lock.</summary>
+    internal LogReader OpenReader(long offset, bool isCommittedOnly) => isCommittedOnly ? _log.OpenCommittedReader(offset) : _log.OpenReader(offset);
+
+    /// <summary>See <see cref="Log.LoadWindow"/>.</summary>
+    internal LogWindow? LoadWindow(long offset) => _log.LoadWindow(offset);
 
     /// <summary>Something was appended, or the partition has ended. Under the stream's gate.</summary>
     internal void OnChanged()

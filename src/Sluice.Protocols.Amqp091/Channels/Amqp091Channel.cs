@@ -74,6 +74,9 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
     /// <summary>Set by tx.select.</summary>
     public ChannelTransaction? Transaction { get; set; }
 
+    /// <summary>It has, or had, a consumer of a share group, whose settlements can be no part of a transaction.</summary>
+    public bool ReadsShares { get; set; }
+
     /// <summary>The consumer of direct replies; null if none.</summary>
     public DirectReplyConsumer? DirectReply { get; set; }
 
@@ -140,7 +143,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
                         Exchange = Amqp091Mapping.ShortString(delivery.Message.Exchange),
                         RoutingKey = Amqp091Mapping.RoutingKey(delivery.Message),
                     },
-                    PropertiesOf(delivery, consumer.IsQuorum, consumer.IsStream),
+                    PropertiesOf(delivery, consumer.TellsCount, consumer.TellsOffset),
                     delivery.Message.Body,
                     _frameMax);
             }
@@ -212,7 +215,7 @@ internal sealed class Amqp091Channel : IDeliverySink, IChannelInfo
                         RoutingKey = Amqp091Mapping.RoutingKey(delivery.Message),
                         MessageCount = (uint)Math.Min(remaining, uint.MaxValue),
                     },
-                    PropertiesOf(delivery, _getQueue!.Settings.Kind == Broker.Definitions.QueueKind.Quorum, tellOffset: false),
+                    PropertiesOf(delivery, _getQueue!.CountsDeliveries, tellOffset: false),
                     delivery.Message.Body,
                     _frameMax);
             }

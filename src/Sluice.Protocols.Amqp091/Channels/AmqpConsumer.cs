@@ -21,8 +21,8 @@ internal sealed class AmqpConsumer : Consumer
         _channel = channel;
         Queue = queue;
         Prefetch = prefetch;
-        IsQuorum = queue.Settings.Kind == Broker.Definitions.QueueKind.Quorum;
-        IsStream = queue.Settings.Kind == Broker.Definitions.QueueKind.Stream;
+        TellsCount = queue.CountsDeliveries;
+        TellsOffset = queue.Settings.Kind == Broker.Definitions.QueueKind.Stream;
         TagBytes = Encoding.UTF8.GetBytes(tag);
     }
 
@@ -33,9 +33,11 @@ internal sealed class AmqpConsumer : Consumer
     /// <summary>Most unacknowledged deliveries of this consumer; 0: no limit.</summary>
     public ushort Prefetch { get; }
 
-    public bool IsQuorum { get; }
+    /// <summary>With each delivery, how often it came back (x-delivery-count).</summary>
+    public bool TellsCount { get; }
 
-    public bool IsStream { get; }
+    /// <summary>With each delivery, where it is in its stream (x-stream-offset).</summary>
+    public bool TellsOffset { get; }
 
     public override bool CanTake
     {

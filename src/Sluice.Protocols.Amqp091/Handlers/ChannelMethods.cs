@@ -67,8 +67,7 @@ internal static class ChannelMethods
                 BasicHandler.Qos(channel, BasicQos.Read(arguments));
                 return default;
             case MethodIds.BasicConsume:
-                ConsumeHandler.Consume(channel, BasicConsume.Read(arguments));
-                return default;
+                return ConsumeHandler.Consume(channel, BasicConsume.Read(arguments));
             case MethodIds.BasicCancel:
                 ConsumeHandler.Cancel(channel, BasicCancel.Read(arguments));
                 return default;

@@ -14,7 +14,7 @@ namespace Sluice.Protocols.Amqp091.Handlers;
 /// <summary>basic.consume and basic.cancel, direct reply-to included.</summary>
 internal static class ConsumeHandler
 {
-    public static void Consume(Amqp091Channel channel, in BasicConsume method)
+    public static ValueTask Consume(Amqp091Channel channel, in BasicConsume method)
     {
         Amqp091Connection connection = channel.Connection;
         string name = Names.Queue(channel, method.Queue);
@@ -22,49 +22,34 @@ internal static class ConsumeHandler
         if (name == DirectReplies.QueueName)
         {
             ConsumeReplies(channel, tag, method);
-            return;
+            return default;
         }
 
         connection.Require(Access.Read, "queue", name);
-        MessageQueue queue = Amqp091Errors.ValueOf(connection.VirtualHost.FindQueue(name, connection));
         Arguments arguments = ArgumentTable.Read(method.Arguments);
-        var options = ConsumerArguments.Read(arguments, queue, connection);
+        var request = new ConsumeRequest(tag, method.NoAck, method.Exclusive, method.NoWait);
         if (method.NoLocal)
         {
             throw new AmqpException(ReplyCode.PreconditionFailed, "no-local is not supported: messages of the own connection cannot be left out");
         }
 
-        if (queue.Settings.Kind == QueueKind.Stream)
+        if (ConsumerArguments.GroupOf(arguments, name, connection) is { } group)
+        {
+            connection.Require(Access.Read, "share group", group);
+            CheckShare(channel, name, request);
+            return ConsumeShareAsync(channel, name, group, request, ConsumerArguments.Read(arguments, name, hasOffsets: true, connection));
+        }
+
+        MessageQueue queue = Amqp091Errors.ValueOf(connection.VirtualHost.FindQueue(name, connection));
+        bool isStream = queue.Settings.Kind == QueueKind.Stream;
+        var options = ConsumerArguments.Read(arguments, name, isStream, connection);
+        if (isStream)
         {
             CheckStream(channel, name, method.NoAck);
         }
 
-        var consumer = new AmqpConsumer(channel, queue, tag, channel.ConsumerPrefetch)
-        {
-            Tag = tag,
-            AutoSettle = method.NoAck,
-            Exclusive = method.Exclusive,
-            Priority = options.Priority,
-            Start = options.Start,
-            Description = channel.ToString(),
-            Owner = connection,
-        };
-        channel.Consumers.Add(consumer);
-        BrokerResult result = queue.AddConsumer(consumer);
-        if (!result.IsOk)
-        {
-            channel.Consumers.Remove(tag);
-            Amqp091Errors.ThrowIfFailed(result);
-        }
-
-        // The client hears of its subscription before its first delivery.
-        if (!method.NoWait)
-        {
-            channel.Send(new BasicConsumeOk { ConsumerTag = consumer.TagBytes });
-        }
-
-        consumer.Begin();
-        queue.Resume(consumer);
+        Subscribe(channel, queue, request, options);
+        return default;
     }
 
     public static void Cancel(Amqp091Channel channel, in BasicCancel method)
@@ -86,6 +71,44 @@ internal static class ConsumeHandler
         }
     }
 
+    private static async ValueTask ConsumeShareAsync(Amqp091Channel channel, string name, string group, ConsumeRequest request, ConsumerArguments options)
+    {
+        Amqp091Connection connection = channel.Connection;
+        MessageQueue queue = Amqp091Errors.ValueOf(await connection.VirtualHost.OpenShareAsync(name, group, options.Start, connection).ConfigureAwait(false));
+        channel.ReadsShares = true;
+        Subscribe(channel, queue, request, options);
+    }
+
+    private static void Subscribe(Amqp091Channel channel, MessageQueue queue, in ConsumeRequest request, in ConsumerArguments options)
+    {
+        var consumer = new AmqpConsumer(channel, queue, request.Tag, channel.ConsumerPrefetch)
+        {
+            Tag = request.Tag,
+            AutoSettle = request.NoAck,
+            Exclusive = request.Exclusive,
+            Priority = options.Priority,
+            Start = options.Start,
+            Description = channel.ToString(),
+            Owner = channel.Connection,
+        };
+        channel.Consumers.Add(consumer);
+        BrokerResult result = queue.AddConsumer(consumer);
+        if (!result.IsOk)
+        {
+            channel.Consumers.Remove(request.Tag);
+            Amqp091Errors.ThrowIfFailed(result);
+        }
+
+        // The client hears of its subscription before its first delivery.
+        if (!request.NoWait)
+        {
+            channel.Send(new BasicConsumeOk { ConsumerTag = consumer.TagBytes });
+        }
+
+        consumer.Begin();
+        queue.Resume(consumer);
+    }
+
     private static string TagFor(Amqp091Channel channel, ReadOnlySpan<byte> asked)
     {
         int max = channel.Connection.Server.Options.ConsumersPerChannelMax;
@@ -101,6 +124,20 @@ internal static class ConsumeHandler
 
         string tag = Encoding.UTF8.GetString(asked);
         return channel.Consumers.Has(tag) ? throw new AmqpException(ReplyCode.NotAllowed, $"attempt to reuse consumer tag '{tag}'") : tag;
+    }
+
+    private static void CheckShare(Amqp091Channel channel, string name, in ConsumeRequest request)
+    {
+        CheckStream(channel, name, request.NoAck);
+        if (request.Exclusive)
+        {
+            throw new AmqpException(ReplyCode.PreconditionFailed, $"no consumer of a share group of queue '{name}' in vhost '{channel.Connection.VirtualHostName}' can be exclusive: they compete");
+        }
+
+        if (channel.IsTransactional)
+        {
+            throw new AmqpException(ReplyCode.PreconditionFailed, "what a channel settles for a share group cannot be part of a transaction");
+        }
     }
 
     private static void CheckStream(Amqp091Channel channel, string name, bool noAck)
@@ -138,4 +175,7 @@ internal static class ConsumeHandler
 
         channel.Connection.Server.DirectReplies.Add(consumer);
     }
+
+    /// <summary>What is asked, apart from the queue and the arguments.</summary>
+    private readonly record struct ConsumeRequest(string Tag, bool NoAck, bool Exclusive, bool NoWait);
 }

@@ -8,13 +8,30 @@ namespace Sluice.Protocols.Amqp091.Handlers;
 
 /// <summary>Arguments of basic.consume. What is not known, or does not fit the queue, is refused (406).</summary>
 /// <param name="Priority">x-priority.</param>
-/// <param name="Start">x-stream-offset; streams only.</param>
+/// <param name="Start">x-stream-offset; streams and share groups only.</param>
 internal readonly record struct ConsumerArguments(int Priority, StreamStart? Start)
 {
-    public static ConsumerArguments Read(Arguments arguments, MessageQueue queue, Amqp091Connection connection)
+    /// <summary>Makes the consumer one of those that compete for a topic as a share group of this name.</summary>
+    private const string ShareGroup = "x-share-group";
+
+    private const int GroupNameMax = 255;
+
+    /// <summary>The share group that is named; null: none.</summary>
+    public static string? GroupOf(Arguments arguments, string queue, Amqp091Connection connection) => arguments[ShareGroup] switch
+    {
+        string { Length: > 0 and <= GroupNameMax } name => name,
+        null when arguments.Items.All(static item => item.Key != ShareGroup) => null,
+        _ => throw Invalid(ShareGroup, queue, connection, $"expected a name of 1 to {GroupNameMax} characters"),
+    };
+
+    /// <param name="arguments">As sent.</param>
+    /// <param name="queue">Name of the queue or topic.</param>
+    /// <param name="hasOffsets">It is a stream, or read as a share group.</param>
+    /// <param name="connection">The client's.</param>
+    public static ConsumerArguments Read(Arguments arguments, string queue, bool hasOffsets, Amqp091Connection connection)
     {
         int priority = 0;
-        StreamStart? start = queue.Settings.Kind == QueueKind.Stream ? new StreamStart(StreamStartKind.Next) : null;
+        StreamStart? start = null;
         foreach ((string name, object? value) in arguments.Items)
         {
             switch (name)
@@ -22,11 +39,13 @@ internal readonly record struct ConsumerArguments(int Priority, StreamStart? Sta
                 case "x-priority":
                     priority = value is long and >= int.MinValue and <= int.MaxValue ? (int)(long)value : throw Invalid(name, queue, connection, "expected a 32-bit integer");
                     break;
-                case "x-stream-offset" when start is not null:
+                case "x-stream-offset" when hasOffsets:
                     start = ReadStart(value, connection.Server.Clock.GetUtcNow()) ?? throw Invalid(name, queue, connection, "expected first, last, next, an offset, a timestamp, or an interval such as 1h");
                     break;
                 case "x-stream-offset":
                     throw Invalid(name, queue, connection, "only streams have offsets");
+                case ShareGroup:
+                    break;
                 case "x-cancel-on-ha-failover" when value is bool:
                     // Consumers are always told when their queue goes; there is no other failover here.
                     break;
@@ -73,6 +92,6 @@ internal readonly record struct ConsumerArguments(int Priority, StreamStart? Sta
         return days is > 0 && count * days < 365 * 1000 ? TimeSpan.FromDays(count * days) : null;
     }
 
-    private static AmqpException Invalid(string argument, MessageQueue queue, Amqp091Connection connection, string why) =>
-        Amqp091Errors.InvalidArgument(argument, queue.Name, connection.VirtualHostName, why);
+    private static AmqpException Invalid(string argument, string queue, Amqp091Connection connection, string why) =>
+        Amqp091Errors.InvalidArgument(argument, queue, connection.VirtualHostName, why);
 }

@@ -31,6 +31,11 @@ internal static class TxHandler
             throw new AmqpException(ReplyCode.PreconditionFailed, "cannot switch from confirm to tx mode");
         }
 
+        if (channel.ReadsShares)
+        {
+            throw new AmqpException(ReplyCode.PreconditionFailed, "cannot switch to tx mode: what a channel settles for a share group cannot be part of a transaction");
+        }
+
         channel.Transaction ??= new ChannelTransaction(channel.Connection.VirtualHost.CreateTransaction());
         channel.Send(new TxSelectOk());
     }

@@ -11,6 +11,7 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
     private readonly Lock _sync = new();
     private Topic? _topic;
     private TShard[] _shards = [];
+    private Task _loaded = Task.CompletedTask;
     private bool _isDisposed;
 
     /// <summary>Those there are; none before there is a topic.</summary>
@@ -29,6 +30,16 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
 
         TShard[] shards = Of(topic);
         return shards.Length == 0 ? null : shards[InternalTopic.PartitionOf(id, shards.Length)];
+    }
+
+    /// <summary>Done when all there was at the start is read, or cannot be: for those who cannot be told to come again.</summary>
+    public Task WhenLoadedAsync()
+    {
+        _ = All;
+        lock (_sync)
+        {
+            return _loaded;
+        }
     }
 
     public void Dispose()
@@ -55,6 +66,7 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
                 Clear();
                 _topic = topic;
                 _shards = [.. topic.Partitions.Select(create)];
+                var loadings = new List<Task>();
                 foreach (TShard shard in _shards)
                 {
                     if (shard.Partition.StartOffset == shard.Partition.EndOffset)
@@ -63,9 +75,13 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
                     }
                     else
                     {
-                        scheduler.Post(new Loading(shard));
+                        var loading = new Loading(shard);
+                        loadings.Add(loading.Task);
+                        scheduler.Post(loading);
                     }
                 }
+
+                _loaded = Task.WhenAll(loadings);
             }
 
             return _shards;
@@ -84,6 +100,20 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
 
     private sealed class Loading(TShard shard) : IThreadPoolWorkItem
     {
-        public void Execute() => shard.Load();
+        private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Task => _completion.Task;
+
+        public void Execute()
+        {
+            try
+            {
+                shard.Load();
+            }
+            finally
+            {
+                _completion.SetResult();
+            }
+        }
     }
 }

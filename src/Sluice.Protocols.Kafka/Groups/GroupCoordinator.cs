@@ -37,6 +37,9 @@ internal sealed class GroupCoordinator : IDisposable
     /// <summary>Starts to read the groups that there are, so that members of before the start are known, and missed if they don't come back.</summary>
     public void Start() => _ = _shards.All;
 
+    /// <summary>Done when the groups that there were at the start are read.</summary>
+    public Task WhenLoadedAsync() => _shards.WhenLoadedAsync();
+
     public async Task<JoinGroupResponse> JoinAsync(GroupClient client, JoinGroupRequest request, short version)
     {
         KafkaErrorCode error = request.GroupId.Length == 0 ? KafkaErrorCode.InvalidGroupId

@@ -1,3 +1,4 @@
+using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups.Configs;

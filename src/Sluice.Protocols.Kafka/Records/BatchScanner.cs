@@ -1,4 +1,4 @@
-using Sluice.Protocols.Kafka.Shares;
+using Sluice.Broker.Shares;
 using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Records;

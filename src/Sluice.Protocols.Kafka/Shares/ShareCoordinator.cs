@@ -1,5 +1,7 @@
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
+using Sluice.Broker.Queues;
+using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups;
@@ -33,8 +35,15 @@ internal sealed class ShareCoordinator : IDisposable
 
     public ShareSettings SettingsOf(string groupId) => _context.Configs.SharesOf(groupId);
 
-    /// <summary>The position of a group in a partition; if it has none, it begins where its configuration says.</summary>
-    public async ValueTask<(KafkaErrorCode Error, SharePartition? Position)> OpenAsync(string groupId, TopicPartition partition)
+    /// <summary>Done when what there was at the start is read.</summary>
+    public async Task WhenLoadedAsync()
+    {
+        await _groups.WhenLoadedAsync().ConfigureAwait(false);
+        await _shards.WhenLoadedAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>The position of a group in a partition; if it has none, it begins where its configuration says, or where the caller does.</summary>
+    public async ValueTask<(KafkaErrorCode Error, SharePartition? Position)> OpenAsync(string groupId, TopicPartition partition, StreamStart? start = null)
     {
         var key = new SharePartitionKey(groupId, partition.Topic.Id, partition.Index);
         if (await _shards.OpenAsync(key.ToString()).ConfigureAwait(false) is not { } shard)
@@ -49,7 +58,7 @@ internal sealed class ShareCoordinator : IDisposable
         }
 
         bool isRead = await _groups.RunShareAsync(groupId, (_, group, _) => group?.Topics.GetValueOrDefault(key.TopicId).Partitions > key.Index, static _ => false).ConfigureAwait(false);
-        return isRead ? await shard.CreateAsync(key, await BeginAsync(groupId, partition).ConfigureAwait(false)).ConfigureAwait(false) : (KafkaErrorCode.UnknownServerError, null);
+        return isRead ? await shard.CreateAsync(key, await BeginAsync(groupId, partition, start).ConfigureAwait(false)).ConfigureAwait(false) : (KafkaErrorCode.UnknownServerError, null);
     }
 
     /// <summary>A member says what becomes of records; done when that is kept.</summary>
@@ -125,21 +134,21 @@ internal sealed class ShareCoordinator : IDisposable
 
     public void Dispose() => _shards.Dispose();
 
-    private async ValueTask<long> BeginAsync(string groupId, TopicPartition partition)
+    private async ValueTask<long> BeginAsync(string groupId, TopicPartition partition, StreamStart? start)
     {
-        string reset = SettingsOf(groupId).OffsetReset;
-        if (reset == GroupConfigKey.Latest)
+        start ??= StartOf(SettingsOf(groupId).OffsetReset);
+        if (start.Kind == StreamStartKind.Timestamp)
         {
-            return partition.EndOffset;
+            // By time it is found in the files.
+            await _scheduler.SwitchAsync().ConfigureAwait(false);
+            return partition.FindTime(start.Value)?.Offset ?? partition.EndOffset;
         }
 
-        if (GroupConfigKey.Duration(reset) is not { } duration)
-        {
-            return partition.StartOffset;
-        }
-
-        // By time it is found in the files.
-        await _scheduler.SwitchAsync().ConfigureAwait(false);
-        return partition.FindTime((_context.Clock.GetUtcNow() - duration).ToUnixTimeMilliseconds())?.Offset ?? partition.EndOffset;
+        return partition.Resolve(start);
     }
+
+    private StreamStart StartOf(string reset) =>
+        reset == GroupConfigKey.Latest ? new StreamStart(StreamStartKind.Next)
+        : GroupConfigKey.Duration(reset) is { } duration ? new StreamStart(StreamStartKind.Timestamp, (_context.Clock.GetUtcNow() - duration).ToUnixTimeMilliseconds())
+        : new StreamStart(StreamStartKind.First);
 }

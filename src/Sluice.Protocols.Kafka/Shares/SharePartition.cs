@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using Sluice.Broker.Shares;
 using Sluice.Protocols.Kafka.Groups;
 
 namespace Sluice.Protocols.Kafka.Shares;
@@ -18,8 +19,8 @@ internal readonly record struct SharePartitionKey(string GroupId, Guid TopicId, 
     }
 }
 
-/// <summary>What is known of the position of a share group in a partition, and who waits for it to change. Guarded by its shard's lock.</summary>
-internal sealed class SharePartition(ShareShard shard, SharePartitionKey key, long startOffset)
+/// <summary>What is known of the position of a share group in a partition, and who waits for it to change. Guarded by its shard's lock, which the methods of the interface take.</summary>
+internal sealed class SharePartition(ShareShard shard, SharePartitionKey key, long startOffset) : ISharePosition
 {
     private readonly List<IShareListener> _listeners = [];
 
@@ -47,6 +48,18 @@ internal sealed class SharePartition(ShareShard shard, SharePartitionKey key, lo
     /// <summary>Due when the first lock ends.</summary>
     public GroupTimer? LockTimer { get; set; }
 
+    bool ISharePosition.ReadsCommitted => shard.SettingsOf(this).ReadsCommitted;
+
+    bool ISharePosition.TryPlan(object member, long logStartOffset, out long? offset) => shard.TryPlan(this, member, logStartOffset, out offset);
+
+    bool ISharePosition.TryTake(object member, long fetchOffset, long offset, out int deliveryCount) => shard.TryTake(this, member, fetchOffset, offset, out deliveryCount);
+
+    void ISharePosition.Settle(object member, ReadOnlySpan<long> offsets, AcknowledgeType type) => shard.Settle(this, member, offsets, type);
+
+    void ISharePosition.AddListener(IShareListener listener) => shard.AddListener(this, listener);
+
+    void ISharePosition.RemoveListener(IShareListener listener) => shard.RemoveListener(this, listener);
+
     /// <summary>Tells of every change that may make records available, until it is removed.</summary>
     public void AddListener(IShareListener listener) => _listeners.Add(listener);
 
@@ -59,11 +72,4 @@ internal sealed class SharePartition(ShareShard shard, SharePartitionKey key, lo
             listener.OnChanged();
         }
     }
-}
-
-/// <summary>Told when records of a partition may have become available for its group.</summary>
-internal interface IShareListener
-{
-    /// <summary>Called under the shard's lock: must be short and must not call it.</summary>
-    void OnChanged();
 }

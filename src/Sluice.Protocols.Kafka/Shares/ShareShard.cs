@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups;
@@ -6,7 +7,6 @@ using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Storage;
 using Sluice.Storage.Producers;
-using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Shares;
 
@@ -17,28 +17,25 @@ namespace Sluice.Protocols.Kafka.Shares;
 /// </summary>
 internal sealed class ShareShard : ICoordinatorShard
 {
-    /// <summary>After so many updates all is written anew, and what came before is given up.</summary>
-    private const int UpdatesMax = 1000, UpdatesMaxPerPartition = 4;
-
     private readonly Lock _sync = new();
     private readonly ShareContext _context;
     private readonly ShareTable _table;
     private readonly GroupTimers _timers;
-    private readonly GroupRecordWriter _writer;
+    private readonly ShareStateLog _log;
     private KafkaErrorCode _refusal = KafkaErrorCode.CoordinatorLoadInProgress;
-    private JournalPosition _last = JournalPosition.None;
-    private int _updates;
 
     public ShareShard(TopicPartition partition, ShareContext context)
     {
-        Partition = partition;
         _context = context;
         _table = new ShareTable(this);
         _timers = new GroupTimers(context.Clock, OnTimer);
-        _writer = new GroupRecordWriter(context.Buffers);
+        _log = new ShareStateLog(partition, context, _table);
     }
 
-    public TopicPartition Partition { get; }
+    public TopicPartition Partition => _log.Partition;
+
+    /// <summary>As the group of a position is configured now.</summary>
+    public ShareSettings SettingsOf(SharePartition partition) => _context.Configs.SharesOf(partition.Key.GroupId);
 
     /// <summary>What is known of a partition, or why that can't be told; both null and None: nothing that is kept.</summary>
     public KafkaErrorCode Find(SharePartitionKey key, out SharePartition? partition)
@@ -60,7 +57,7 @@ internal sealed class ShareShard : ICoordinatorShard
                 if (_table.Find(key) is not { } partition)
                 {
                     partition = _table.Add(key, startOffset);
-                    EmitSnapshot(partition, turn);
+                    _log.EmitSnapshot(partition, turn);
                 }
 
                 return (KafkaErrorCode.None, partition);
@@ -84,7 +81,7 @@ internal sealed class ShareShard : ICoordinatorShard
             SharePartition partition = _table.Find(key) ?? _table.Add(key, startOffset);
             partition.Cursor.Reset(startOffset);
             partition.StateEpoch = stateEpoch;
-            EmitSnapshot(partition, turn);
+            _log.EmitSnapshot(partition, turn);
             partition.Notify();
             return KafkaErrorCode.None;
         },
@@ -96,7 +93,7 @@ internal sealed class ShareShard : ICoordinatorShard
         {
             foreach (SharePartition partition in _table.Partitions.Where(partition => isWanted(partition.Key)).ToArray())
             {
-                Remove(partition, turn);
+                _table.End(partition, turn);
             }
 
             return KafkaErrorCode.None;
@@ -121,10 +118,10 @@ internal sealed class ShareShard : ICoordinatorShard
                 return KafkaErrorCode.UnknownTopicOrPartition;
             }
 
-            KafkaErrorCode error = partition.Cursor.Acknowledge(memberId, acknowledgements, settings.DeliveryCountMax, settings.MayRenew ? _timers.NowMs + settings.RecordLockDurationMs : null);
-            Emit(partition, turn);
+            AcknowledgeStatus status = partition.Cursor.Acknowledge(memberId, acknowledgements, settings.DeliveryCountMax, settings.MayRenew ? _timers.NowMs + settings.RecordLockDurationMs : null);
+            ShareStateLog.Emit(partition, turn);
             partition.Notify();
-            return error;
+            return KafkaErrors.Of(status);
         },
         static error => error);
 
@@ -135,7 +132,7 @@ internal sealed class ShareShard : ICoordinatorShard
             if (_table.Find(key) is { } partition)
             {
                 partition.Cursor.Release(memberId, settings.DeliveryCountMax);
-                Emit(partition, turn);
+                ShareStateLog.Emit(partition, turn);
                 partition.Notify();
             }
 
@@ -193,6 +190,58 @@ internal sealed class ShareShard : ICoordinatorShard
         }
     }
 
+    /// <summary>See <see cref="ISharePosition.TryPlan"/>.</summary>
+    public bool TryPlan(SharePartition partition, object member, long logStartOffset, out long? offset)
+    {
+        ShareSettings settings = SettingsOf(partition);
+        lock (_sync)
+        {
+            offset = null;
+            if (_refusal != KafkaErrorCode.None || partition.IsGone)
+            {
+                return false;
+            }
+
+            partition.Cursor.MoveStart(logStartOffset);
+            offset = partition.Cursor.CanAcquire(AcquireRequest.Single(member, settings.InFlightMax, settings.DeliveryCountMax)) ? partition.Cursor.FetchOffset : null;
+            return true;
+        }
+    }
+
+    /// <summary>See <see cref="ISharePosition.TryTake"/>.</summary>
+    public bool TryTake(SharePartition partition, object member, long fetchOffset, long offset, out int deliveryCount)
+    {
+        ShareSettings settings = SettingsOf(partition);
+        lock (_sync)
+        {
+            deliveryCount = 0;
+            return _refusal == KafkaErrorCode.None && !partition.IsGone
+                && partition.Cursor.TryAcquire(fetchOffset, offset, AcquireRequest.Single(member, settings.InFlightMax, settings.DeliveryCountMax), out deliveryCount);
+        }
+    }
+
+    /// <summary>See <see cref="ISharePosition.Settle"/>.</summary>
+    public void Settle(SharePartition partition, object member, ReadOnlySpan<long> offsets, AcknowledgeType type)
+    {
+        ShareSettings settings = SettingsOf(partition);
+        var turn = new GroupTurn();
+        JournalPosition position;
+        lock (_sync)
+        {
+            if (_refusal != KafkaErrorCode.None || partition.IsGone)
+            {
+                return;
+            }
+
+            partition.Cursor.Acknowledge(member, offsets, type, settings.DeliveryCountMax);
+            ShareStateLog.Emit(partition, turn);
+            partition.Notify();
+            position = Append(turn);
+        }
+
+        _log.Complete(turn, position);
+    }
+
     /// <summary>Tells the listener of changes until it is removed.</summary>
     public void AddListener(SharePartition partition, IShareListener listener)
     {
@@ -214,21 +263,11 @@ internal sealed class ShareShard : ICoordinatorShard
     {
         try
         {
-            int records = 0;
-            BatchScan.ReadAll(Partition, batch =>
+            int records = _log.ReadAll(record =>
             {
-                var reader = new RecordBatchReader(batch.Span);
-                while (reader.TryRead(out RecordView record))
+                lock (_sync)
                 {
-                    if (record.HasKey && GroupRecord.ReadShareState(record.Key.ToArray(), record.HasValue ? (ReadOnlyMemory<byte>?)record.Value.ToArray() : null) is { } known)
-                    {
-                        lock (_sync)
-                        {
-                            _table.Apply(known);
-                        }
-                    }
-
-                    records++;
+                    _table.Apply(record);
                 }
             });
             OnLoaded(records);
@@ -265,7 +304,7 @@ internal sealed class ShareShard : ICoordinatorShard
             }
 
             _refusal = KafkaErrorCode.None;
-            _updates = records;
+            _log.Updates = records;
             partitions = _table.Partitions.Count;
         }
 
@@ -298,7 +337,7 @@ internal sealed class ShareShard : ICoordinatorShard
         }
         else
         {
-            Complete(turn, position);
+            _log.Complete(turn, position);
         }
 
         return answer.Task;
@@ -307,93 +346,13 @@ internal sealed class ShareShard : ICoordinatorShard
     /// <summary>Fixes the order of what the turn has emitted. Returns what its answers wait for.</summary>
     private JournalPosition Append(GroupTurn turn)
     {
-        if (turn.Records.Count == 0)
+        if (!_log.TryAppend(turn, out JournalPosition position))
         {
-            return turn.TellsOfEarlier ? _last : JournalPosition.None;
-        }
-
-        _updates += turn.Records.Count;
-        long keptFrom = Partition.EndOffset + turn.Records.Count;
-        bool isWhole = _updates > Math.Max(UpdatesMax, UpdatesMaxPerPartition * _table.Partitions.Count);
-        if (isWhole)
-        {
-            EmitAll(turn);
-            _updates = 0;
-        }
-
-        PartitionStatus status = _writer.Append(Partition, turn.Records, BatchProducer.None, _context.Promise, _context.NowMs, ref _last);
-        if (status != PartitionStatus.Ok)
-        {
-            turn.HasFailed = true;
             _refusal = KafkaErrorCode.NotCoordinator;
-            _context.Logger.LogError("Partition {Partition} of topic {Topic} takes no records ({Status}): its share groups are not served any more", Partition.Index, Partition.Topic.Name, status);
-        }
-        else if (isWhole)
-        {
-            Partition.DeleteBefore(Math.Min(keptFrom, Partition.EndOffset));
+            _table.NotifyAll();
         }
 
-        return _last;
-    }
-
-    private void Complete(GroupTurn turn, JournalPosition position)
-    {
-        if (turn.HasFailed)
-        {
-            turn.Refuse();
-        }
-        else if (position == JournalPosition.None)
-        {
-            turn.OnKept(position);
-        }
-        else
-        {
-            _context.Store.NotifyWhenKept(position, _context.Promise, turn);
-        }
-    }
-
-    /// <summary>Writes all anew; what is of topics that are gone is forgotten.</summary>
-    private void EmitAll(GroupTurn turn)
-    {
-        foreach (SharePartition partition in _table.Partitions.ToArray())
-        {
-            if (_context.Topics.Find(partition.Key.TopicId) is null)
-            {
-                Remove(partition, turn);
-            }
-            else
-            {
-                EmitSnapshot(partition, turn);
-            }
-        }
-    }
-
-    private void EmitSnapshot(SharePartition partition, GroupTurn turn)
-    {
-        partition.SnapshotEpoch++;
-        partition.Cursor.TakeChanges();
-        partition.KeptStartOffset = partition.Cursor.StartOffset;
-        turn.Emit(ShareStateRecords.Snapshot(partition, _context.NowMs));
-    }
-
-    /// <summary>Emits what has changed, if anything has.</summary>
-    private static void Emit(SharePartition partition, GroupTurn turn)
-    {
-        DeliveryRun[] changes = partition.Cursor.TakeChanges();
-        if (changes.Length > 0 || partition.Cursor.StartOffset != partition.KeptStartOffset)
-        {
-            partition.KeptStartOffset = partition.Cursor.StartOffset;
-            turn.Emit(ShareStateRecords.Update(partition, changes));
-        }
-    }
-
-    private void Remove(SharePartition partition, GroupTurn turn)
-    {
-        _table.Remove(partition.Key);
-        partition.IsGone = true;
-        GroupTimers.Cancel(partition.LockTimer);
-        turn.Emit(ShareStateRecords.None(partition.Key));
-        partition.Notify();
+        return position;
     }
 
     private void Expire(SharePartition partition, GroupTurn turn)
@@ -403,8 +362,8 @@ internal sealed class ShareShard : ICoordinatorShard
             return;
         }
 
-        partition.Cursor.Expire(_timers.NowMs, _context.Configs.SharesOf(partition.Key.GroupId).DeliveryCountMax);
-        Emit(partition, turn);
+        partition.Cursor.Expire(_timers.NowMs, SettingsOf(partition).DeliveryCountMax);
+        ShareStateLog.Emit(partition, turn);
         if (partition.Cursor.FirstLockEndMs is { } next)
         {
             _timers.Schedule(partition.LockTimer!, next - _timers.NowMs);
@@ -428,7 +387,7 @@ internal sealed class ShareShard : ICoordinatorShard
                     position = any ? Append(turn) : position;
                 }
 
-                Complete(turn, position);
+                _log.Complete(turn, position);
             }
             while (any);
         }

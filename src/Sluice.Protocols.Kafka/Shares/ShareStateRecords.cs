@@ -1,3 +1,4 @@
+using Sluice.Broker.Shares;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire.Messages;
 

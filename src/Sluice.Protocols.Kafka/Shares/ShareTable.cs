@@ -19,8 +19,24 @@ internal sealed class ShareTable(ShareShard shard)
         return partition;
     }
 
-    /// <summary>Null if there was none.</summary>
-    public SharePartition? Remove(SharePartitionKey key) => _partitions.Remove(key, out SharePartition? partition) ? partition : null;
+    /// <summary>The group has no position there any more: whoever has it is told, and that it is so is emitted.</summary>
+    public void End(SharePartition partition, GroupTurn turn)
+    {
+        _partitions.Remove(partition.Key);
+        partition.IsGone = true;
+        GroupTimers.Cancel(partition.LockTimer);
+        turn.Emit(ShareStateRecords.None(partition.Key));
+        partition.Notify();
+    }
+
+    /// <summary>Tells everyone who has a position that things have changed for all of them.</summary>
+    public void NotifyAll()
+    {
+        foreach (SharePartition partition in Partitions)
+        {
+            partition.Notify();
+        }
+    }
 
     /// <summary>Does what a record says that was read.</summary>
     public void Apply(GroupRecord record)
@@ -45,7 +61,7 @@ internal sealed class ShareTable(ShareShard shard)
                 updated.KeptStartOffset = updated.Cursor.StartOffset;
                 break;
             default:
-                Remove(key);
+                _partitions.Remove(key);
                 break;
         }
     }

@@ -76,6 +76,50 @@ public sealed class ShareRestartTests(BrokerFixture fixture) : ShareTest(fixture
     }
 
     [Fact]
+    public async Task Killed_broker_delivers_nothing_again_that_an_AMQP_consumer_has_acknowledged()
+    {
+        TestTopic topic = await TopicAsync();
+        for (int i = 0; i < 20; i++)
+        {
+            await AppendAsync(topic, BatchBuilder.Of([.. Enumerable.Range(0, BatchRecords).Select(k => $"{i}.{k}")]));
+        }
+
+        string group = Name("share");
+        await using (QueueProgram program = await QueueProgram.JoinAsync(_broker.Address, topic.Name, group, prefetch: 100, "first"))
+        {
+            foreach (QueueDelivery delivery in await program.TakeAsync(100))
+            {
+                await (delivery.Offset % 2 == 0 ? program.AckAsync(delivery) : Task.CompletedTask);
+            }
+
+            // What is told is kept.
+            await EventuallyAsync(async () => (await PositionAsync(group, topic)).Lag == 150, "the acknowledgements have come");
+            await _broker.KillAsync();
+        }
+
+        await _broker.RestartAsync();
+        await using QueueProgram again = await QueueProgram.JoinAsync(_broker.Address, topic.Name, group, prefetch: 200, "first");
+        List<QueueDelivery> rest = await again.TakeAsync(150);
+        Assert.Equal(Enumerable.Range(0, 200).Select(static offset => (long)offset).Where(static offset => offset >= 100 || offset % 2 != 0), rest.Select(static delivery => delivery.Offset));
+
+        // What was released is counted for good; what was only delivered is not.
+        Assert.All(rest, static delivery => Assert.Equal((false, 0), (delivery.IsRedelivered, delivery.Returns)));
+        await again.ReleaseAsync(rest[0]);
+        Assert.Equal((1, 1), await again.NextAsync() is var released ? (released.Offset, released.Returns) : default);
+        await again.DisposeAsync();
+        Client = await ReconnectAsync();
+        await EventuallyAsync(async () => (await PositionAsync(group, topic)).Lag == 150, "all is given back");
+        await _broker.StopAsync();
+        await _broker.RestartAsync();
+        await using QueueProgram third = await QueueProgram.JoinAsync(_broker.Address, topic.Name, group, prefetch: 200);
+        rest = await third.TakeAsync(150);
+        Assert.Equal((2, 1), (rest[0].Returns, rest[1].Returns));
+        await third.AckAsync(rest[^1], multiple: true);
+        Client = await ReconnectAsync();
+        await EventuallyAsync(async () => await PositionAsync(group, topic) == (200, 0), "all is done");
+    }
+
+    [Fact]
     public async Task KIP932_Killed_broker_knows_groups_and_their_configurations()
     {
         TestTopic topic = await TopicAsync();

@@ -23,7 +23,7 @@ internal sealed class ShareGroup(string id) : Group(id)
 
     public override string StateName => IsEmpty ? "Empty" : "Stable";
 
-    public override bool IsEmpty => _members.Count == 0;
+    public override bool IsEmpty => _members.Count == 0 && OtherUses == 0;
 
     public override bool ExpiresWithoutOffsets => false;
 
@@ -40,6 +40,9 @@ internal sealed class ShareGroup(string id) : Group(id)
 
     /// <summary>Where the group has, or may come to have, a position.</summary>
     public IReadOnlyDictionary<Guid, GroupTopic> Topics => _topics;
+
+    /// <summary>How often it is in use by consumers that are no members, because they speak another protocol. In no record: they end with the broker.</summary>
+    public int OtherUses { get; set; }
 
     /// <summary>When its topics are looked at again, on the clock of <see cref="GroupTimers"/>.</summary>
     public long RefreshMs { get; set; }

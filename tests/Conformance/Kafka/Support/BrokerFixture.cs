@@ -20,6 +20,9 @@ public sealed class BrokerFixture : IAsyncLifetime
 
     public int Port { get; private set; }
 
+    /// <summary>Where AMQP clients find a Sluice server started for the run; null for a named target.</summary>
+    public string? AmqpAddress => _process?.Address;
+
     /// <summary>Process id of a Sluice server started for the run; null for a named target.</summary>
     public int? ProcessId => _process?.ProcessId;
 

@@ -10,7 +10,7 @@ public sealed record ShareAck(int Partition, long First, long Last, params sbyte
 }
 
 /// <summary>A member of a share group with a session on one connection; it does what the test says and no more.</summary>
-public sealed class ShareMember(RawClient client, string group, TestTopic topic)
+public sealed class ShareMember(RawClient client, string group, TestTopic topic, int partitions = 1)
 {
     private int _memberEpoch;
 
@@ -20,7 +20,7 @@ public sealed class ShareMember(RawClient client, string group, TestTopic topic)
     public int SessionEpoch { get; set; }
 
     /// <summary>Joins, and waits until it has all partitions.</summary>
-    public async Task JoinAsync(int partitions = 1)
+    public async Task JoinAsync(int assignedPartitions = 1)
     {
         long deadline = Environment.TickCount64 + (long)RawClient.Patience.TotalMilliseconds;
         while (true)
@@ -28,7 +28,7 @@ public sealed class ShareMember(RawClient client, string group, TestTopic topic)
             ShareGroupHeartbeatResponse response = await HeartbeatAsync(_memberEpoch, tellsTopics: true);
             Assert.Equal((KafkaErrorCode.None, null), (response.ErrorCode, response.ErrorMessage));
             _memberEpoch = response.MemberEpoch;
-            if (response.Assignment?.TopicPartitions.Sum(static assigned => assigned.Partitions.Length) == partitions)
+            if (response.Assignment?.TopicPartitions.Sum(static assigned => assigned.Partitions.Length) == assignedPartitions)
             {
                 return;
             }
@@ -44,7 +44,7 @@ public sealed class ShareMember(RawClient client, string group, TestTopic topic)
 
     public Task<ShareGroupHeartbeatResponse> LeaveAsync() => HeartbeatAsync(-1);
 
-    /// <summary>A fetch of the session; the first of a session names the partition, later ones what they acknowledge.</summary>
+    /// <summary>A fetch of the session; the first of a session names the partitions, later ones what they acknowledge.</summary>
     public ShareFetchRequest FetchRequest(int maxRecords = 500, int maxWaitMs = 0, sbyte mode = 0, params ShareAck[] acks) => new()
     {
         GroupId = group,
@@ -63,7 +63,7 @@ public sealed class ShareMember(RawClient client, string group, TestTopic topic)
                 TopicId = topic.Id,
                 Partitions =
                 [
-                    .. (SessionEpoch == 0 ? [0] : acks.Select(static ack => ack.Partition)).Distinct().Select(index => new ShareFetchRequest.FetchPartition
+                    .. (SessionEpoch == 0 ? Enumerable.Range(0, partitions) : acks.Select(static ack => ack.Partition)).Distinct().Select(index => new ShareFetchRequest.FetchPartition
                     {
                         PartitionIndex = index,
                         AcknowledgementBatches = [.. acks.Where(ack => ack.Partition == index).Select(static ack => new ShareFetchRequest.AcknowledgementBatch { FirstOffset = ack.First, LastOffset = ack.Last, AcknowledgeTypes = ack.Types })],

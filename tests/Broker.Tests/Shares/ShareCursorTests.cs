@@ -1,7 +1,6 @@
-using Sluice.Protocols.Kafka.Shares;
-using Sluice.Protocols.Kafka.Wire;
+using Sluice.Broker.Shares;
 
-namespace Sluice.Protocols.Kafka.Tests.Shares;
+namespace Sluice.Broker.Tests.Shares;
 
 /// <summary>The position of a share group in a partition: KIP-932.</summary>
 public sealed class ShareCursorTests
@@ -23,11 +22,11 @@ public sealed class ShareCursorTests
     public void Start_moves_over_what_is_done_from_the_beginning_on()
     {
         Acquire("a", 0, Batches(0, 10));
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 3, 5, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 3, 5, AcknowledgeType.Accept));
         Assert.Equal((0, 3), (_cursor.StartOffset, _cursor.DoneCount));
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 0, 2, AcknowledgeType.Reject));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 0, 2, AcknowledgeType.Reject));
         Assert.Equal((6, 0), (_cursor.StartOffset, _cursor.DoneCount));
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 6, 9, AcknowledgeType.Gap));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 6, 9, AcknowledgeType.Gap));
         Assert.Equal((10, 10), (_cursor.StartOffset, _cursor.NextOffset));
     }
 
@@ -45,26 +44,26 @@ public sealed class ShareCursorTests
     public void Each_offset_may_have_a_kind_of_its_own()
     {
         Acquire("a", 0, Batches(0, 6));
-        Assert.Equal(KafkaErrorCode.None, _cursor.Acknowledge("a", [new Acknowledgement(0, 5, [1, 2, 2, 3, 0, 1])], DeliveryCountMax, null));
-        Assert.Equal("1-2:Available:1 3-3:Archived:1 4-4:Archived:1 5-5:Acknowledged:1", Changes());
+        Assert.Equal(AcknowledgeStatus.Ok, _cursor.Acknowledge("a", [new Acknowledgement(0, 5, [1, 2, 2, 3, 0, 1])], DeliveryCountMax, null));
+        Assert.Equal("1-2:Available:1 3-4:Archived:1 5-5:Acknowledged:1", Changes());
         Assert.Equal("1-2:Available:1 3-4:Archived:1 5-5:Acknowledged:1", State());
         Assert.Equal((1, 3), (_cursor.StartOffset, _cursor.DoneCount));
     }
 
     [Theory]
-    [InlineData("b", 0, 9, KafkaErrorCode.InvalidRecordState)]
-    [InlineData("a", 0, 10, KafkaErrorCode.InvalidRequest)]
-    [InlineData("a", 10, 12, KafkaErrorCode.InvalidRequest)]
-    [InlineData("a", 5, 6, KafkaErrorCode.InvalidRecordState)]
-    [InlineData("a", 0, 1, KafkaErrorCode.None)]
-    [InlineData("a", 8, 9, KafkaErrorCode.None)]
-    public void What_is_not_acquired_by_the_member_is_not_acknowledged(string member, long first, long last, KafkaErrorCode expected)
+    [InlineData("b", 0, 9, AcknowledgeStatus.NotHeld)]
+    [InlineData("a", 0, 10, AcknowledgeStatus.Invalid)]
+    [InlineData("a", 10, 12, AcknowledgeStatus.Invalid)]
+    [InlineData("a", 5, 6, AcknowledgeStatus.NotHeld)]
+    [InlineData("a", 0, 1, AcknowledgeStatus.Ok)]
+    [InlineData("a", 8, 9, AcknowledgeStatus.Ok)]
+    public void What_is_not_acquired_by_the_member_is_not_acknowledged(string member, long first, long last, AcknowledgeStatus expected)
     {
         Acquire("a", 0, Batches(0, 10));
         Acknowledge("a", 4, 5, AcknowledgeType.Release);
         _cursor.TakeChanges();
         Assert.Equal(expected, Acknowledge(member, first, last, AcknowledgeType.Accept));
-        Assert.Equal(expected == KafkaErrorCode.None, Changes().Length > 0 || _cursor.StartOffset > 0);
+        Assert.Equal(expected == AcknowledgeStatus.Ok, Changes().Length > 0 || _cursor.StartOffset > 0);
     }
 
     [Fact]
@@ -72,9 +71,9 @@ public sealed class ShareCursorTests
     {
         Acquire("a", 0, Batches(0, 10));
         string before = State();
-        Assert.Equal(KafkaErrorCode.InvalidRecordState, _cursor.Acknowledge("a", [new Acknowledgement(2, 3, [1]), new Acknowledgement(3, 4, [1])], DeliveryCountMax, null));
+        Assert.Equal(AcknowledgeStatus.NotHeld, _cursor.Acknowledge("a", [new Acknowledgement(2, 3, [1]), new Acknowledgement(3, 4, [1])], DeliveryCountMax, null));
         Assert.Equal((before, ""), (State(), Changes()));
-        Assert.Equal(KafkaErrorCode.InvalidRecordState, new ShareCursor(5).Acknowledge("a", [new Acknowledgement(5, 6, [1])], DeliveryCountMax, null));
+        Assert.Equal(AcknowledgeStatus.NotHeld, new ShareCursor(5).Acknowledge("a", [new Acknowledgement(5, 6, [1])], DeliveryCountMax, null));
     }
 
     [Fact]
@@ -82,8 +81,8 @@ public sealed class ShareCursorTests
     {
         Acquire("a", 0, Batches(0, 10));
         _cursor.MoveStart(4);
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 0, 3, AcknowledgeType.Accept));
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 2, 5, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 0, 3, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 2, 5, AcknowledgeType.Accept));
         Assert.Equal(6, _cursor.StartOffset);
         _cursor.MoveStart(20);
         Assert.Equal((20, 20, 20), (_cursor.StartOffset, _cursor.NextOffset, _cursor.FetchOffset));
@@ -127,19 +126,19 @@ public sealed class ShareCursorTests
         _cursor.Expire(100, DeliveryCountMax);
         Assert.Equal("0-3:Available:1", Changes());
         Assert.Equal((200, 0), (_cursor.FirstLockEndMs, _cursor.FetchOffset));
-        Assert.Equal(KafkaErrorCode.InvalidRecordState, Acknowledge("a", 0, 3, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.NotHeld, Acknowledge("a", 0, 3, AcknowledgeType.Accept));
     }
 
     [Fact]
     public void Locks_are_renewed_where_that_is_allowed()
     {
         Acquire("a", 0, Batches(0, 4), lockEndMs: 100);
-        Assert.Equal(KafkaErrorCode.InvalidRecordState, Acknowledge("a", 0, 1, AcknowledgeType.Renew));
-        Assert.Equal(KafkaErrorCode.None, _cursor.Acknowledge("a", [new Acknowledgement(0, 1, [4])], DeliveryCountMax, 150));
+        Assert.Equal(AcknowledgeStatus.NotHeld, Acknowledge("a", 0, 1, AcknowledgeType.Renew));
+        Assert.Equal(AcknowledgeStatus.Ok, _cursor.Acknowledge("a", [new Acknowledgement(0, 1, [4])], DeliveryCountMax, 150));
         Assert.Equal("", Changes());
         _cursor.Expire(120, DeliveryCountMax);
         Assert.Equal(2, _cursor.FetchOffset);
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 0, 1, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 0, 1, AcknowledgeType.Accept));
     }
 
     [Fact]
@@ -181,7 +180,7 @@ public sealed class ShareCursorTests
     public void Pieces_are_as_large_as_the_client_wants_them_and_end_where_batches_end()
     {
         Assert.Equal("0-5:1 6-11:1 12-14:1", Acquire("a", 0, Batches(0, 3, 3, 3, 3, 3), batchSize: 4));
-        Assert.Equal(KafkaErrorCode.None, Acknowledge("a", 0, 14, AcknowledgeType.Accept));
+        Assert.Equal(AcknowledgeStatus.Ok, Acknowledge("a", 0, 14, AcknowledgeType.Accept));
     }
 
     [Fact]
@@ -247,8 +246,12 @@ public sealed class ShareCursorTests
         string member = random.Next(2) == 0 ? "a" : "b";
         long offset = cursor.FetchOffset;
         long first = cursor.StartOffset + random.Next(10), last = first + random.Next(4);
-        switch (random.Next(4))
+        switch (random.Next(5))
         {
+            case 4:
+                cursor.TryAcquire(offset, offset, AcquireRequest.Single("c", 2000, DeliveryCountMax), out _);
+                cursor.Acknowledge("c", [first, last], (AcknowledgeType)random.Next(4), DeliveryCountMax);
+                break;
             case 0:
                 cursor.Acquire(offset, Batches(Math.Max(0, offset - random.Next(3)), 1 + random.Next(5), 1 + random.Next(5)), Request(member) with { IsExact = random.Next(2) == 0, RecordsMax = 1 + random.Next(6) });
                 break;
@@ -283,7 +286,7 @@ public sealed class ShareCursorTests
     private string Acquire(string member, long offset, List<BatchSpan> batches, int recordsMax = 500, bool isExact = false, int batchSize = 500, int inFlightMax = 2000, long lockEndMs = 1000) =>
         Text(_cursor.Acquire(offset, batches, new AcquireRequest(member, lockEndMs, recordsMax, isExact, batchSize, inFlightMax, DeliveryCountMax)));
 
-    private KafkaErrorCode Acknowledge(string member, long first, long last, AcknowledgeType type) => _cursor.Acknowledge(member, [new Acknowledgement(first, last, [(sbyte)type])], DeliveryCountMax, null);
+    private AcknowledgeStatus Acknowledge(string member, long first, long last, AcknowledgeType type) => _cursor.Acknowledge(member, [new Acknowledgement(first, last, [(sbyte)type])], DeliveryCountMax, null);
 
     private string Changes() => string.Join(' ', _cursor.TakeChanges().Select(static run => $"{run.First}-{run.Last}:{run.State}:{run.DeliveryCount}"));
 

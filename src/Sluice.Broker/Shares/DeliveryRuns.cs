@@ -1,4 +1,4 @@
-namespace Sluice.Protocols.Kafka.Shares;
+namespace Sluice.Broker.Shares;
 
 /// <summary>
 /// The fates of the offsets from <see cref="Start"/> up to <see cref="End"/>, every one of which is in exactly one run. Neighbours of the same fate are one run, so there are

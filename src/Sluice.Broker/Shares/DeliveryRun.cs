@@ -1,7 +1,7 @@
-namespace Sluice.Protocols.Kafka.Shares;
+namespace Sluice.Broker.Shares;
 
 /// <summary>What has become of a record for a share group (the numbers are Kafka's, in its records).</summary>
-internal enum DeliveryState : sbyte
+public enum DeliveryState : sbyte
 {
     /// <summary>It may be delivered.</summary>
     Available = 0,
@@ -21,18 +21,21 @@ internal enum DeliveryState : sbyte
 /// <param name="Last">Offset of the last.</param>
 /// <param name="State">Of each.</param>
 /// <param name="DeliveryCount">How often each was delivered.</param>
-/// <param name="MemberId">Who has them while they are acquired; else null.</param>
-/// <param name="LockEndMs">Until when they are acquired, on the clock of the shard; else 0.</param>
-internal readonly record struct DeliveryRun(long First, long Last, DeliveryState State, short DeliveryCount, string? MemberId = null, long LockEndMs = 0)
+/// <param name="Member">Who has them while they are acquired; else null.</param>
+/// <param name="LockEndMs">Until when they are acquired, on the clock of whoever keeps the cursor; else 0.</param>
+public readonly record struct DeliveryRun(long First, long Last, DeliveryState State, short DeliveryCount, object? Member = null, long LockEndMs = 0)
 {
+    /// <summary>The end of a lock that does not end by itself.</summary>
+    public const long NoLockEnd = long.MaxValue;
+
     public long Count => Last - First + 1;
 
     /// <summary>Nothing will happen to them any more.</summary>
     public bool IsDone => State is DeliveryState.Acknowledged or DeliveryState.Archived;
 
-    public static DeliveryRun Acquired(long first, long last, short deliveryCount, string memberId, long lockEndMs) => new(first, last, DeliveryState.Acquired, deliveryCount, memberId, lockEndMs);
+    public static DeliveryRun Acquired(long first, long last, short deliveryCount, object member, long lockEndMs) => new(first, last, DeliveryState.Acquired, deliveryCount, member, lockEndMs);
 
     /// <summary>Whether the two are one, the other being next to it. How often what is done was delivered matters no more.</summary>
     public bool IsLike(in DeliveryRun other) =>
-        State == other.State && (IsDone || (DeliveryCount == other.DeliveryCount && LockEndMs == other.LockEndMs && MemberId == other.MemberId));
+        State == other.State && (IsDone || (DeliveryCount == other.DeliveryCount && LockEndMs == other.LockEndMs && Equals(Member, other.Member)));
 }
