@@ -1,6 +1,6 @@
 namespace Sluice.Interop;
 
-/// <summary>Kafka's clients in other languages: confluent-kafka (Python, librdkafka), kafka-python, kafkajs (Node).</summary>
+/// <summary>Kafka's clients in other languages: confluent-kafka (Python, librdkafka), kafka-python, kafkajs and @platformatic/kafka (Node).</summary>
 public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
 {
     public static TheoryData<string> Scenarios =>
@@ -31,6 +31,21 @@ public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture
     [Theory]
     [InlineData("idempotence")]
     public Task KafkaJsOnly(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    [InlineData("rebalanceConsumerProtocol")]
+    [InlineData("consumerProtocol")]
+    [InlineData("autocommit")]
+    [InlineData("idempotence")]
+    [InlineData("transactions")]
+    [InlineData("quotas")]
+    public async Task Platformatic(string scenario)
+    {
+        string version = await ClientProgram.RunAsync("node", ["--version"]);
+        Assert.SkipUnless(int.Parse(version.TrimStart('v').Split('.')[0]) >= 20, $"@platformatic/kafka needs node 20, this is {version.Trim()}");
+        await RunAsync("node", "node/platformatic_scenarios.mjs", scenario);
+    }
 
     private async Task RunAsync(string program, string script, string scenario)
     {

@@ -91,6 +91,17 @@ public sealed class RecordTests
         Assert.Equal(Codec.Dump(value), Codec.Dump(TransactionLogValue.ReadRecord(bytes)));
     }
 
+    /// <summary>Sluice's own field: its number lies far above Kafka's, so that Kafka skips it. As long as it says nothing it is not there, as above.</summary>
+    [Fact]
+    public void TransactionLogValue_has_the_last_epoch_as_tag_1000_behind_all_of_Kafkas()
+    {
+        var value = new TransactionLogValue { ProducerId = 1, ProducerEpoch = 2, TransactionTimeoutMs = 60000, TransactionStatus = 1, NextProducerEpoch = 3, ClientTransactionVersion = 2, LastProducerEpoch = 0x0102 };
+        byte[] bytes = Codec.Write(writer => value.WriteRecord(writer, 1));
+        Assert.Equal("0001" + "000000000000000100020000ea60010100000000000000000000000000000000" + "03" + "02020002" + "03020003" + "e807020102", Convert.ToHexStringLower(bytes));
+        Assert.Equal(0x0102, TransactionLogValue.ReadRecord(bytes).LastProducerEpoch);
+        Assert.Equal(-1, TransactionLogValue.ReadRecord(Codec.Write(writer => new TransactionLogValue().WriteRecord(writer, 1))).LastProducerEpoch);
+    }
+
     [Fact]
     public void A_value_of_a_later_version_or_with_more_behind_it_is_refused()
     {

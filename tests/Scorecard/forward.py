@@ -1,6 +1,6 @@
-"""Forwards localhost:5672 (IPv4 and IPv6) to another port, for test suites that have the standard port written into them.
+"""Forwards ports of localhost (IPv4 and IPv6) to another port, for test suites that have a standard port written into them.
 
-Arguments: host, port. Prints "forwarding" when both listeners are up.
+Arguments: host, port, the ports to listen on. Prints "forwarding" when all listeners are up.
 """
 import asyncio
 import sys
@@ -29,11 +29,12 @@ async def forward(reader, writer):
 
 
 async def main():
-    await asyncio.start_server(forward, "127.0.0.1", 5672)
-    try:
-        await asyncio.start_server(forward, "::1", 5672)
-    except OSError:
-        print("no IPv6 on this machine: tests of [::1] will fail", file=sys.stderr)
+    for listened in sys.argv[3:]:
+        await asyncio.start_server(forward, "127.0.0.1", int(listened))
+        try:
+            await asyncio.start_server(forward, "::1", int(listened))
+        except OSError:
+            print("no IPv6 on this machine: tests of [::1] will fail", file=sys.stderr)
     print("forwarding", flush=True)
     await asyncio.Event().wait()
 

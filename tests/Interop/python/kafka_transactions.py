@@ -1,9 +1,11 @@
 """Exactly once with confluent-kafka: copies a topic to another in transactions, whatever becomes of the broker meanwhile.
 
-kafka_transactions.py BOOTSTRAP MESSAGES: fills topic "in", copies it to "out", and looks whether every message is in "out" once.
+kafka_transactions.py BOOTSTRAP: fills topic "in" until its standard input ends, copies it to "out" and prints "committed" after each transaction,
+then looks whether every message is in "out" once.
 """
 import collections
 import sys
+import threading
 import time
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -12,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 PARTITIONS = 4
 BATCH = 25
 PATIENCE = 50
+AHEAD = 200
 
 
 class Copier:
@@ -21,6 +24,7 @@ class Copier:
         self.consumer = None
         self.instances = 0
         self.committed = 0
+        self.copied = 0
         self.aborted = 0
 
     def open(self):
@@ -57,6 +61,8 @@ class Copier:
             else:
                 retry(lambda: self.producer.commit_transaction(10))
                 self.committed += 1
+                self.copied += len(records)
+                print("committed", flush=True)
         except KafkaException as error:
             if error.args[0].txn_requires_abort():
                 retry(lambda: self.producer.abort_transaction(10))
@@ -77,33 +83,54 @@ def retry(action):
                 raise
 
 
-def fill(bootstrap, messages):
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    for created in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in ("in", "out")]).values():
-        created.result()
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
-    for i in range(messages):
-        producer.produce("in", str(i), partition=i % PARTITIONS)
-        producer.poll(0)
-    assert producer.flush(PATIENCE) == 0
+class Filler(threading.Thread):
+    """Fills "in" with numbers, a little ahead of the copier, until the standard input ends."""
+
+    def __init__(self, bootstrap, copier):
+        super().__init__(daemon=True)
+        self.copier = copier
+        self.messages = 0
+        self.is_done = False
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        for created in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in ("in", "out")]).values():
+            created.result()
+        self.producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "reconnect.backoff.max.ms": 200})
+
+    def run(self):
+        ended = threading.Event()
+        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+        while not ended.is_set():
+            while self.messages < self.copier.copied + AHEAD:
+                self.producer.produce("in", str(self.messages), partition=self.messages % PARTITIONS)
+                self.messages += 1
+            self.producer.poll(0.01)
+        assert self.producer.flush(PATIENCE) == 0
+        self.is_done = True
 
 
-def copy(bootstrap, messages):
+def copy(bootstrap):
+    """Returns how many messages there were to copy."""
     copier = Copier(bootstrap)
-    end = time.monotonic() + PATIENCE
+    filler = Filler(bootstrap, copier)
+    filler.start()
+    end = None
     while True:
-        assert time.monotonic() < end, "not all was copied in time"
+        if filler.is_done:
+            end = end or time.monotonic() + PATIENCE
+            assert time.monotonic() < end, "not all was copied in time"
+        assert filler.is_alive() or filler.is_done, "not all was sent"
         try:
             if copier.producer is None:
                 copier.open()
-            if not copier.step() and copier.is_done(messages):
+            if not copier.step() and filler.is_done and copier.is_done(filler.messages):
                 break
         except KafkaException as error:
             # A new instance ends what the one before left, and goes on where that has committed.
             print("begins again:", error, flush=True)
             copier.close()
     copier.close()
-    print(f"{copier.committed} transactions, {copier.aborted} rolled back, {copier.instances} instances", flush=True)
+    print(f"{filler.messages} messages, {copier.committed} transactions, {copier.aborted} rolled back, {copier.instances} instances", flush=True)
+    return filler.messages
 
 
 def verify(bootstrap, messages):
@@ -125,9 +152,5 @@ def verify(bootstrap, messages):
 
 
 if __name__ == "__main__":
-    server, count = sys.argv[1], int(sys.argv[2])
-    fill(server, count)
-    print("copying", flush=True)
-    copy(server, count)
-    verify(server, count)
+    verify(sys.argv[1], copy(sys.argv[1]))
     print("exactly once", flush=True)

@@ -1,7 +1,7 @@
-namespace Sluice.Crash;
+namespace Sluice.BlackBox;
 
-/// <summary>How long the crash tests run, from the environment.</summary>
-internal static class CrashSettings
+/// <summary>How long the tests that kill the broker run, from the environment.</summary>
+public static class CrashSettings
 {
     /// <summary>How often the broker is killed in a test (<c>SLUICE_CRASH_ROUNDS</c>, 50 unless told).</summary>
     public static int Rounds => int.Parse(Environment.GetEnvironmentVariable("SLUICE_CRASH_ROUNDS") ?? "50");

@@ -1,0 +1,104 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
+using Sluice.BlackBox;
+using Sluice.Client.Consuming;
+using Sluice.Client.Producing;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.TestKit.Tls;
+
+namespace Sluice.Client.Tests.Live;
+
+/// <summary>The client over TLS and with SASL PLAIN, against a broker with a certificate of its own authority.</summary>
+public sealed class SecurityTests : IDisposable
+{
+    private static readonly SaslPlain s_guest = new("guest", "guest");
+    private readonly TestCertificates _certificates = new();
+
+    public void Dispose() => _certificates.Dispose();
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public async Task Records_go_there_and_back_in_a_group_and_a_transaction(bool tls, bool sasl)
+    {
+        await using BrokerProcess broker = await StartAsync(mustLogIn: sasl);
+        (string server, SslClientAuthenticationOptions? secure) = tls ? (TlsAddress(broker), Trusting(_certificates.Authority)) : ($"127.0.0.1:{broker.KafkaPort}", null);
+        SaslPlain? login = sasl ? s_guest : null;
+        await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = server, Tls = secure, Sasl = login, TransactionalId = "secure" });
+        await producer.InitTransactionsAsync();
+        producer.BeginTransaction();
+
+        // Larger than what TLS takes at once.
+        string large = new('x', 500_000);
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(i => producer.SendAsync(new("topic", $"{i}", i == 50 ? large : $"value {i}"))));
+        await producer.CommitTransactionAsync();
+
+        await using var consumer = new KafkaConsumer<string?, string?>(
+            new ConsumerOptions { BootstrapServers = server, Tls = secure, Sasl = login, GroupId = "group", AutoOffsetReset = AutoOffsetReset.Earliest, IsolationLevel = IsolationLevel.ReadCommitted });
+        consumer.Subscribe("topic");
+        for (int i = 0; i < 100; i++)
+        {
+            ConsumedRecord<string?, string?>? record = await consumer.ConsumeAsync(TimeSpan.FromSeconds(30));
+            Assert.Equal(($"{i}", i == 50 ? large : $"value {i}"), (record?.Key, record?.Value));
+        }
+
+        await consumer.CommitAsync();
+        Assert.Empty(broker.ErrorLines);
+    }
+
+    [Fact]
+    public async Task A_wrong_password_is_told_at_once()
+    {
+        await using BrokerProcess broker = await StartAsync(mustLogIn: true);
+        var wrong = new SaslPlain("guest", "wrong");
+        await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = $"127.0.0.1:{broker.KafkaPort}", Sasl = wrong });
+        KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("topic", null, "value")).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, error.ErrorCode);
+        Assert.Contains("as 'guest'", error.Message);
+
+        await using var consumer = new KafkaConsumer<string?, string?>(new ConsumerOptions { BootstrapServers = $"127.0.0.1:{broker.KafkaPort}", Sasl = wrong, GroupId = "group" });
+        consumer.Subscribe("topic");
+        error = await Assert.ThrowsAsync<KafkaClientException>(() => consumer.ConsumeAsync(TimeSpan.FromSeconds(30)).AsTask());
+        Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, error.ErrorCode);
+    }
+
+    [Fact]
+    public async Task A_certificate_of_a_stranger_is_not_taken()
+    {
+        await using BrokerProcess broker = await StartAsync(mustLogIn: false);
+        using X509Certificate2 stranger = TestCertificates.IssueByStranger("CN=localhost");
+        await using var producer = new KafkaProducer<string?, string?>(
+            new ProducerOptions { BootstrapServers = TlsAddress(broker), Tls = Trusting(stranger), MaxBlock = TimeSpan.FromSeconds(1) });
+        KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("topic", null, "value")).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Contains("certificate", error.ToString());
+    }
+
+    private Task<BrokerProcess> StartAsync(bool mustLogIn)
+    {
+        var settings = new Dictionary<string, string>
+        {
+            ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0",
+            ["Sluice__Kafka__Tls__CertificateFile"] = _certificates.CertificateFile,
+            ["Sluice__Kafka__Tls__KeyFile"] = _certificates.KeyFile,
+            ["Sluice__Kafka__Tls__Address"] = "127.0.0.1",
+            ["Sluice__Kafka__Tls__Port"] = "0",
+        };
+        if (mustLogIn)
+        {
+            settings["Sluice__Kafka__AnonymousUser"] = "";
+        }
+
+        return BrokerProcess.StartAsync(settings);
+    }
+
+    private static string TlsAddress(BrokerProcess broker) => $"127.0.0.1:{Regex.Match(broker.Log, "kafkas[^\n]*127\\.0\\.0\\.1:([0-9]+)").Groups[1].Value}";
+
+    /// <summary>The certificate is for the name localhost; the broker is reached by its address.</summary>
+    private static SslClientAuthenticationOptions Trusting(X509Certificate2 authority) => new()
+    {
+        TargetHost = "localhost",
+        CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { authority }, RevocationMode = X509RevocationMode.NoCheck },
+    };
+}
