@@ -146,7 +146,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             environment.Scheduler,
             environment.Clock,
             environment.Loggers);
-        AccessControl = new AccessControl(new MetadataSecurityStore(_store.Metadata), environment.Loggers.CreateLogger<AccessControl>());
+        AccessControl = new AccessControl(new MetadataSecurityStore(_store.Metadata), environment.Loggers.CreateLogger<AccessControl>(), settings.Security.ScramFromPasswords);
         Authenticator = new Authenticator(
             AccessControl,
             new AuthenticatorOptions { LoopbackUsers = settings.Security.LoopbackUsers, CertificateLogin = settings.Security.CertificateLogin },
@@ -228,6 +228,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                 AdvertisedHost = kafka.AdvertisedHost,
                 AdvertisedPort = kafka.AdvertisedPort,
                 AnonymousUser = kafka.AnonymousUser,
+                ReauthenticationMaxMs = kafka.ReauthenticationMaxMs,
                 AutoCreateTopics = kafka.AutoCreateTopics,
                 DefaultPartitions = kafka.DefaultPartitions,
                 RequestBytesMax = kafka.RequestBytesMax,

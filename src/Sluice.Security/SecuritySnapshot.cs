@@ -14,6 +14,9 @@ internal sealed record SecuritySnapshot(
         ImmutableDictionary<(string, string), PermissionRules>.Empty,
         ImmutableDictionary.Create<string, VirtualHostLimits>(StringComparer.Ordinal));
 
+    /// <summary>Makes up what SCRAM shows of users that are not there; null before it was first needed.</summary>
+    public byte[]? DecoySecret { get; init; }
+
     public PermissionRules RulesOf(string user, string virtualHost) => Permissions.GetValueOrDefault((user, virtualHost)) ?? PermissionRules.None;
 
     public SecuritySnapshot WithRules(string user, string virtualHost, PermissionRules rules) => this with

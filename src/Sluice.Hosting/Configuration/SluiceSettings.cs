@@ -89,6 +89,9 @@ public sealed record KafkaSettings
     [Setting("User that clients are that do not log in; where it may connect from still counts. Empty: clients must log in.")]
     public string AnonymousUser { get; init; } = "guest";
 
+    [Setting("How long a login by SASL is good, Kafka's connections.max.reauth.ms: a client that has not logged in again by then (KIP-368) is disconnected at its next request. 0: as long as the connection.", Unit = "ms", Max = int.MaxValue)]
+    public int ReauthenticationMaxMs { get; init; }
+
     [Setting("Whether a topic is made when a client asks for it and it is not there.")]
     public bool AutoCreateTopics { get; init; } = true;
 
@@ -226,6 +229,9 @@ public sealed record SecuritySettings
 
     [Setting("Users who may connect over the loopback interface (127.0.0.1, ::1) only.")]
     public IReadOnlyList<string> LoopbackUsers { get; init; } = ["guest"];
+
+    [Setting("Whether a password that is set is also kept as salted keys for SCRAM-SHA-256 and SCRAM-SHA-512, beside its hash. They take 16384 rounds to guess at where the hash takes 120000.")]
+    public bool ScramFromPasswords { get; init; } = true;
 
     [Setting("What of a client certificate is the user's name: `DistinguishedName` (as in `CN=worker,O=Example`) or `CommonName`.")]
     public Security.CertificateLogin CertificateLogin { get; init; }

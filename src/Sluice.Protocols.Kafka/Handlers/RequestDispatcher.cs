@@ -28,6 +28,7 @@ internal sealed class RequestDispatcher
     private readonly ReplicaHandler _replicas;
     private readonly ShareHandler _shares;
     private readonly ShareGroupHandler _shareGroups;
+    private readonly ScramHandler _scram;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -51,6 +52,7 @@ internal sealed class RequestDispatcher
         _replicas = new ReplicaHandler(server);
         _shares = new ShareHandler(server);
         _shareGroups = new ShareGroupHandler(server);
+        _scram = new ScramHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -70,6 +72,7 @@ internal sealed class RequestDispatcher
         KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.ListConfigResources,
         KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
         KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
+        KafkaApiKey.DescribeUserScramCredentials, KafkaApiKey.AlterUserScramCredentials,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -100,6 +103,11 @@ internal sealed class RequestDispatcher
         if (api.Key is not (KafkaApiKey.ApiVersions or KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && !connection.Login.IsAdmitted())
         {
             throw new KafkaParseException($"{api.Name} before it has logged in");
+        }
+
+        if (api.Key is not (KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && connection.Login.IsExpired)
+        {
+            throw new KafkaParseException($"{api.Name} although the time of its login is over (KIP-368)");
         }
 
         if (api.Key != KafkaApiKey.Produce)
@@ -244,6 +252,11 @@ internal sealed class RequestDispatcher
                 return Run(request, _shareGroups.HandleAsync(request, alterShareOffsets));
             case DeleteShareGroupOffsetsRequest deleteShareOffsets:
                 return Run(request, _shareGroups.HandleAsync(request, deleteShareOffsets));
+            case DescribeUserScramCredentialsRequest describeScram:
+                request.Reply(_scram.Handle(request, describeScram));
+                return default;
+            case AlterUserScramCredentialsRequest alterScram:
+                return Run(request, _scram.HandleAsync(request, alterScram));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }
