@@ -1,3 +1,5 @@
+using System.Net;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
@@ -60,12 +62,12 @@ internal sealed class SaslLogin(KafkaConnection connection)
         }
     }
 
-    /// <summary>Begins a login by the mechanism.</summary>
+    /// <summary>Begins a login by the mechanism. Who is logged in for as long as the connection does not do it again.</summary>
     public KafkaErrorCode Choose(string mechanism)
     {
         if (_user is not null)
         {
-            if (_reauthenticationBegan is { } began && Server.Clock.GetElapsedTime(began) < s_reauthenticationInterval)
+            if (_lifetime is null || (_reauthenticationBegan is { } began && Server.Clock.GetElapsedTime(began) < s_reauthenticationInterval))
             {
                 return KafkaErrorCode.IllegalSaslState;
             }
@@ -168,7 +170,8 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
     private void Enter(User user)
     {
-        connection.Access = Server.AccessControl.AccessOf(user.Name, Server.Options.VirtualHost);
+        IPAddress address = connection.Client.RemoteEndPoint.Address;
+        connection.Access = new ClientAccess(Server.Acls, Server.AccessControl.AccessOf(user.Name, Server.Options.VirtualHost), (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString());
         connection.Client.HandshakeCompleted();
     }
 }

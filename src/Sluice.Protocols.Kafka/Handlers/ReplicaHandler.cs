@@ -1,8 +1,8 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -11,7 +11,7 @@ internal sealed class ReplicaHandler(KafkaServer server)
 {
     public ElectLeadersResponse Handle(KafkaRequest request, ElectLeadersRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Alter))
         {
             return new ElectLeadersResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
         }
@@ -31,7 +31,7 @@ internal sealed class ReplicaHandler(KafkaServer server)
 
     public AlterPartitionReassignmentsResponse Handle(KafkaRequest request, AlterPartitionReassignmentsRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Alter))
         {
             return new AlterPartitionReassignmentsResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null };
         }
@@ -50,7 +50,7 @@ internal sealed class ReplicaHandler(KafkaServer server)
 
     public static ListPartitionReassignmentsResponse Handle(KafkaRequest request) => new()
     {
-        ErrorCode = request.Allows(Access.Configure, KafkaRequest.ClusterName) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,
+        ErrorCode = request.AllowsCluster(AclOperation.Describe) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,
         ErrorMessage = null,
         Topics = [],
     };

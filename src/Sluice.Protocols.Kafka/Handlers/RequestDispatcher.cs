@@ -29,6 +29,7 @@ internal sealed class RequestDispatcher
     private readonly ShareHandler _shares;
     private readonly ShareGroupHandler _shareGroups;
     private readonly ScramHandler _scram;
+    private readonly AclHandler _acls;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -53,6 +54,7 @@ internal sealed class RequestDispatcher
         _shares = new ShareHandler(server);
         _shareGroups = new ShareGroupHandler(server);
         _scram = new ScramHandler(server);
+        _acls = new AclHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -73,6 +75,7 @@ internal sealed class RequestDispatcher
         KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
         KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
         KafkaApiKey.DescribeUserScramCredentials, KafkaApiKey.AlterUserScramCredentials,
+        KafkaApiKey.DescribeAcls, KafkaApiKey.CreateAcls, KafkaApiKey.DeleteAcls,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -257,6 +260,13 @@ internal sealed class RequestDispatcher
                 return default;
             case AlterUserScramCredentialsRequest alterScram:
                 return Run(request, _scram.HandleAsync(request, alterScram));
+            case DescribeAclsRequest describeAcls:
+                request.Reply(_acls.Handle(request, describeAcls));
+                return default;
+            case CreateAclsRequest createAcls:
+                return Run(request, _acls.HandleAsync(request, createAcls));
+            case DeleteAclsRequest deleteAcls:
+                return Run(request, _acls.HandleAsync(request, deleteAcls));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

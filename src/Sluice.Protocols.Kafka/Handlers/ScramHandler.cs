@@ -1,7 +1,7 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Security.Sasl;
 
 namespace Sluice.Protocols.Kafka.Handlers;
@@ -13,7 +13,7 @@ internal sealed class ScramHandler(KafkaServer server)
 
     public DescribeUserScramCredentialsResponse Handle(KafkaRequest request, DescribeUserScramCredentialsRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Describe))
         {
             return new DescribeUserScramCredentialsResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null };
         }
@@ -32,7 +32,7 @@ internal sealed class ScramHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, AlterUserScramCredentialsRequest body)
     {
-        bool isAllowed = request.Allows(Access.Configure, KafkaRequest.ClusterName);
+        bool isAllowed = request.AllowsCluster(AclOperation.Alter);
         var results = new Dictionary<string, AlterUserScramCredentialsResponse.AlterUserScramCredentialsResult>(StringComparer.Ordinal);
         var changes = new Dictionary<string, ScramChange>(StringComparer.Ordinal);
         foreach (AlterUserScramCredentialsRequest.ScramCredentialDeletion deletion in body.Deletions)

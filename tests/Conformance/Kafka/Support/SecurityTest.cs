@@ -6,8 +6,11 @@ namespace Sluice.Conformance.Kafka.Support;
 /// <summary>A test with users of its own.</summary>
 public abstract class SecurityTest(BrokerFixture broker) : KafkaTest(broker)
 {
+    /// <summary>Where clients log in.</summary>
+    protected virtual (string Host, int Port) Listener => (Broker.SaslHost, Broker.SaslPort);
+
     /// <summary>A connection on which clients log in.</summary>
-    protected Task<RawClient> ConnectToLogInAsync() => ConnectAsync(Broker.SaslHost, Broker.SaslPort);
+    protected Task<RawClient> ConnectToLogInAsync() => ConnectAsync(Listener.Host, Listener.Port);
 
     /// <summary>A new user with a password for SCRAM-SHA-256, who may do nothing.</summary>
     protected async Task<string> UserAsync(string password = "secret")
@@ -36,7 +39,7 @@ public abstract class SecurityTest(BrokerFixture broker) : KafkaTest(broker)
 
     protected async Task<bool> LogsInAsync(string user, string mechanism, string password)
     {
-        await using RawClient client = await RawClient.ConnectAsync(Broker.SaslHost, Broker.SaslPort);
+        await using RawClient client = await RawClient.ConnectAsync(Listener.Host, Listener.Port);
         return (await client.ScramAsync(mechanism, user, password)).ErrorCode == KafkaErrorCode.None;
     }
 
