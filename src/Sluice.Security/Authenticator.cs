@@ -54,7 +54,7 @@ public readonly record struct LoginResult(User? User, LoginRefusal Refusal, stri
 /// <summary>Checks who a client is. Logs every refusal with name, address and reason. Thread-safe.</summary>
 public sealed class Authenticator
 {
-    private const string Plain = "PLAIN";
+    private const string Plain = "PLAIN", Bearer = "OAUTHBEARER";
     private const int ScramNonceBytes = 24;
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -62,15 +62,21 @@ public sealed class Authenticator
     private readonly AccessControl _accessControl;
     private readonly AuthenticatorOptions _options;
     private readonly ILogger _logger;
+    private readonly TokenValidator? _tokens;
     private readonly PasswordVerifier _verifier = new();
 
-    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger)
+    /// <param name="accessControl">Knows the users.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="logger">Hears of refusals.</param>
+    /// <param name="tokens">Checks tokens; null: there is no login by OAUTHBEARER.</param>
+    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger, TokenValidator? tokens = null)
     {
         _accessControl = accessControl;
         _options = options;
         _logger = logger;
         Decoys = new ScramDecoys(accessControl);
-        ExchangeMechanisms = [Plain, .. ScramMechanisms.All.Select(static mechanism => mechanism.Name())];
+        _tokens = tokens;
+        ExchangeMechanisms = [Plain, .. ScramMechanisms.All.Select(static mechanism => mechanism.Name()), .. tokens is null ? Array.Empty<string>() : [Bearer]];
     }
 
     /// <summary>What <see cref="Begin"/> takes.</summary>
@@ -84,6 +90,7 @@ public sealed class Authenticator
     /// <summary>Begins a login by a mechanism of SASL, message by message; null if it is none of <see cref="ExchangeMechanisms"/>.</summary>
     public SaslExchange? Begin(string mechanism, LoginOrigin origin) =>
         mechanism == Plain ? new PlainExchange(this, origin)
+        : mechanism == Bearer && _tokens is not null ? new BearerExchange(this, _tokens, origin)
         : ScramMechanisms.Find(mechanism) is { } scram ? new ScramExchange(this, scram, origin, Convert.ToBase64String(RandomNumberGenerator.GetBytes(ScramNonceBytes)))
         : null;
 

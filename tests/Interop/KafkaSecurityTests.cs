@@ -22,6 +22,14 @@ public sealed class KafkaSecurityTests
         Assert.Contains("ok reauthentication", await RunAsync(broker, "reauthentication"));
     }
 
+    [Fact]
+    public async Task ConfluentKafka_by_OAUTHBEARER_with_tokens_that_expire()
+    {
+        const string Secret = "a secret of at least 32 bytes, here 42 of them";
+        await using BrokerProcess broker = await StartAsync(("Security__OAuthBearer__Secret", Secret));
+        Assert.Contains("ok oauthbearer", await RunAsync(broker, "oauthbearer", Secret));
+    }
+
     private static Task<BrokerProcess> StartAsync(params (string Key, string Value)[] settings)
     {
         var all = new Dictionary<string, string> { ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0", ["Sluice__Kafka__AnonymousUser"] = "" };

@@ -235,6 +235,39 @@ public sealed record SecuritySettings
 
     [Setting("What of a client certificate is the user's name: `DistinguishedName` (as in `CN=worker,O=Example`) or `CommonName`.")]
     public Security.CertificateLogin CertificateLogin { get; init; }
+
+    public OAuthBearerSettings OAuthBearer { get; init; } = new();
+}
+
+/// <summary>Login of Kafka clients by JSON Web Tokens (SASL OAUTHBEARER). It is offered when one of the sources of keys is set.</summary>
+public sealed record OAuthBearerSettings
+{
+    [Setting("File with a JSON Web Key Set: the public keys (RSA, EC) of those who make tokens. When it is replaced, logins use it within seconds.")]
+    public string JwksFile { get; init; } = "";
+
+    [Setting("URL of a JSON Web Key Set, instead of a file.")]
+    public string JwksUrl { get; init; } = "";
+
+    [Setting("How long the keys of the URL are used without asking again. A token that names another key asks earlier.", Unit = "minutes", Min = 1, Max = 10_080)]
+    public int JwksRefreshMinutes { get; init; } = 60;
+
+    [Setting("Secret of at least 32 bytes that the maker of tokens and the broker share (HS256, HS384, HS512), instead of a key set.", Secret = true)]
+    public string Secret { get; init; } = "";
+
+    [Setting("Who must have made a token (claim `iss`). Empty: whoever has a key.")]
+    public string Issuer { get; init; } = "";
+
+    [Setting("For whom a token must be (one of claim `aud`). Empty: for anybody.")]
+    public string Audience { get; init; } = "";
+
+    [Setting("The claim that is the name of Sluice's user.")]
+    public string UserClaim { get; init; } = "sub";
+
+    [Setting("By how much the clocks of broker and token makers may differ.", Unit = "seconds", Max = 3600)]
+    public int ClockSkewSeconds { get; init; } = 30;
+
+    [Setting("Takes tokens without any signature (`alg` none), by which anybody can be any user. For tests on machines that nobody else reaches.")]
+    public bool AllowUnsecuredTokens { get; init; }
 }
 
 /// <summary>When publishers are held back for want of memory.</summary>

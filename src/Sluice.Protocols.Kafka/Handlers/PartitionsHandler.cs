@@ -10,6 +10,9 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>DescribeTopicPartitions, DescribeLogDirs, DeleteRecords: what operators ask about partitions and do with them.</summary>
 internal sealed class PartitionsHandler(KafkaServer server)
 {
+    /// <summary>What the one directory with logs is called.</summary>
+    public const string LogDirectory = "data";
+
     private const int DescribedMax = 2000;
     private const long ToHighWatermark = -1;
 
@@ -67,7 +70,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
             [
                 new DescribeLogDirsResponse.DescribeLogDirsResult
                 {
-                    LogDir = "data",
+                    LogDir = LogDirectory,
                     UsableBytes = server.Broker.Store.FreeDiskBytes,
                     Topics = [.. wanted.Select(static topic => new DescribeLogDirsResponse.DescribeLogDirsTopic
                     {

@@ -48,6 +48,28 @@ internal sealed class ReplicaHandler(KafkaServer server)
         };
     }
 
+    /// <summary>There is one directory: what is asked to go there is there.</summary>
+    public AlterReplicaLogDirsResponse Handle(KafkaRequest request, AlterReplicaLogDirsRequest body)
+    {
+        bool isAllowed = request.AllowsCluster(AclOperation.Alter);
+        return new AlterReplicaLogDirsResponse
+        {
+            Results = [.. body.Dirs.SelectMany(static dir => dir.Topics.Select(topic => (dir.Path, topic.Name, topic.Partitions))).GroupBy(static moved => moved.Name, StringComparer.Ordinal)
+                .Select(topic => new AlterReplicaLogDirsResponse.AlterReplicaLogDirTopicResult
+                {
+                    TopicName = topic.Key,
+                    Partitions = [.. topic.SelectMany(moved => moved.Partitions.Select(partition => new AlterReplicaLogDirsResponse.AlterReplicaLogDirPartitionResult
+                    {
+                        PartitionIndex = partition,
+                        ErrorCode = !isAllowed ? KafkaErrorCode.ClusterAuthorizationFailed
+                            : moved.Path != PartitionsHandler.LogDirectory ? KafkaErrorCode.LogDirNotFound
+                            : Find(topic.Key, partition) is null ? KafkaErrorCode.UnknownTopicOrPartition
+                            : KafkaErrorCode.None,
+                    }))],
+                })],
+        };
+    }
+
     public static ListPartitionReassignmentsResponse Handle(KafkaRequest request) => new()
     {
         ErrorCode = request.AllowsCluster(AclOperation.Describe) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,

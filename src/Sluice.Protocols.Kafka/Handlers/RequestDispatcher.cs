@@ -71,7 +71,7 @@ internal sealed class RequestDispatcher
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
         KafkaApiKey.ConsumerGroupDescribe,
         KafkaApiKey.DescribeClientQuotas, KafkaApiKey.AlterClientQuotas,
-        KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.ListConfigResources,
+        KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.AlterReplicaLogDirs, KafkaApiKey.ListConfigResources,
         KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
         KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
         KafkaApiKey.DescribeUserScramCredentials, KafkaApiKey.AlterUserScramCredentials,
@@ -234,6 +234,9 @@ internal sealed class RequestDispatcher
                 return default;
             case AlterPartitionReassignmentsRequest reassign:
                 request.Reply(_replicas.Handle(request, reassign));
+                return default;
+            case AlterReplicaLogDirsRequest alterLogDirs:
+                request.Reply(_replicas.Handle(request, alterLogDirs));
                 return default;
             case ListPartitionReassignmentsRequest:
                 request.Reply(ReplicaHandler.Handle(request));

@@ -1,4 +1,8 @@
 """confluent-kafka's ways of logging in, one scenario by name. Arguments: host:port, scenario, further ones. Prints "ok <scenario>" at the end."""
+import base64
+import hashlib
+import hmac
+import json
 import sys
 import time
 import uuid
@@ -44,6 +48,22 @@ def scram():
 
 def reauthentication():
     roundtrip(seconds=4, **{"sasl.mechanism": "SCRAM-SHA-256", "sasl.username": "guest", "sasl.password": "guest"})
+
+
+def token(user, secret, seconds):
+    """A JSON Web Token as librdkafka's callback returns it: with the time at which it expires."""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    expires = time.time() + seconds
+    signed = part(b'{"alg":"HS256"}') + b"." + part(json.dumps({"sub": user, "exp": expires}).encode())
+    return (signed + b"." + part(hmac.new(secret.encode(), signed, hashlib.sha256).digest())).decode(), expires
+
+
+def oauthbearer():
+    # Tokens are good for less time than the client works.
+    secret, = arguments
+    roundtrip(seconds=8, **{"sasl.mechanism": "OAUTHBEARER", "oauth_cb": lambda config: token("guest", secret, 4)})
 
 
 globals()[scenario]()
