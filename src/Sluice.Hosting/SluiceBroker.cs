@@ -31,6 +31,7 @@ public sealed class SluiceBroker : IAsyncDisposable
     private ManagementServer? _management;
     private WatermarkMonitor? _monitor;
     private LogStore? _store;
+    private TokenLogin? _tokens;
     private bool _stopped;
 
     private SluiceBroker(SluiceSettings settings, SluiceEnvironment environment)
@@ -76,6 +77,7 @@ public sealed class SluiceBroker : IAsyncDisposable
     /// <exception cref="Base.Disk.DiskLockedException">Another broker uses the data directory.</exception>
     /// <exception cref="StorageFormatException">The data directory is of a newer format or damaged.</exception>
     /// <exception cref="InvalidDataException">The users cannot be read.</exception>
+    /// <exception cref="SettingsException">Settings contradict each other.</exception>
     /// <exception cref="ListenException">A port or certificate cannot be used.</exception>
     public static async Task<SluiceBroker> StartAsync(SluiceSettings settings, SluiceEnvironment environment)
     {
@@ -118,6 +120,7 @@ public sealed class SluiceBroker : IAsyncDisposable
         _kafka?.Dispose();
         Broker?.Stop();
         _store?.Dispose();
+        _tokens?.Dispose();
         await Transport.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -149,11 +152,13 @@ public sealed class SluiceBroker : IAsyncDisposable
             environment.Scheduler,
             environment.Clock,
             environment.Loggers);
-        AccessControl = new AccessControl(new MetadataSecurityStore(_store.Metadata), environment.Loggers.CreateLogger<AccessControl>());
+        _tokens = new TokenLogin(settings.Security.OAuthBearer, environment.Clock, _logger);
+        AccessControl = new AccessControl(new MetadataSecurityStore(_store.Metadata), environment.Loggers.CreateLogger<AccessControl>(), settings.Security.ScramFromPasswords);
         Authenticator = new Authenticator(
             AccessControl,
             new AuthenticatorOptions { LoopbackUsers = settings.Security.LoopbackUsers, CertificateLogin = settings.Security.CertificateLogin },
-            environment.Loggers.CreateLogger<Authenticator>());
+            environment.Loggers.CreateLogger<Authenticator>(),
+            _tokens.Validator);
         if (settings.Security.DefaultUser.Length > 0
             && await AccessControl.CreateFirstUserAsync(settings.Security.DefaultUser, settings.Security.DefaultPassword, "/").ConfigureAwait(false))
         {
@@ -231,6 +236,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                 AdvertisedHost = kafka.AdvertisedHost,
                 AdvertisedPort = kafka.AdvertisedPort,
                 AnonymousUser = kafka.AnonymousUser,
+                ReauthenticationMaxMs = kafka.ReauthenticationMaxMs,
                 AutoCreateTopics = kafka.AutoCreateTopics,
                 DefaultPartitions = kafka.DefaultPartitions,
                 RequestBytesMax = kafka.RequestBytesMax,

@@ -22,6 +22,9 @@ public sealed record KafkaOptions
     /// <summary>The user that clients are that do not log in; empty: they must log in.</summary>
     public string AnonymousUser { get; init; } = "guest";
 
+    /// <summary>How long a login by SASL is good, in ms (Kafka's connections.max.reauth.ms); 0: as long as the connection.</summary>
+    public int ReauthenticationMaxMs { get; init; }
+
     /// <summary>Whether a topic is made when a client asks for its metadata or produces to it.</summary>
     public bool AutoCreateTopics { get; init; } = true;
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
@@ -43,6 +44,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
+        Acls = new AclStore(broker.Store.Metadata, logger);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -78,6 +80,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal TransactionCoordinator Transactions { get; }
 
     internal ClientQuotas Quotas { get; }
+
+    internal AclStore Acls { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Sluice.Security.Sasl;
 
 namespace Sluice.Security;
 
@@ -11,17 +13,24 @@ namespace Sluice.Security;
 /// </summary>
 public sealed class AccessControl
 {
+    private const int DecoySecretBytes = 32;
+
     private readonly ISecurityStore _store;
     private readonly ILogger _logger;
+    private readonly bool _scramFromPasswords;
     private readonly SemaphoreSlim _changing = new(1);
     private SecuritySnapshot _snapshot;
 
     /// <summary>Loads everything from the store.</summary>
     /// <exception cref="InvalidDataException">An entry is damaged or of a newer version; the message names it.</exception>
-    public AccessControl(ISecurityStore store, ILogger<AccessControl> logger)
+    /// <param name="store">Where it is kept.</param>
+    /// <param name="logger">Hears of changes.</param>
+    /// <param name="scramFromPasswords">Whether a password that is set is also made into credentials for SCRAM.</param>
+    public AccessControl(ISecurityStore store, ILogger<AccessControl> logger, bool scramFromPasswords = true)
     {
         _store = store;
         _logger = logger;
+        _scramFromPasswords = scramFromPasswords;
         _snapshot = SecurityRecords.Read(store.Load());
     }
 
@@ -51,7 +60,7 @@ public sealed class AccessControl
             return null;
         }
 
-        var user = new User(name, PasswordHash.Create(Encoding.UTF8.GetBytes(password)), [UserTags.Administrator], default);
+        User user = WithPassword(new User(name, null, [UserTags.Administrator], default), password);
         var permission = new Permission(name, virtualHost, ".*", ".*", ".*");
         PermissionRules rules = new(permission, snapshot.RulesOf(name, virtualHost).TopicPermissions);
         return (
@@ -59,18 +68,62 @@ public sealed class AccessControl
             (snapshot with { Users = snapshot.Users.SetItem(name, user) }).WithRules(name, virtualHost, rules));
     });
 
-    /// <summary>Creates or replaces the user.</summary>
+    /// <summary>The user with another password, and with credentials for SCRAM of it if such are made. Takes tens of milliseconds of CPU by design.</summary>
+    public User WithPassword(User user, string password)
+    {
+        byte[] utf8 = Encoding.UTF8.GetBytes(password);
+        return user with { Password = PasswordHash.Create(utf8), Scram = _scramFromPasswords ? ScramCredential.DeriveAll(utf8) : [] };
+    }
+
+    /// <summary>Creates or replaces the user. One that comes without credentials for SCRAM keeps those it had if its password stays what it was.</summary>
     /// <exception cref="ArgumentException">The name is empty.</exception>
     public async ValueTask PutUserAsync(User user)
     {
         ArgumentException.ThrowIfNullOrEmpty(user.Name);
-        await ChangeAsync(snapshot => (
-            [SecurityRecords.Put(user)],
-            snapshot with { Users = snapshot.Users.SetItem(user.Name, user) })).ConfigureAwait(false);
+        await ChangeAsync(snapshot =>
+        {
+            if (user.Scram.IsEmpty && snapshot.Users.TryGetValue(user.Name, out User? existing) && existing.Password?.Encode() == user.Password?.Encode())
+            {
+                user = user with { Scram = existing.Scram };
+            }
+
+            return (
+                [SecurityRecords.Put(user)],
+                snapshot with { Users = snapshot.Users.SetItem(user.Name, user) });
+        }).ConfigureAwait(false);
         _logger.LogInformation("User '{User}' is set, tags [{Tags}]", user.Name, string.Join(", ", user.Tags));
     }
 
-    /// <summary>Deletes the user and its permissions; false if there is none.</summary>
+    /// <summary>Sets or takes away credentials for SCRAM, all in one step. A user that is not there is made, without a password, tags and permissions; what is to be taken away and is not there is passed over.</summary>
+    /// <exception cref="ArgumentException">A name is empty.</exception>
+    public async ValueTask AlterScramAsync(IReadOnlyList<ScramChange> changes)
+    {
+        await ChangeAsync(snapshot =>
+        {
+            ImmutableDictionary<string, User> users = snapshot.Users;
+            var altered = new HashSet<string>(StringComparer.Ordinal);
+            foreach (ScramChange change in changes)
+            {
+                ArgumentException.ThrowIfNullOrEmpty(change.UserName);
+                User? user = users.GetValueOrDefault(change.UserName);
+                if (user is not null || change.Credential is not null)
+                {
+                    user ??= new User(change.UserName, null, [], default);
+                    IEnumerable<ScramCredential> others = user.Scram.Where(credential => credential.Mechanism != change.Mechanism);
+                    users = users.SetItem(user.Name, user with { Scram = change.Credential is { } set ? [.. others, set] : [.. others] });
+                    altered.Add(user.Name);
+                }
+            }
+
+            return altered.Count == 0 ? null : ([.. altered.Select(name => SecurityRecords.Put(users[name]))], snapshot with { Users = users });
+        }).ConfigureAwait(false);
+        foreach (ScramChange change in changes)
+        {
+            _logger.LogInformation("User '{User}': the credential for {Mechanism} is {Change}", change.UserName, change.Mechanism.Name(), change.Credential is null ? "deleted" : "set");
+        }
+    }
+
+    /// <summary>Deletes the user, its credentials and its permissions; false if there is none.</summary>
     public async ValueTask<bool> DeleteUserAsync(string name)
     {
         bool deleted = await ChangeAsync(snapshot =>
@@ -167,7 +220,22 @@ public sealed class AccessControl
 
     /// <summary>What the user may do in the virtual host, as a handle for a connection to ask for each operation. Null when it may not enter (no permission is set for it there).</summary>
     public VirtualHostAccess? Enter(string user, string virtualHost) =>
-        FindPermission(user, virtualHost) is null ? null : new VirtualHostAccess(this, user, virtualHost);
+        FindPermission(user, virtualHost) is null ? null : AccessOf(user, virtualHost);
+
+    /// <summary>As <see cref="Enter"/>, but also for who has no permission there, whom it allows nothing until it has.</summary>
+    public VirtualHostAccess AccessOf(string user, string virtualHost) => new(this, user, virtualHost);
+
+    /// <summary>The secret that makes up what SCRAM shows of users that are not there; chosen when it is first needed.</summary>
+    internal async ValueTask<byte[]> DecoySecretAsync()
+    {
+        if (Snapshot.DecoySecret is null)
+        {
+            byte[] secret = RandomNumberGenerator.GetBytes(DecoySecretBytes);
+            await ChangeAsync(snapshot => snapshot.DecoySecret is not null ? null : ([SecurityRecords.PutDecoySecret(secret)], snapshot with { DecoySecret = secret })).ConfigureAwait(false);
+        }
+
+        return Snapshot.DecoySecret!;
+    }
 
     private static void RequireUser(SecuritySnapshot snapshot, string user)
     {

@@ -1,7 +1,9 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Sluice.Security.Sasl;
 
 namespace Sluice.Security;
 
@@ -36,6 +38,9 @@ public enum LoginRefusal
 
     /// <summary>The mechanism's response cannot be parsed.</summary>
     Malformed,
+
+    /// <summary>It asks for a part of the mechanism that is not served.</summary>
+    Unsupported,
 }
 
 /// <param name="User">Null when refused.</param>
@@ -49,22 +54,45 @@ public readonly record struct LoginResult(User? User, LoginRefusal Refusal, stri
 /// <summary>Checks who a client is. Logs every refusal with name, address and reason. Thread-safe.</summary>
 public sealed class Authenticator
 {
+    private const string Plain = "PLAIN", Bearer = "OAUTHBEARER";
+    private const int ScramNonceBytes = 24;
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly AccessControl _accessControl;
     private readonly AuthenticatorOptions _options;
     private readonly ILogger _logger;
+    private readonly TokenValidator? _tokens;
     private readonly PasswordVerifier _verifier = new();
 
-    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger)
+    /// <param name="accessControl">Knows the users.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="logger">Hears of refusals.</param>
+    /// <param name="tokens">Checks tokens; null: there is no login by OAUTHBEARER.</param>
+    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger, TokenValidator? tokens = null)
     {
         _accessControl = accessControl;
         _options = options;
         _logger = logger;
+        Decoys = new ScramDecoys(accessControl);
+        _tokens = tokens;
+        ExchangeMechanisms = [Plain, .. ScramMechanisms.All.Select(static mechanism => mechanism.Name()), .. tokens is null ? Array.Empty<string>() : [Bearer]];
     }
+
+    /// <summary>What <see cref="Begin"/> takes.</summary>
+    public IReadOnlyList<string> ExchangeMechanisms { get; }
+
+    internal ScramDecoys Decoys { get; }
 
     /// <summary>Mechanisms to offer, best first, separated by spaces: EXTERNAL only to a peer that can use it.</summary>
     public static string Mechanisms(bool hasClientCertificate) => hasClientCertificate ? "EXTERNAL PLAIN AMQPLAIN" : "PLAIN AMQPLAIN";
+
+    /// <summary>Begins a login by a mechanism of SASL, message by message; null if it is none of <see cref="ExchangeMechanisms"/>.</summary>
+    public SaslExchange? Begin(string mechanism, LoginOrigin origin) =>
+        mechanism == Plain ? new PlainExchange(this, origin)
+        : mechanism == Bearer && _tokens is not null ? new BearerExchange(this, _tokens, origin)
+        : ScramMechanisms.Find(mechanism) is { } scram ? new ScramExchange(this, scram, origin, Convert.ToBase64String(RandomNumberGenerator.GetBytes(ScramNonceBytes)))
+        : null;
 
     /// <summary>SASL PLAIN (RFC 4616): [authzid] NUL authcid NUL password. An authzid other than the authcid is refused: nobody acts for somebody else.</summary>
     public ValueTask<LoginResult> LoginPlainAsync(ReadOnlyMemory<byte> response, LoginOrigin origin, CancellationToken cancellation = default)
@@ -146,12 +174,14 @@ public sealed class Authenticator
 
     private bool MayComeFrom(User user, LoginOrigin origin) => !_options.LoopbackUsers.Contains(user.Name) || IPAddress.IsLoopback(origin.Remote.Address);
 
-    private LoginResult Admit(User user, LoginOrigin origin) =>
+    internal User? FindUser(string name) => _accessControl.FindUser(name);
+
+    internal LoginResult Admit(User user, LoginOrigin origin) =>
         !MayComeFrom(user, origin)
             ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only")
             : new LoginResult(user, LoginRefusal.None, user.Name);
 
-    private LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
+    internal LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
     {
         _logger.LogWarning("Login of user '{User}' from {Remote} refused: {Reason}", userName, origin.Remote, reason);
         return new LoginResult(null, refusal, userName);

@@ -32,6 +32,9 @@ internal sealed class NamePattern
     /// <exception cref="ArgumentException">Not a regular expression; the message shows where.</exception>
     public static void Check(string pattern) => _ = Compile(pattern);
 
+    /// <summary>Matches no name: names are not empty.</summary>
+    public bool IsEmpty => _matchesNothing || _pattern == "^$";
+
     public bool Matches(string name)
     {
         if (_matchesAll)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Sluice.Security.Sasl;
 
 namespace Sluice.Security;
 
@@ -8,6 +9,7 @@ namespace Sluice.Security;
 /// <code>
 /// user/NAME                       permission/VHOST/USER
 /// topic/VHOST/USER/EXCHANGE       vhost-limits/VHOST
+/// scram-decoys
 /// </code>
 /// </summary>
 internal static class SecurityRecords
@@ -18,6 +20,8 @@ internal static class SecurityRecords
     public const string PermissionPrefix = "permission/";
     public const string TopicPrefix = "topic/";
     public const string LimitsPrefix = "vhost-limits/";
+
+    public const string DecoySecretKey = "scram-decoys";
 
     public static string UserKey(string name) => UserPrefix + Uri.EscapeDataString(name);
 
@@ -31,7 +35,7 @@ internal static class SecurityRecords
     public static SecurityChange Put(User user) => new(
         UserKey(user.Name),
         Write(
-            new UserRecord(Version, user.Name, [.. user.Tags], user.Password?.Encode(), user.Limits.ConnectionsMax, user.Limits.ChannelsMax),
+            new UserRecord(Version, user.Name, [.. user.Tags], user.Password?.Encode(), user.Limits.ConnectionsMax, user.Limits.ChannelsMax, user.Scram.IsEmpty ? null : [.. user.Scram.Select(static credential => credential.Encode())]),
             SecurityJson.Default.UserRecord));
 
     public static SecurityChange Put(Permission permission) => new(
@@ -50,6 +54,8 @@ internal static class SecurityRecords
         LimitsKey(virtualHost),
         Write(new LimitsRecord(Version, virtualHost, limits.ConnectionsMax, limits.QueuesMax), SecurityJson.Default.LimitsRecord));
 
+    public static SecurityChange PutDecoySecret(byte[] secret) => new(DecoySecretKey, Write(new DecoyRecord(Version, secret), SecurityJson.Default.DecoyRecord));
+
     public static SecurityChange Delete(string key) => new(key, null);
 
     /// <exception cref="InvalidDataException">An entry is damaged or of a newer version.</exception>
@@ -60,6 +66,7 @@ internal static class SecurityRecords
         var topics = new List<TopicPermission>();
         var users = snapshot.Users.ToBuilder();
         var limits = snapshot.Limits.ToBuilder();
+        byte[]? decoySecret = null;
         foreach (SecurityEntry entry in entries)
         {
             try
@@ -71,7 +78,10 @@ internal static class SecurityRecords
                         user.Name,
                         user.Password is null ? null : PasswordHash.Parse(user.Password),
                         user.Tags,
-                        new UserLimits(user.ConnectionsMax, user.ChannelsMax));
+                        new UserLimits(user.ConnectionsMax, user.ChannelsMax))
+                    {
+                        Scram = [.. (user.Scram ?? []).Select(ScramCredential.Parse)],
+                    };
                 }
                 else if (entry.Key.StartsWith(PermissionPrefix, StringComparison.Ordinal))
                 {
@@ -87,6 +97,10 @@ internal static class SecurityRecords
                 {
                     LimitsRecord record = Parse(entry, SecurityJson.Default.LimitsRecord);
                     limits[record.VirtualHost] = new VirtualHostLimits(record.ConnectionsMax, record.QueuesMax);
+                }
+                else if (entry.Key == DecoySecretKey)
+                {
+                    decoySecret = Parse(entry, SecurityJson.Default.DecoyRecord).Secret;
                 }
                 else
                 {
@@ -108,7 +122,7 @@ internal static class SecurityRecords
                 System.Collections.Immutable.ImmutableDictionary.CreateRange(topicsByPair[pair].Select(topic => KeyValuePair.Create(topic.Exchange, topic))));
         }
 
-        return new SecuritySnapshot(users.ToImmutable(), rules.ToImmutable(), limits.ToImmutable());
+        return new SecuritySnapshot(users.ToImmutable(), rules.ToImmutable(), limits.ToImmutable()) { DecoySecret = decoySecret };
     }
 
     private static byte[] Write<T>(T record, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(record, type);
@@ -127,13 +141,17 @@ internal interface IVersionedRecord
 }
 
 internal sealed record UserRecord(
-    [property: JsonPropertyName("v")] int Version, string Name, string[] Tags, string? Password = null, int? ConnectionsMax = null, int? ChannelsMax = null) : IVersionedRecord;
+    [property: JsonPropertyName("v")] int Version, string Name, string[] Tags, string? Password = null, int? ConnectionsMax = null, int? ChannelsMax = null,
+    string[]? Scram = null) : IVersionedRecord;
 
 internal sealed record PermissionRecord(
     [property: JsonPropertyName("v")] int Version, string User, string VirtualHost, string Configure, string Write, string Read) : IVersionedRecord;
 
 internal sealed record TopicRecord(
     [property: JsonPropertyName("v")] int Version, string User, string VirtualHost, string Exchange, string Write, string Read) : IVersionedRecord;
+
+internal sealed record DecoyRecord(
+    [property: JsonPropertyName("v")] int Version, byte[] Secret) : IVersionedRecord;
 
 internal sealed record LimitsRecord(
     [property: JsonPropertyName("v")] int Version, string VirtualHost, int? ConnectionsMax = null, int? QueuesMax = null) : IVersionedRecord;
@@ -146,5 +164,6 @@ internal sealed record LimitsRecord(
 [JsonSerializable(typeof(UserRecord))]
 [JsonSerializable(typeof(PermissionRecord))]
 [JsonSerializable(typeof(TopicRecord))]
+[JsonSerializable(typeof(DecoyRecord))]
 [JsonSerializable(typeof(LimitsRecord))]
 internal sealed partial class SecurityJson : JsonSerializerContext;

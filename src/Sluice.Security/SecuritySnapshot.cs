@@ -14,6 +14,9 @@ internal sealed record SecuritySnapshot(
         ImmutableDictionary<(string, string), PermissionRules>.Empty,
         ImmutableDictionary.Create<string, VirtualHostLimits>(StringComparer.Ordinal));
 
+    /// <summary>Makes up what SCRAM shows of users that are not there; null before it was first needed.</summary>
+    public byte[]? DecoySecret { get; init; }
+
     public PermissionRules RulesOf(string user, string virtualHost) => Permissions.GetValueOrDefault((user, virtualHost)) ?? PermissionRules.None;
 
     public SecuritySnapshot WithRules(string user, string virtualHost, PermissionRules rules) => this with
@@ -59,16 +62,9 @@ internal sealed class PermissionRules
 
     public bool IsEmpty => Permission is null && TopicPermissions.IsEmpty;
 
-    public bool Allows(Access access, string resource)
-    {
-        NamePattern? pattern = access switch
-        {
-            Access.Configure => _configure,
-            Access.Write => _write,
-            _ => _read,
-        };
-        return pattern is not null && pattern.Matches(resource);
-    }
+    public bool Allows(Access access, string resource) => PatternOf(access)?.Matches(resource) == true;
+
+    public bool AllowsSome(Access access) => PatternOf(access)?.IsEmpty == false;
 
     public bool AllowsTopic(Access access, string exchange, string routingKey) =>
         _topics is null
@@ -81,4 +77,11 @@ internal sealed class PermissionRules
     public static string Expand(string pattern, TopicPermission topic) => pattern
         .Replace("{username}", Regex.Escape(topic.User), StringComparison.Ordinal)
         .Replace("{vhost}", Regex.Escape(topic.VirtualHost), StringComparison.Ordinal);
+
+    private NamePattern? PatternOf(Access access) => access switch
+    {
+        Access.Configure => _configure,
+        Access.Write => _write,
+        _ => _read,
+    };
 }

@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using Sluice.Security.Sasl;
+
 namespace Sluice.Security;
 
 /// <summary>One who may connect.</summary>
@@ -7,6 +10,9 @@ namespace Sluice.Security;
 /// <param name="Limits">Of this user over all virtual hosts.</param>
 public sealed record User(string Name, PasswordHash? Password, IReadOnlyList<string> Tags, UserLimits Limits)
 {
+    /// <summary>Credentials for SCRAM, at most one for each mechanism; they open the account beside the password.</summary>
+    public ImmutableArray<ScramCredential> Scram { get; init; } = [];
+
     public bool HasTag(string tag) => Tags.Contains(tag);
 
     public bool IsAdministrator => HasTag(UserTags.Administrator);

@@ -24,7 +24,12 @@ public sealed class VirtualHostAccess
 
     public string VirtualHost { get; }
 
-    private PermissionRules Rules
+    /// <summary>Whether the user has the tag <see cref="UserTags.Administrator"/>.</summary>
+    public bool IsAdministrator => Current.IsAdministrator;
+
+    private PermissionRules Rules => Current.Rules;
+
+    private Seen Current
     {
         get
         {
@@ -35,7 +40,7 @@ public sealed class VirtualHostAccess
                 _seen = seen = Look(snapshot);
             }
 
-            return seen.Rules;
+            return seen;
         }
     }
 
@@ -43,13 +48,16 @@ public sealed class VirtualHostAccess
     /// <param name="resource">Name of a queue or exchange; empty, the default exchange, is asked as <c>amq.default</c>, as RabbitMQ does.</param>
     public bool Allows(Access access, string resource) => Rules.Allows(access, resource.Length == 0 ? DefaultExchangeName : resource);
 
+    /// <summary>Whether it is allowed for any name at all, as far as the pattern tells without being tried.</summary>
+    public bool AllowsSome(Access access) => Rules.AllowsSome(access);
+
     /// <summary>Whether a topic exchange may be written (published to) or read (bound) with the routing key. True when no topic permission is set for it.</summary>
     public bool AllowsTopic(Access access, string exchange, string routingKey) => Rules.AllowsTopic(access, exchange, routingKey);
 
     /// <summary>Whether any topic permission is set for the exchange, so that <see cref="AllowsTopic"/> has to be asked for each routing key.</summary>
     public bool RestrictsTopics(string exchange) => Rules.RestrictsTopics(exchange);
 
-    private Seen Look(SecuritySnapshot snapshot) => new(snapshot, snapshot.RulesOf(User, VirtualHost));
+    private Seen Look(SecuritySnapshot snapshot) => new(snapshot, snapshot.RulesOf(User, VirtualHost), snapshot.Users.GetValueOrDefault(User)?.IsAdministrator == true);
 
-    private sealed record Seen(SecuritySnapshot Snapshot, PermissionRules Rules);
+    private sealed record Seen(SecuritySnapshot Snapshot, PermissionRules Rules, bool IsAdministrator);
 }

@@ -133,7 +133,7 @@ public sealed class SettingsTests : IDisposable
     [Fact]
     public void Secrets_are_not_repeated_in_messages()
     {
-        Assert.All(SettingsCatalog.Entries, entry => Assert.Equal(entry.Key.EndsWith("Password", StringComparison.Ordinal), entry.Attribute.Secret));
+        Assert.All(SettingsCatalog.Entries, entry => Assert.Equal(entry.Key.EndsWith("Password", StringComparison.Ordinal) || entry.Key.EndsWith(":Secret", StringComparison.Ordinal), entry.Attribute.Secret));
     }
 
     [Theory]

@@ -157,7 +157,7 @@ internal static class DefinitionsHandler
         foreach (JsonBody user in body.Objects("users"))
         {
             user.AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits");
-            await context.AccessControl.PutUserAsync(UserHandler.Read(user.Text("name"), user)).ConfigureAwait(false);
+            await context.AccessControl.PutUserAsync(UserHandler.Read(context.AccessControl, user.Text("name"), user)).ConfigureAwait(false);
         }
 
         foreach (JsonBody permission in body.Objects("permissions"))

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
@@ -41,10 +40,11 @@ internal static class UserHandler
     }
 
     /// <summary>The user that a request or definition describes: password, password_hash with hashing_algorithm, tags, limits.</summary>
-    public static User Read(string name, JsonBody body)
+    public static User Read(AccessControl accessControl, string name, JsonBody body)
     {
         JsonBody limits = body.Find("limits") is { } given ? new JsonBody(given).AllowOnly("max-connections", "max-channels") : new JsonBody(JsonElement.Parse("{}"));
-        return new User(name, ReadPassword(body), ReadTags(body), new UserLimits(Limit(limits, "max-connections"), Limit(limits, "max-channels")));
+        var user = new User(name, null, ReadTags(body), new UserLimits(Limit(limits, "max-connections"), Limit(limits, "max-channels")));
+        return body.OptionalText("password") is { Length: > 0 } password ? accessControl.WithPassword(user, password) : user with { Password = ReadHash(body) };
     }
 
     public static Dictionary<string, int> Limits(User user)
@@ -84,7 +84,7 @@ internal static class UserHandler
         }
 
         User? existing = request.Context.AccessControl.FindUser(name);
-        User user = Read(name, body);
+        User user = Read(request.Context.AccessControl, name, body);
         if (existing is not null && !body.Has("limits"))
         {
             user = user with { Limits = existing.Limits };
@@ -137,13 +137,8 @@ internal static class UserHandler
         return request.ReplyListAsync(request.Context.AccessControl.TopicPermissions.Where(permission => permission.User == name).Select(PermissionHandler.Model), AdminJson.Default.TopicPermissionModel);
     }
 
-    private static PasswordHash? ReadPassword(JsonBody body)
+    private static PasswordHash? ReadHash(JsonBody body)
     {
-        if (body.OptionalText("password") is { Length: > 0 } password)
-        {
-            return PasswordHash.Create(Encoding.UTF8.GetBytes(password));
-        }
-
         if (body.OptionalText("password_hash") is not { Length: > 0 } hash)
         {
             return null;

@@ -89,6 +89,9 @@ public sealed record KafkaSettings
     [Setting("User that clients are that do not log in; where it may connect from still counts. Empty: clients must log in.")]
     public string AnonymousUser { get; init; } = "guest";
 
+    [Setting("How long a login by SASL is good, Kafka's connections.max.reauth.ms: a client that has not logged in again by then (KIP-368) is disconnected at its next request. 0: as long as the connection.", Unit = "ms", Max = int.MaxValue)]
+    public int ReauthenticationMaxMs { get; init; }
+
     [Setting("Whether a topic is made when a client asks for it and it is not there.")]
     public bool AutoCreateTopics { get; init; } = true;
 
@@ -227,8 +230,44 @@ public sealed record SecuritySettings
     [Setting("Users who may connect over the loopback interface (127.0.0.1, ::1) only.")]
     public IReadOnlyList<string> LoopbackUsers { get; init; } = ["guest"];
 
+    [Setting("Whether a password that is set is also kept as salted keys for SCRAM-SHA-256 and SCRAM-SHA-512, beside its hash. They take 16384 rounds to guess at where the hash takes 120000.")]
+    public bool ScramFromPasswords { get; init; } = true;
+
     [Setting("What of a client certificate is the user's name: `DistinguishedName` (as in `CN=worker,O=Example`) or `CommonName`.")]
     public Security.CertificateLogin CertificateLogin { get; init; }
+
+    public OAuthBearerSettings OAuthBearer { get; init; } = new();
+}
+
+/// <summary>Login of Kafka clients by JSON Web Tokens (SASL OAUTHBEARER). It is offered when one of the sources of keys is set.</summary>
+public sealed record OAuthBearerSettings
+{
+    [Setting("File with a JSON Web Key Set: the public keys (RSA, EC) of those who make tokens. When it is replaced, logins use it within seconds.")]
+    public string JwksFile { get; init; } = "";
+
+    [Setting("URL of a JSON Web Key Set, instead of a file.")]
+    public string JwksUrl { get; init; } = "";
+
+    [Setting("How long the keys of the URL are used without asking again. A token that names another key asks earlier.", Unit = "minutes", Min = 1, Max = 10_080)]
+    public int JwksRefreshMinutes { get; init; } = 60;
+
+    [Setting("Secret of at least 32 bytes that the maker of tokens and the broker share (HS256, HS384, HS512), instead of a key set.", Secret = true)]
+    public string Secret { get; init; } = "";
+
+    [Setting("Who must have made a token (claim `iss`). Empty: whoever has a key.")]
+    public string Issuer { get; init; } = "";
+
+    [Setting("For whom a token must be (one of claim `aud`). Empty: for anybody.")]
+    public string Audience { get; init; } = "";
+
+    [Setting("The claim that is the name of Sluice's user.")]
+    public string UserClaim { get; init; } = "sub";
+
+    [Setting("By how much the clocks of broker and token makers may differ.", Unit = "seconds", Max = 3600)]
+    public int ClockSkewSeconds { get; init; } = 30;
+
+    [Setting("Takes tokens without any signature (`alg` none), by which anybody can be any user. For tests on machines that nobody else reaches.")]
+    public bool AllowUnsecuredTokens { get; init; }
 }
 
 /// <summary>When publishers are held back for want of memory.</summary>

@@ -2,9 +2,9 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using Microsoft.Extensions.Logging;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Wire;
-using Sluice.Security;
 using Sluice.Transport;
 
 namespace Sluice.Protocols.Kafka.Connections;
@@ -42,7 +42,7 @@ internal sealed class KafkaConnection
     public SaslLogin Login { get; }
 
     /// <summary>What the client may do; null before its login.</summary>
-    public VirtualHostAccess? Access { get; set; }
+    public ClientAccess? Access { get; set; }
 
     /// <summary>As the client said in its ApiVersions request.</summary>
     public string ClientSoftware { get; set; } = "";

@@ -1,14 +1,11 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Wire;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Connections;
 
 /// <summary>One request on its way to its answer.</summary>
 internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, KafkaRequestHeader header, int bytes)
 {
-    /// <summary>What the cluster is called where permissions are asked for.</summary>
-    public const string ClusterName = "kafka-cluster";
-
     public KafkaConnection Connection => connection;
 
     public KafkaServer Server => connection.Server;
@@ -25,27 +22,38 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>Its place among the connection's answers.</summary>
     public ResponseSlot Slot { get; } = new();
 
-    /// <summary>Whether the client may do this with a topic or group of the name.</summary>
-    public bool Allows(Access access, string name) => connection.Access?.Allows(access, name) == true;
+    /// <summary>Whether the client may do this with a topic.</summary>
+    public bool AllowsTopic(AclOperation operation, string name) => Allows(operation, AclResourceType.Topic, name);
 
-    /// <summary>Whether the client may know of a topic or group: it may do something with it.</summary>
-    public bool MayDescribe(string name) => Allows(Access.Read, name) || Allows(Access.Write, name) || Allows(Access.Configure, name);
+    /// <summary>Whether the client may do this with a group.</summary>
+    public bool AllowsGroup(AclOperation operation, string name) => Allows(operation, AclResourceType.Group, name);
+
+    /// <summary>Whether the client may do this with a transactional id.</summary>
+    public bool AllowsTransactionalId(AclOperation operation, string id) => Allows(operation, AclResourceType.TransactionalId, id);
+
+    /// <summary>Whether the client may do this with the cluster.</summary>
+    public bool AllowsCluster(AclOperation operation) => Allows(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
+
+    /// <summary>Whether the client may know of a topic.</summary>
+    public bool SeesTopic(string name) => AllowsTopic(AclOperation.Describe, name);
+
+    /// <summary>Whether the client may know of a group.</summary>
+    public bool SeesGroup(string name) => AllowsGroup(AclOperation.Describe, name);
+
+    /// <summary>Whether the client may make a topic: one of the name, or any.</summary>
+    public bool MayCreateTopic(string name) => AllowsCluster(AclOperation.Create) || AllowsTopic(AclOperation.Create, name);
+
+    /// <summary>Whether the client may have a producer id: it may be idempotent anywhere, or write to some topic (KIP-679).</summary>
+    public bool MayWriteIdempotently() => AllowsCluster(AclOperation.IdempotentWrite) || connection.Access?.WritesSomewhere() == true;
 
     /// <summary>What the client may do with a topic, as a set of AclOperation codes.</summary>
-    public int TopicOperations(string topic) =>
-        (Allows(Access.Read, topic) ? Bits(AclOperation.Read, AclOperation.Describe) : 0)
-        | (Allows(Access.Write, topic) ? Bits(AclOperation.Write, AclOperation.Describe) : 0)
-        | (Allows(Access.Configure, topic) ? Bits(AclOperation.Create, AclOperation.Delete, AclOperation.Alter, AclOperation.Describe, AclOperation.DescribeConfigs, AclOperation.AlterConfigs) : 0);
+    public int TopicOperations(string topic) => connection.Access?.OperationsOn(AclResourceType.Topic, topic) ?? 0;
 
-    /// <summary>What the client may do with a consumer group, as a set of AclOperation codes.</summary>
-    public int GroupOperations(string group) =>
-        (Allows(Access.Read, group) ? Bits(AclOperation.Read, AclOperation.Describe) : 0)
-        | (Allows(Access.Configure, group) ? Bits(AclOperation.Delete, AclOperation.Describe) : 0);
+    /// <summary>What the client may do with a group, as a set of AclOperation codes.</summary>
+    public int GroupOperations(string group) => connection.Access?.OperationsOn(AclResourceType.Group, group) ?? 0;
 
-    /// <summary>What the client may do with the cluster, as a set of AclOperation codes.</summary>
-    public int ClusterOperations() => Allows(Access.Configure, ClusterName)
-        ? Bits(AclOperation.Create, AclOperation.Alter, AclOperation.Describe, AclOperation.ClusterAction, AclOperation.DescribeConfigs, AclOperation.AlterConfigs, AclOperation.IdempotentWrite)
-        : 0;
+    /// <summary>What the client may do with the cluster, as a set of AclOperation codes; nothing if it may not describe it.</summary>
+    public int ClusterOperations() => AllowsCluster(AclOperation.Describe) ? connection.Access?.OperationsOn(AclResourceType.Cluster, ClientAccess.ClusterName) ?? 0 : 0;
 
     /// <summary>Counts bytes for a quota of the client; if they are too many the connection is not read for the time returned, in ms, which the answer is to tell (KIP-219).</summary>
     public int Throttle(string quota, long count)
@@ -86,14 +94,5 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>Ends it without an answer, as a produce request with acks=0 asks for.</summary>
     public void EndSilently() => connection.Responses.Complete(Slot);
 
-    private static int Bits(params ReadOnlySpan<AclOperation> operations)
-    {
-        int bits = 0;
-        foreach (AclOperation operation in operations)
-        {
-            bits |= 1 << (int)operation;
-        }
-
-        return bits;
-    }
+    private bool Allows(AclOperation operation, AclResourceType type, string name) => connection.Access?.Allows(operation, type, name) == true;
 }

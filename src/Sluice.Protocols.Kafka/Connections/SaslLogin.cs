@@ -1,72 +1,166 @@
-using Microsoft.Extensions.Logging;
+using System.Net;
+using Sluice.Protocols.Kafka.Acls;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
+using Sluice.Security.Sasl;
 
 namespace Sluice.Protocols.Kafka.Connections;
 
-/// <summary>Who a client is: the user it has logged in as by SASL, or the configured one for those that do not.</summary>
+/// <summary>
+/// Who a client is: the user it has logged in as by SASL, or the configured one for those that do not. A login may be good for a limited time only; the client
+/// repeats it on the open connection then (KIP-368).
+/// </summary>
 internal sealed class SaslLogin(KafkaConnection connection)
 {
     private const string Plain = "PLAIN";
 
-    /// <summary>Mechanisms offered.</summary>
-    public static IReadOnlyList<string> Mechanisms { get; } = [Plain];
+    /// <summary>How often a client may begin to log in again.</summary>
+    private static readonly TimeSpan s_reauthenticationInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>The mechanism agreed by SaslHandshake; null before.</summary>
-    public string? Mechanism { get; private set; }
+    // The login under way, and its mechanism.
+    private SaslExchange? _exchange;
+    private string _mechanism = "";
+
+    // The login that has succeeded: as whom, by which mechanism, since when and for how long; null: as long as the connection.
+    private string? _user;
+    private string _userMechanism = "";
+    private long _since;
+    private TimeSpan? _lifetime;
+    private long? _reauthenticationBegan;
+
+    private bool _hasBegun;
 
     public string UserName => connection.Access?.User ?? "";
+
+    /// <summary>Mechanisms offered.</summary>
+    public IReadOnlyList<string> Mechanisms => Server.Authenticator.ExchangeMechanisms;
+
+    /// <summary>Whether the time of the login is over: nothing but another one is heard of the client.</summary>
+    public bool IsExpired => _lifetime is { } lifetime && Server.Clock.GetElapsedTime(_since) > lifetime;
+
+    private KafkaServer Server => connection.Server;
 
     /// <summary>Whether the client may ask for more than a login. One that has not begun any is admitted as the user configured for such, if there is one.</summary>
     public bool IsAdmitted()
     {
-        if (connection.Access is null && Mechanism is null)
+        if (connection.Access is null && !_hasBegun)
         {
             EnterAnonymously();
         }
 
-        return connection.Access is not null;
+        return connection.Access is not null && _exchange is null;
     }
 
     /// <summary>A client that need not log in has nothing more to introduce itself by: it may keep the connection although it asks for nothing yet.</summary>
     public void EndHandshakeIfFree()
     {
-        string user = connection.Server.Options.AnonymousUser;
-        if (connection.Access is null && Mechanism is null && user.Length > 0 && connection.Server.Authenticator.WouldAdmitTrusted(user, Origin()))
+        string user = Server.Options.AnonymousUser;
+        if (connection.Access is null && !_hasBegun && user.Length > 0 && Server.Authenticator.WouldAdmitTrusted(user, Origin()))
         {
             EnterAnonymously();
         }
     }
 
-    /// <summary>False if the mechanism is not offered.</summary>
-    public bool TryChoose(string mechanism)
+    /// <summary>Begins a login by the mechanism. Who is logged in for as long as the connection does not do it again.</summary>
+    public KafkaErrorCode Choose(string mechanism)
     {
-        if (!Mechanisms.Contains(mechanism, StringComparer.Ordinal))
+        if (_user is not null)
         {
-            return false;
+            if (_lifetime is null || (_reauthenticationBegan is { } began && Server.Clock.GetElapsedTime(began) < s_reauthenticationInterval))
+            {
+                return KafkaErrorCode.IllegalSaslState;
+            }
+
+            _reauthenticationBegan = Server.Clock.GetTimestamp();
         }
 
-        connection.Access = null;
-        Mechanism = mechanism;
-        return true;
+        if (Server.Authenticator.Begin(mechanism, Origin()) is not { } exchange)
+        {
+            return KafkaErrorCode.UnsupportedSaslMechanism;
+        }
+
+        if (_user is null)
+        {
+            // What was allowed without a login ends with it. Who logs in again keeps what it has until then, as its requests may be under way.
+            connection.Access = null;
+        }
+
+        (_exchange, _mechanism, _hasBegun) = (exchange, mechanism, true);
+        return KafkaErrorCode.None;
     }
 
-    /// <summary>Takes the client's answer. Null: it is logged in; else why not.</summary>
-    public async ValueTask<string?> AuthenticateAsync(ReadOnlyMemory<byte> bytes)
+    /// <summary>Takes the client's next message.</summary>
+    public async ValueTask<SaslAuthenticateResponse> AuthenticateAsync(ReadOnlyMemory<byte> message)
     {
-        connection.Access = null;
-        LoginResult login = await connection.Server.Authenticator.LoginPlainAsync(bytes, Origin(), connection.Client.Closed).ConfigureAwait(false);
+        if (_exchange is not { } exchange)
+        {
+            return Refused(KafkaErrorCode.IllegalSaslState, _user is null ? "SaslAuthenticate request received without a SaslHandshake before it" : "SaslAuthenticate request received after successful authentication");
+        }
+
+        if (message.Length > SaslExchange.MessageBytesMax)
+        {
+            throw new KafkaParseException($"a SASL message of {message.Length} bytes; at most {SaslExchange.MessageBytesMax} are allowed");
+        }
+
+        if (_user is not null && _mechanism != _userMechanism)
+        {
+            return Refused(KafkaErrorCode.SaslAuthenticationFailed, $"SASL mechanism '{_mechanism}' requested by client is not supported for re-authentication of mechanism '{_userMechanism}'");
+        }
+
+        SaslStep step = await exchange.NextAsync(message, connection.Client.Closed).ConfigureAwait(false);
+        if (step.Login is not { } login)
+        {
+            return new SaslAuthenticateResponse { AuthBytes = step.Challenge };
+        }
+
+        _exchange = null;
         if (login.User is not { } user)
         {
-            return "Authentication failed: Invalid username or password";
+            return Refused(KafkaErrorCode.SaslAuthenticationFailed, ReasonFor(login.Refusal));
         }
 
-        return Enter(user) ? null : $"Authentication failed: user '{user.Name}' has no permissions in virtual host '{connection.Server.Options.VirtualHost}'";
+        if (_user is not null && _user != user.Name)
+        {
+            return Refused(KafkaErrorCode.SaslAuthenticationFailed, $"Cannot change principals during re-authentication from User.{_user}: User.{user.Name}");
+        }
+
+        if (_user is null)
+        {
+            Enter(user);
+        }
+
+        (_user, _userMechanism) = (user.Name, _mechanism);
+        return new SaslAuthenticateResponse { AuthBytes = step.Challenge, SessionLifetimeMs = BeginSession(step.ExpiresAt) };
     }
+
+    /// <summary>The session is as long as the setting says, and not longer than what the client has shown is good; returns its length in ms, 0 if it has none.</summary>
+    private long BeginSession(DateTimeOffset? expiresAt)
+    {
+        _since = Server.Clock.GetTimestamp();
+        TimeSpan? lifetime = Server.Options.ReauthenticationMaxMs > 0 ? TimeSpan.FromMilliseconds(Server.Options.ReauthenticationMaxMs) : null;
+        if (expiresAt is { } end)
+        {
+            TimeSpan left = end - Server.Clock.GetUtcNow();
+            left = left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            lifetime = lifetime < left ? lifetime : left;
+        }
+
+        _lifetime = lifetime;
+        return (long)(lifetime?.TotalMilliseconds ?? 0);
+    }
+
+    private string ReasonFor(LoginRefusal refusal) =>
+        refusal == LoginRefusal.Unsupported ? "Authentication failed: delegation tokens and channel binding are not served"
+        : _mechanism == Plain ? "Authentication failed: Invalid username or password"
+        : $"Authentication failed during {(_user is null ? "authentication" : "re-authentication")} due to invalid credentials with SASL mechanism {_mechanism}";
+
+    private static SaslAuthenticateResponse Refused(KafkaErrorCode error, string reason) => new() { ErrorCode = error, ErrorMessage = reason };
 
     private void EnterAnonymously()
     {
-        string user = connection.Server.Options.AnonymousUser;
-        if (user.Length > 0 && connection.Server.Authenticator.LoginTrusted(user, Origin()).User is { } known)
+        string user = Server.Options.AnonymousUser;
+        if (user.Length > 0 && Server.Authenticator.LoginTrusted(user, Origin()).User is { } known)
         {
             Enter(known);
         }
@@ -74,16 +168,10 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
     private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate);
 
-    private bool Enter(User user)
+    private void Enter(User user)
     {
-        connection.Access = connection.Server.AccessControl.Enter(user.Name, connection.Server.Options.VirtualHost);
-        if (connection.Access is null)
-        {
-            connection.Server.Logger.LogWarning("Connection {Connection}: user '{User}' may not enter virtual host '{VirtualHost}'", connection.Client.Name, user.Name, connection.Server.Options.VirtualHost);
-            return false;
-        }
-
+        IPAddress address = connection.Client.RemoteEndPoint.Address;
+        connection.Access = new ClientAccess(Server.Acls, Server.AccessControl.AccessOf(user.Name, Server.Options.VirtualHost), (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString());
         connection.Client.HandshakeCompleted();
-        return true;
     }
 }

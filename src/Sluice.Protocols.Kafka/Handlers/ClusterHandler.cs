@@ -1,3 +1,4 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -45,8 +46,9 @@ internal sealed class ClusterHandler(KafkaServer server)
     {
         KafkaErrorCode error = keyType switch
         {
-            GroupKey when !request.MayDescribe(key) => KafkaErrorCode.GroupAuthorizationFailed,
-            TransactionKey when !request.MayDescribe(key) => KafkaErrorCode.TransactionalIdAuthorizationFailed,
+            GroupKey when !request.SeesGroup(key) => KafkaErrorCode.GroupAuthorizationFailed,
+            TransactionKey when !request.AllowsTransactionalId(AclOperation.Describe, key) => KafkaErrorCode.TransactionalIdAuthorizationFailed,
+            ShareKey when !request.AllowsCluster(AclOperation.ClusterAction) => KafkaErrorCode.ClusterAuthorizationFailed,
             GroupKey or TransactionKey or ShareKey => KafkaErrorCode.None,
             _ => KafkaErrorCode.InvalidRequest,
         };

@@ -1,10 +1,10 @@
 using System.Globalization;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -56,7 +56,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
     /// <summary>What can have a configuration: topics and the broker. Version 0 asks for subscriptions of metrics, of which there are none.</summary>
     public ListConfigResourcesResponse Handle(KafkaRequest request, ListConfigResourcesRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.DescribeConfigs))
         {
             return new ListConfigResourcesResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
         }
@@ -139,7 +139,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
         var result = new DescribeConfigsResponse.DescribeConfigsResult { ResourceType = resource.ResourceType, ResourceName = resource.ResourceName, ErrorMessage = null };
         switch (resource.ResourceType)
         {
-            case TopicResource when !request.MayDescribe(resource.ResourceName):
+            case TopicResource when !request.AllowsTopic(AclOperation.DescribeConfigs, resource.ResourceName):
                 result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
                 break;
             case TopicResource when server.Host?.FindTopic(resource.ResourceName) is { } topic:
@@ -153,7 +153,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
             case GroupResource:
                 _groups.Describe(request, resource, withSynonyms, result);
                 break;
-            case BrokerResource when !request.Allows(Access.Configure, KafkaRequest.ClusterName):
+            case BrokerResource when !request.AllowsCluster(AclOperation.DescribeConfigs):
                 result.ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed;
                 break;
             case BrokerResource when resource.ResourceName.Length == 0:
@@ -236,7 +236,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
                 : $"Resources of type {type} have no configuration here.");
         }
 
-        if (!request.Allows(Access.Configure, name))
+        if (!request.AllowsTopic(AclOperation.AlterConfigs, name))
         {
             return (KafkaErrorCode.TopicAuthorizationFailed, null);
         }

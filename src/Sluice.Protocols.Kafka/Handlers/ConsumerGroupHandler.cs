@@ -1,8 +1,8 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -11,14 +11,14 @@ internal sealed class ConsumerGroupHandler(GroupCoordinator groups)
 {
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ConsumerGroupHeartbeatRequest body)
     {
-        if (!request.Allows(Access.Read, body.GroupId))
+        if (!request.AllowsGroup(AclOperation.Read, body.GroupId))
         {
             return new ConsumerGroupHeartbeatResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }
 
-        return body.SubscribedTopicNames?.All(request.MayDescribe) == false
+        return body.SubscribedTopicNames?.All(request.SeesTopic) == false
             ? new ConsumerGroupHeartbeatResponse { ErrorCode = KafkaErrorCode.TopicAuthorizationFailed }
-            : await groups.HeartbeatAsync(GroupHandler.ClientOf(request), body, request.Version, request.MayDescribe).ConfigureAwait(false);
+            : await groups.HeartbeatAsync(GroupHandler.ClientOf(request), body, request.Version, request.SeesTopic).ConfigureAwait(false);
     }
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ConsumerGroupDescribeRequest body)
@@ -26,10 +26,10 @@ internal sealed class ConsumerGroupHandler(GroupCoordinator groups)
         var described = new List<ConsumerGroupDescribeResponse.DescribedGroup>(body.GroupIds.Length);
         foreach (string groupId in body.GroupIds)
         {
-            ConsumerGroupDescribeResponse.DescribedGroup group = request.MayDescribe(groupId)
+            ConsumerGroupDescribeResponse.DescribedGroup group = request.SeesGroup(groupId)
                 ? await groups.DescribeConsumersAsync(groupId).ConfigureAwait(false)
                 : new ConsumerGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
-            if (!group.Members.All(member => TopicsOf(member).All(request.MayDescribe)))
+            if (!group.Members.All(member => TopicsOf(member).All(request.SeesTopic)))
             {
                 group = new ConsumerGroupDescribeResponse.DescribedGroup
                 {

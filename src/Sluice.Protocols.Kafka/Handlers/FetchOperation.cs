@@ -1,10 +1,10 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
@@ -112,7 +112,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             return Refused(wanted, session.UsesTopicIds ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition);
         }
 
-        if (!Request.Allows(Access.Read, topic.Name))
+        if (!Request.AllowsTopic(AclOperation.Read, topic.Name))
         {
             return Refused(wanted, KafkaErrorCode.TopicAuthorizationFailed);
         }

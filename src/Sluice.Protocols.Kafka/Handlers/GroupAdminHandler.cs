@@ -1,9 +1,9 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -13,9 +13,9 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinato
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ListGroupsRequest body)
     {
         ListGroupsResponse response = await groups.ListAsync().ConfigureAwait(false);
-        bool mayAll = request.Allows(Access.Configure, KafkaRequest.ClusterName);
+        bool mayAll = request.AllowsCluster(AclOperation.Describe);
         response.Groups = [.. response.Groups
-            .Where(group => (mayAll || request.MayDescribe(group.GroupId)) && Passes(body.StatesFilter, group.GroupState) && Passes(body.TypesFilter, group.GroupType))
+            .Where(group => (mayAll || request.SeesGroup(group.GroupId)) && Passes(body.StatesFilter, group.GroupState) && Passes(body.TypesFilter, group.GroupType))
             .OrderBy(static group => group.GroupId, StringComparer.Ordinal)];
         return response;
     }
@@ -25,7 +25,7 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinato
         var described = new List<DescribeGroupsResponse.DescribedGroup>(body.Groups.Length);
         foreach (string groupId in body.Groups)
         {
-            DescribeGroupsResponse.DescribedGroup group = request.MayDescribe(groupId)
+            DescribeGroupsResponse.DescribedGroup group = request.SeesGroup(groupId)
                 ? await groups.DescribeAsync(groupId, request.Version).ConfigureAwait(false)
                 : new DescribeGroupsResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
             if (body.IncludeAuthorizedOperations && group.ErrorCode == KafkaErrorCode.None)
@@ -47,7 +47,7 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinato
             results.Add(new DeleteGroupsResponse.DeletableGroupResult
             {
                 GroupId = groupId,
-                ErrorCode = request.Allows(Access.Configure, groupId) ? await DeleteAsync(groupId).ConfigureAwait(false) : KafkaErrorCode.GroupAuthorizationFailed,
+                ErrorCode = request.AllowsGroup(AclOperation.Delete, groupId) ? await DeleteAsync(groupId).ConfigureAwait(false) : KafkaErrorCode.GroupAuthorizationFailed,
             });
         }
 

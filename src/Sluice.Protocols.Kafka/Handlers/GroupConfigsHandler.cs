@@ -1,8 +1,8 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -18,7 +18,7 @@ internal sealed class GroupConfigsHandler(GroupConfigs configs)
             result.ErrorCode = KafkaErrorCode.InvalidRequest;
             result.ErrorMessage = "Group name must not be empty";
         }
-        else if (!request.MayDescribe(resource.ResourceName))
+        else if (!request.AllowsGroup(AclOperation.DescribeConfigs, resource.ResourceName))
         {
             result.ErrorCode = KafkaErrorCode.GroupAuthorizationFailed;
         }
@@ -38,7 +38,7 @@ internal sealed class GroupConfigsHandler(GroupConfigs configs)
             return (KafkaErrorCode.InvalidRequest, "Group name must not be empty");
         }
 
-        if (!request.Allows(Access.Configure, groupId))
+        if (!request.AllowsGroup(AclOperation.AlterConfigs, groupId))
         {
             return (KafkaErrorCode.GroupAuthorizationFailed, null);
         }

@@ -1,8 +1,8 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -16,7 +16,7 @@ internal sealed class GroupHandler(GroupCoordinator groups)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, JoinGroupRequest body)
     {
-        JoinGroupResponse response = request.Allows(Access.Read, body.GroupId)
+        JoinGroupResponse response = request.AllowsGroup(AclOperation.Read, body.GroupId)
             ? await groups.JoinAsync(ClientOf(request), body, request.Version).ConfigureAwait(false)
             : new JoinGroupResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         if (request.Version < NullProtocolName)
@@ -27,17 +27,17 @@ internal sealed class GroupHandler(GroupCoordinator groups)
         return response;
     }
 
-    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, SyncGroupRequest body) => request.Allows(Access.Read, body.GroupId)
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, SyncGroupRequest body) => request.AllowsGroup(AclOperation.Read, body.GroupId)
         ? await groups.SyncAsync(body, request.Version).ConfigureAwait(false)
         : new SyncGroupResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
 
-    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, HeartbeatRequest body) => request.Allows(Access.Read, body.GroupId)
+    public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, HeartbeatRequest body) => request.AllowsGroup(AclOperation.Read, body.GroupId)
         ? await groups.HeartbeatAsync(body).ConfigureAwait(false)
         : new HeartbeatResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, LeaveGroupRequest body)
     {
-        if (!request.Allows(Access.Read, body.GroupId))
+        if (!request.AllowsGroup(AclOperation.Read, body.GroupId))
         {
             return new LeaveGroupResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }

@@ -3,7 +3,6 @@ using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
@@ -67,7 +66,7 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
     private ListOffsetsResponse.ListOffsetsPartitionResponse Find(KafkaRequest request, string topic, ListOffsetsRequest.ListOffsetsPartition wanted, sbyte isolation)
     {
         var found = new ListOffsetsResponse.ListOffsetsPartitionResponse { PartitionIndex = wanted.PartitionIndex };
-        if (!request.MayDescribe(topic))
+        if (!request.SeesTopic(topic))
         {
             found.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
             return found;
@@ -132,7 +131,7 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
     private OffsetForLeaderEpochResponse.EpochEndOffset Find(KafkaRequest request, string topic, OffsetForLeaderEpochRequest.OffsetForLeaderPartition wanted)
     {
         var found = new OffsetForLeaderEpochResponse.EpochEndOffset { Partition = wanted.Partition };
-        if (!request.MayDescribe(topic))
+        if (!request.SeesTopic(topic))
         {
             found.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }

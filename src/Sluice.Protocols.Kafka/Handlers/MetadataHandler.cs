@@ -3,7 +3,6 @@ using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -19,7 +18,7 @@ internal sealed class MetadataHandler(KafkaServer server)
         {
             if (wantsAll)
             {
-                topics.AddRange(host.ListTopics(withQueues: true).Where(topic => request.MayDescribe(topic.Name)).Select(topic => Describe(request, topic, body.IncludeTopicAuthorizedOperations)));
+                topics.AddRange(host.ListTopics(withQueues: true).Where(topic => request.SeesTopic(topic.Name)).Select(topic => Describe(request, topic, body.IncludeTopicAuthorizedOperations)));
             }
             else
             {
@@ -51,7 +50,7 @@ internal sealed class MetadataHandler(KafkaServer server)
 
         if (wanted.TopicId != Guid.Empty)
         {
-            return host.FindTopic(wanted.TopicId) is { } known && request.MayDescribe(known.Name)
+            return host.FindTopic(wanted.TopicId) is { } known && request.SeesTopic(known.Name)
                 ? Describe(request, known, body.IncludeTopicAuthorizedOperations)
                 : new MetadataResponse.MetadataResponseTopic { ErrorCode = KafkaErrorCode.UnknownTopicId, TopicId = wanted.TopicId, Name = null };
         }
@@ -62,7 +61,7 @@ internal sealed class MetadataHandler(KafkaServer server)
             return Refused(name, KafkaErrorCode.InvalidTopicException);
         }
 
-        if (!request.MayDescribe(name))
+        if (!request.SeesTopic(name))
         {
             return Refused(name, KafkaErrorCode.TopicAuthorizationFailed);
         }
@@ -77,7 +76,7 @@ internal sealed class MetadataHandler(KafkaServer server)
             return Refused(name, KafkaErrorCode.UnknownTopicOrPartition);
         }
 
-        if (!request.Allows(Access.Configure, name))
+        if (!request.MayCreateTopic(name))
         {
             return Refused(name, KafkaErrorCode.TopicAuthorizationFailed);
         }

@@ -1,9 +1,9 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -19,8 +19,8 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
         for (int i = 0; i < topics.Length; i++)
         {
             OffsetCommitRequest.OffsetCommitRequestTopic wanted = body.Topics[i];
-            (GroupTopic? topic, KafkaErrorCode error) = Find(request, wanted.Name, wanted.TopicId, known => request.Allows(Access.Read, known));
-            error = request.Allows(Access.Read, body.GroupId) ? error : KafkaErrorCode.GroupAuthorizationFailed;
+            (GroupTopic? topic, KafkaErrorCode error) = Find(request, wanted.Name, wanted.TopicId, known => request.AllowsTopic(AclOperation.Read, known));
+            error = request.AllowsGroup(AclOperation.Read, body.GroupId) ? error : KafkaErrorCode.GroupAuthorizationFailed;
             topics[i] = new OffsetCommitResponse.OffsetCommitResponseTopic
             {
                 Name = wanted.Name,
@@ -85,12 +85,12 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, OffsetDeleteRequest body)
     {
-        if (!request.Allows(Access.Configure, body.GroupId))
+        if (!request.AllowsGroup(AclOperation.Delete, body.GroupId))
         {
             return new OffsetDeleteResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }
 
-        KafkaErrorCode[] errors = [.. body.Topics.Select(topic => Find(request, topic.Name, Guid.Empty, known => request.Allows(Access.Read, known)).Error)];
+        KafkaErrorCode[] errors = [.. body.Topics.Select(topic => Find(request, topic.Name, Guid.Empty, known => request.AllowsTopic(AclOperation.Read, known)).Error)];
         OffsetDeleteResponse response = await groups.DeleteOffsetsAsync(new OffsetDeleteRequest
         {
             GroupId = body.GroupId,
@@ -127,7 +127,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
 
     private async ValueTask<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(KafkaRequest request, OffsetFetchRequest.OffsetFetchRequestGroup group, bool requiresStable)
     {
-        if (!request.MayDescribe(group.GroupId))
+        if (!request.SeesGroup(group.GroupId))
         {
             return new OffsetFetchResponse.OffsetFetchResponseGroup { GroupId = group.GroupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }
@@ -136,7 +136,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
         var wanted = new List<OffsetFetchRequest.OffsetFetchRequestTopics>();
         foreach (OffsetFetchRequest.OffsetFetchRequestTopics topic in group.Topics ?? [])
         {
-            (GroupTopic? known, KafkaErrorCode error) = Find(request, topic.Name, topic.TopicId, request.MayDescribe);
+            (GroupTopic? known, KafkaErrorCode error) = Find(request, topic.Name, topic.TopicId, request.SeesTopic);
             if (error is KafkaErrorCode.None or KafkaErrorCode.UnknownTopicOrPartition)
             {
                 // Of a topic that is gone offsets may be left; by its name they can be asked for.
@@ -159,7 +159,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
         if (response.ErrorCode == KafkaErrorCode.None)
         {
             response.Topics = wantsAll
-                ? [.. response.Topics.Where(topic => request.MayDescribe(topic.Name) && (request.Version < TopicIds || topic.TopicId != Guid.Empty))]
+                ? [.. response.Topics.Where(topic => request.SeesTopic(topic.Name) && (request.Version < TopicIds || topic.TopicId != Guid.Empty))]
                 : [.. response.Topics, .. refused];
         }
 

@@ -1,8 +1,8 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
@@ -10,6 +10,9 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>DescribeTopicPartitions, DescribeLogDirs, DeleteRecords: what operators ask about partitions and do with them.</summary>
 internal sealed class PartitionsHandler(KafkaServer server)
 {
+    /// <summary>What the one directory with logs is called.</summary>
+    public const string LogDirectory = "data";
+
     private const int DescribedMax = 2000;
     private const long ToHighWatermark = -1;
 
@@ -26,7 +29,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
 
         IEnumerable<string> names = body.Topics.Length > 0
             ? body.Topics.Select(static topic => topic.Name).Distinct(StringComparer.Ordinal)
-            : server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name).Where(request.MayDescribe) ?? [];
+            : server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name).Where(request.SeesTopic) ?? [];
         int left = Math.Clamp(body.ResponsePartitionLimit, 1, DescribedMax);
         var topics = new List<DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic>();
         DescribeTopicPartitionsResponse.Cursor? next = null;
@@ -53,7 +56,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
 
     public DescribeLogDirsResponse Handle(KafkaRequest request, DescribeLogDirsRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Describe))
         {
             return new DescribeLogDirsResponse { ErrorCode = request.Version >= 3 ? KafkaErrorCode.ClusterAuthorizationFailed : KafkaErrorCode.None };
         }
@@ -67,7 +70,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
             [
                 new DescribeLogDirsResponse.DescribeLogDirsResult
                 {
-                    LogDir = "data",
+                    LogDir = LogDirectory,
                     UsableBytes = server.Broker.Store.FreeDiskBytes,
                     Topics = [.. wanted.Select(static topic => new DescribeLogDirsResponse.DescribeLogDirsTopic
                     {
@@ -107,7 +110,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
         described = 0;
         isMore = false;
         var result = new DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic { Name = name };
-        if (!request.MayDescribe(name))
+        if (!request.SeesTopic(name))
         {
             result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
             return result;
@@ -141,7 +144,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
     private DeleteRecordsResponse.DeleteRecordsPartitionResult Delete(KafkaRequest request, string topic, DeleteRecordsRequest.DeleteRecordsPartition wanted, ref JournalPosition last)
     {
         var result = new DeleteRecordsResponse.DeleteRecordsPartitionResult { PartitionIndex = wanted.PartitionIndex, LowWatermark = -1 };
-        if (!request.Allows(Access.Configure, topic))
+        if (!request.AllowsTopic(AclOperation.Delete, topic))
         {
             result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }

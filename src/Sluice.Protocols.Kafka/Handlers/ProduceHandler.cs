@@ -1,11 +1,11 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 using Sluice.Storage.Records;
 
@@ -29,7 +29,7 @@ internal sealed class ProduceHandler(KafkaServer server)
         }
 
         bool isTransactional = body.TopicData.Any(static topic => topic.PartitionData.Any(static partition => HasTransaction(partition.Records.Memory.Span)));
-        if (isTransactional && (body.TransactionalId is not { } id || !request.Allows(Access.Write, id)))
+        if (isTransactional && (body.TransactionalId is not { } id || !request.AllowsTransactionalId(AclOperation.Write, id)))
         {
             request.Reply(Refused(body, KafkaErrorCode.TransactionalIdAuthorizationFailed));
             return;
@@ -63,7 +63,7 @@ internal sealed class ProduceHandler(KafkaServer server)
     {
         Topic? topic = request.Version >= 13 ? server.Host?.FindTopic(data.TopicId) : server.Host?.FindTopic(data.Name);
         KafkaErrorCode error =
-            !request.Allows(Access.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
+            !request.AllowsTopic(AclOperation.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
             : topic is null ? (request.Version >= 13 ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition)
             : topic.Definition.IsInternal ? KafkaErrorCode.InvalidTopicException
             : KafkaErrorCode.None;

@@ -1,8 +1,8 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -13,7 +13,7 @@ internal sealed class QuotaHandler(KafkaServer server)
 
     public DescribeClientQuotasResponse Handle(KafkaRequest request, DescribeClientQuotasRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.DescribeConfigs))
         {
             return new DescribeClientQuotasResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null, Entries = null };
         }
@@ -46,7 +46,7 @@ internal sealed class QuotaHandler(KafkaServer server)
         {
             KafkaErrorCode error = KafkaErrorCode.None;
             string? problem = null;
-            if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+            if (!request.AllowsCluster(AclOperation.AlterConfigs))
             {
                 error = KafkaErrorCode.ClusterAuthorizationFailed;
             }

@@ -1,8 +1,8 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -11,7 +11,7 @@ internal sealed class ReplicaHandler(KafkaServer server)
 {
     public ElectLeadersResponse Handle(KafkaRequest request, ElectLeadersRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Alter))
         {
             return new ElectLeadersResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
         }
@@ -31,7 +31,7 @@ internal sealed class ReplicaHandler(KafkaServer server)
 
     public AlterPartitionReassignmentsResponse Handle(KafkaRequest request, AlterPartitionReassignmentsRequest body)
     {
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.Alter))
         {
             return new AlterPartitionReassignmentsResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null };
         }
@@ -48,9 +48,31 @@ internal sealed class ReplicaHandler(KafkaServer server)
         };
     }
 
+    /// <summary>There is one directory: what is asked to go there is there.</summary>
+    public AlterReplicaLogDirsResponse Handle(KafkaRequest request, AlterReplicaLogDirsRequest body)
+    {
+        bool isAllowed = request.AllowsCluster(AclOperation.Alter);
+        return new AlterReplicaLogDirsResponse
+        {
+            Results = [.. body.Dirs.SelectMany(static dir => dir.Topics.Select(topic => (dir.Path, topic.Name, topic.Partitions))).GroupBy(static moved => moved.Name, StringComparer.Ordinal)
+                .Select(topic => new AlterReplicaLogDirsResponse.AlterReplicaLogDirTopicResult
+                {
+                    TopicName = topic.Key,
+                    Partitions = [.. topic.SelectMany(moved => moved.Partitions.Select(partition => new AlterReplicaLogDirsResponse.AlterReplicaLogDirPartitionResult
+                    {
+                        PartitionIndex = partition,
+                        ErrorCode = !isAllowed ? KafkaErrorCode.ClusterAuthorizationFailed
+                            : moved.Path != PartitionsHandler.LogDirectory ? KafkaErrorCode.LogDirNotFound
+                            : Find(topic.Key, partition) is null ? KafkaErrorCode.UnknownTopicOrPartition
+                            : KafkaErrorCode.None,
+                    }))],
+                })],
+        };
+    }
+
     public static ListPartitionReassignmentsResponse Handle(KafkaRequest request) => new()
     {
-        ErrorCode = request.Allows(Access.Configure, KafkaRequest.ClusterName) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,
+        ErrorCode = request.AllowsCluster(AclOperation.Describe) ? KafkaErrorCode.None : KafkaErrorCode.ClusterAuthorizationFailed,
         ErrorMessage = null,
         Topics = [],
     };

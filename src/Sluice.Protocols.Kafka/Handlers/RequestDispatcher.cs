@@ -28,6 +28,8 @@ internal sealed class RequestDispatcher
     private readonly ReplicaHandler _replicas;
     private readonly ShareHandler _shares;
     private readonly ShareGroupHandler _shareGroups;
+    private readonly ScramHandler _scram;
+    private readonly AclHandler _acls;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -51,6 +53,8 @@ internal sealed class RequestDispatcher
         _replicas = new ReplicaHandler(server);
         _shares = new ShareHandler(server);
         _shareGroups = new ShareGroupHandler(server);
+        _scram = new ScramHandler(server);
+        _acls = new AclHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -67,9 +71,11 @@ internal sealed class RequestDispatcher
         KafkaApiKey.OffsetDelete, KafkaApiKey.ListGroups, KafkaApiKey.DescribeGroups, KafkaApiKey.DeleteGroups, KafkaApiKey.ConsumerGroupHeartbeat,
         KafkaApiKey.ConsumerGroupDescribe,
         KafkaApiKey.DescribeClientQuotas, KafkaApiKey.AlterClientQuotas,
-        KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.ListConfigResources,
+        KafkaApiKey.ElectLeaders, KafkaApiKey.AlterPartitionReassignments, KafkaApiKey.ListPartitionReassignments, KafkaApiKey.AlterReplicaLogDirs, KafkaApiKey.ListConfigResources,
         KafkaApiKey.ShareGroupHeartbeat, KafkaApiKey.ShareGroupDescribe, KafkaApiKey.ShareFetch, KafkaApiKey.ShareAcknowledge,
         KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
+        KafkaApiKey.DescribeUserScramCredentials, KafkaApiKey.AlterUserScramCredentials,
+        KafkaApiKey.DescribeAcls, KafkaApiKey.CreateAcls, KafkaApiKey.DeleteAcls,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -100,6 +106,11 @@ internal sealed class RequestDispatcher
         if (api.Key is not (KafkaApiKey.ApiVersions or KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && !connection.Login.IsAdmitted())
         {
             throw new KafkaParseException($"{api.Name} before it has logged in");
+        }
+
+        if (api.Key is not (KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && connection.Login.IsExpired)
+        {
+            throw new KafkaParseException($"{api.Name} although the time of its login is over (KIP-368)");
         }
 
         if (api.Key != KafkaApiKey.Produce)
@@ -224,6 +235,9 @@ internal sealed class RequestDispatcher
             case AlterPartitionReassignmentsRequest reassign:
                 request.Reply(_replicas.Handle(request, reassign));
                 return default;
+            case AlterReplicaLogDirsRequest alterLogDirs:
+                request.Reply(_replicas.Handle(request, alterLogDirs));
+                return default;
             case ListPartitionReassignmentsRequest:
                 request.Reply(ReplicaHandler.Handle(request));
                 return default;
@@ -244,6 +258,18 @@ internal sealed class RequestDispatcher
                 return Run(request, _shareGroups.HandleAsync(request, alterShareOffsets));
             case DeleteShareGroupOffsetsRequest deleteShareOffsets:
                 return Run(request, _shareGroups.HandleAsync(request, deleteShareOffsets));
+            case DescribeUserScramCredentialsRequest describeScram:
+                request.Reply(_scram.Handle(request, describeScram));
+                return default;
+            case AlterUserScramCredentialsRequest alterScram:
+                return Run(request, _scram.HandleAsync(request, alterScram));
+            case DescribeAclsRequest describeAcls:
+                request.Reply(_acls.Handle(request, describeAcls));
+                return default;
+            case CreateAclsRequest createAcls:
+                return Run(request, _acls.HandleAsync(request, createAcls));
+            case DeleteAclsRequest deleteAcls:
+                return Run(request, _acls.HandleAsync(request, deleteAcls));
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

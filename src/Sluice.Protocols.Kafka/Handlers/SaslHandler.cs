@@ -4,7 +4,7 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>SaslHandshake and SaslAuthenticate (KIP-43, KIP-152).</summary>
+/// <summary>SaslHandshake and SaslAuthenticate (KIP-43, KIP-152, KIP-368).</summary>
 internal static class SaslHandler
 {
     public static IKafkaMessage Handle(KafkaRequest request, SaslHandshakeRequest body)
@@ -17,23 +17,10 @@ internal static class SaslHandler
 
         return new SaslHandshakeResponse
         {
-            ErrorCode = request.Connection.Login.TryChoose(body.Mechanism) ? KafkaErrorCode.None : KafkaErrorCode.UnsupportedSaslMechanism,
-            Mechanisms = [.. SaslLogin.Mechanisms],
+            ErrorCode = request.Connection.Login.Choose(body.Mechanism),
+            Mechanisms = [.. request.Connection.Login.Mechanisms],
         };
     }
 
-    public static async ValueTask<SaslAuthenticateResponse> HandleAsync(KafkaRequest request, SaslAuthenticateRequest body)
-    {
-        if (request.Connection.Login.Mechanism is null)
-        {
-            return new SaslAuthenticateResponse { ErrorCode = KafkaErrorCode.IllegalSaslState, ErrorMessage = "SaslAuthenticate request received without a SaslHandshake before it" };
-        }
-
-        string? problem = await request.Connection.Login.AuthenticateAsync(body.AuthBytes).ConfigureAwait(false);
-        return new SaslAuthenticateResponse
-        {
-            ErrorCode = problem is null ? KafkaErrorCode.None : KafkaErrorCode.SaslAuthenticationFailed,
-            ErrorMessage = problem,
-        };
-    }
+    public static ValueTask<SaslAuthenticateResponse> HandleAsync(KafkaRequest request, SaslAuthenticateRequest body) => request.Connection.Login.AuthenticateAsync(body.AuthBytes);
 }

@@ -1,10 +1,10 @@
 using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -45,7 +45,7 @@ internal static class ShareAcknowledgements
         Topic? topic = request.Server.Host?.FindTopic(one.TopicId);
         KafkaErrorCode error = topic is null ? KafkaErrorCode.UnknownTopicId
             : !AreValid(one.Batches, request.Version, isRenewal) ? KafkaErrorCode.InvalidRequest
-            : !request.Allows(Access.Read, topic.Name) ? KafkaErrorCode.TopicAuthorizationFailed
+            : !request.AllowsTopic(AclOperation.Read, topic.Name) ? KafkaErrorCode.TopicAuthorizationFailed
             : topic.FindPartition(one.Index) is null ? KafkaErrorCode.UnknownTopicOrPartition
             : KafkaErrorCode.None;
         return error != KafkaErrorCode.None || one.Batches.Count == 0 ? error

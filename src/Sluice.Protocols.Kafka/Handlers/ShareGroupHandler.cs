@@ -1,10 +1,10 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -15,9 +15,9 @@ internal sealed class ShareGroupHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ShareGroupHeartbeatRequest body)
     {
-        KafkaErrorCode error = !request.Allows(Access.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
+        KafkaErrorCode error = !request.AllowsGroup(AclOperation.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
             : body.MemberId.Length is 0 or > MemberIdMax ? KafkaErrorCode.InvalidRequest
-            : body.SubscribedTopicNames?.All(request.MayDescribe) == false ? KafkaErrorCode.TopicAuthorizationFailed
+            : body.SubscribedTopicNames?.All(request.SeesTopic) == false ? KafkaErrorCode.TopicAuthorizationFailed
             : KafkaErrorCode.None;
         return error == KafkaErrorCode.None
             ? await server.Groups.HeartbeatAsync(GroupHandler.ClientOf(request), body).ConfigureAwait(false)
@@ -29,10 +29,10 @@ internal sealed class ShareGroupHandler(KafkaServer server)
         var described = new List<ShareGroupDescribeResponse.DescribedGroup>(body.GroupIds.Length);
         foreach (string groupId in body.GroupIds)
         {
-            ShareGroupDescribeResponse.DescribedGroup group = request.MayDescribe(groupId)
+            ShareGroupDescribeResponse.DescribedGroup group = request.SeesGroup(groupId)
                 ? await server.Groups.DescribeSharesAsync(groupId).ConfigureAwait(false)
                 : new ShareGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
-            if (!group.Members.All(member => member.SubscribedTopicNames.Concat(member.Assignment.TopicPartitions.Select(static topic => topic.TopicName)).All(request.MayDescribe)))
+            if (!group.Members.All(member => member.SubscribedTopicNames.Concat(member.Assignment.TopicPartitions.Select(static topic => topic.TopicName)).All(request.SeesTopic)))
             {
                 group = new ShareGroupDescribeResponse.DescribedGroup
                 {
@@ -58,7 +58,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
         foreach (DescribeShareGroupOffsetsRequest.DescribeShareGroupOffsetsRequestGroup group in body.Groups)
         {
             var described = new DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponseGroup { GroupId = group.GroupId };
-            if (!request.MayDescribe(group.GroupId))
+            if (!request.SeesGroup(group.GroupId))
             {
                 described.ErrorCode = KafkaErrorCode.GroupAuthorizationFailed;
             }
@@ -75,13 +75,13 @@ internal sealed class ShareGroupHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, AlterShareGroupOffsetsRequest body)
     {
-        KafkaErrorCode error = !request.Allows(Access.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed : body.GroupId.Length == 0 ? KafkaErrorCode.InvalidGroupId : KafkaErrorCode.None;
+        KafkaErrorCode error = !request.AllowsGroup(AclOperation.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed : body.GroupId.Length == 0 ? KafkaErrorCode.InvalidGroupId : KafkaErrorCode.None;
         if (error != KafkaErrorCode.None || body.Topics.Length == 0)
         {
             return new AlterShareGroupOffsetsResponse { ErrorCode = error };
         }
 
-        Topic[] allowed = [.. body.Topics.Where(topic => request.Allows(Access.Read, topic.TopicName)).Select(topic => server.Host?.FindTopic(topic.TopicName)).OfType<Topic>()];
+        Topic[] allowed = [.. body.Topics.Where(topic => request.AllowsTopic(AclOperation.Read, topic.TopicName)).Select(topic => server.Host?.FindTopic(topic.TopicName)).OfType<Topic>()];
         (error, int epoch) = await server.Groups.RunShareAsync(
             body.GroupId,
             (shares, _, turn) =>
@@ -116,7 +116,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, DeleteShareGroupOffsetsRequest body)
     {
-        KafkaErrorCode error = !request.Allows(Access.Configure, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed : body.GroupId.Length == 0 ? KafkaErrorCode.InvalidGroupId : KafkaErrorCode.None;
+        KafkaErrorCode error = !request.AllowsGroup(AclOperation.Delete, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed : body.GroupId.Length == 0 ? KafkaErrorCode.InvalidGroupId : KafkaErrorCode.None;
         if (error != KafkaErrorCode.None)
         {
             return new DeleteShareGroupOffsetsResponse { ErrorCode = error };
@@ -136,7 +136,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
                 foreach (DeleteShareGroupOffsetsRequest.DeleteShareGroupOffsetsRequestTopic wanted in body.Topics)
                 {
                     Topic? topic = server.Host?.FindTopic(wanted.TopicName);
-                    KafkaErrorCode outcome = !request.Allows(Access.Read, wanted.TopicName) ? KafkaErrorCode.TopicAuthorizationFailed
+                    KafkaErrorCode outcome = !request.AllowsTopic(AclOperation.Read, wanted.TopicName) ? KafkaErrorCode.TopicAuthorizationFailed
                         : topic is null || !group.Topics.ContainsKey(topic.Id) ? KafkaErrorCode.UnknownTopicOrPartition
                         : KafkaErrorCode.None;
                     responses.Add(new DeleteShareGroupOffsetsResponse.DeleteShareGroupOffsetsResponseTopic { TopicName = wanted.TopicName, TopicId = outcome == KafkaErrorCode.None ? topic!.Id : Guid.Empty, ErrorCode = outcome });
@@ -166,16 +166,16 @@ internal sealed class ShareGroupHandler(KafkaServer server)
     {
         IEnumerable<(string Name, int[] Partitions)> wanted = group.Topics?.Select(static topic => (topic.TopicName, topic.Partitions))
             ?? (await server.Groups.RunShareAsync(group.GroupId, static (_, known, _) => known?.Topics.Values.ToArray() ?? [], static _ => []).ConfigureAwait(false))
-                .Where(topic => request.MayDescribe(topic.Name)).OrderBy(static topic => topic.Name, StringComparer.Ordinal).Select(static topic => (topic.Name, Enumerable.Range(0, topic.Partitions).ToArray()));
+                .Where(topic => request.SeesTopic(topic.Name)).OrderBy(static topic => topic.Name, StringComparer.Ordinal).Select(static topic => (topic.Name, Enumerable.Range(0, topic.Partitions).ToArray()));
         var topics = new List<DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponseTopic>();
         foreach ((string name, int[] partitions) in wanted)
         {
-            Topic? topic = request.MayDescribe(name) ? server.Host?.FindTopic(name) : null;
+            Topic? topic = request.SeesTopic(name) ? server.Host?.FindTopic(name) : null;
             var described = new List<DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponsePartition>(partitions.Length);
             foreach (int index in partitions)
             {
                 var partition = new DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponsePartition { PartitionIndex = index, StartOffset = -1, Lag = -1 };
-                if (!request.MayDescribe(name))
+                if (!request.SeesTopic(name))
                 {
                     partition.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
                 }
@@ -198,7 +198,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
     private async Task<AlterShareGroupOffsetsResponse.AlterShareGroupOffsetsResponseTopic> AlterAsync(KafkaRequest request, string groupId, AlterShareGroupOffsetsRequest.AlterShareGroupOffsetsRequestTopic wanted, int epoch)
     {
         Topic? topic = server.Host?.FindTopic(wanted.TopicName);
-        bool isAllowed = request.Allows(Access.Read, wanted.TopicName);
+        bool isAllowed = request.AllowsTopic(AclOperation.Read, wanted.TopicName);
         var partitions = new List<AlterShareGroupOffsetsResponse.AlterShareGroupOffsetsResponsePartition>(wanted.Partitions.Length);
         foreach (AlterShareGroupOffsetsRequest.AlterShareGroupOffsetsRequestPartition partition in wanted.Partitions)
         {

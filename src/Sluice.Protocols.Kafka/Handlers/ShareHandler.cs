@@ -1,10 +1,10 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
@@ -98,7 +98,7 @@ internal sealed class ShareHandler(KafkaServer server)
 
     private static KafkaErrorCode Check(KafkaRequest request, string? groupId, string? memberId) =>
         groupId is null ? KafkaErrorCode.InvalidRequest
-        : !request.Allows(Access.Read, groupId) ? KafkaErrorCode.GroupAuthorizationFailed
+        : !request.AllowsGroup(AclOperation.Read, groupId) ? KafkaErrorCode.GroupAuthorizationFailed
         : memberId is null or { Length: 0 or > MemberIdMax } ? KafkaErrorCode.InvalidRequest
         : KafkaErrorCode.None;
 
@@ -206,7 +206,7 @@ internal sealed class ShareHandler(KafkaServer server)
             return (KafkaErrorCode.UnknownTopicId, default);
         }
 
-        if (!request.Allows(Access.Read, topic.Name))
+        if (!request.AllowsTopic(AclOperation.Read, topic.Name))
         {
             return (KafkaErrorCode.TopicAuthorizationFailed, default);
         }

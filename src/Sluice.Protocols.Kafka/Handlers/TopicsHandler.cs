@@ -1,9 +1,9 @@
 using Sluice.Broker;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -84,6 +84,12 @@ internal sealed class TopicsHandler(KafkaServer server)
         if (outcome.IsOk)
         {
             result.TopicId = validateOnly ? Guid.Empty : definition.Id;
+            if (!request.AllowsTopic(AclOperation.DescribeConfigs, wanted.Name))
+            {
+                result.TopicConfigErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
+                return result;
+            }
+
             result.NumPartitions = partitions;
             result.ReplicationFactor = 1;
             result.Configs = [.. TopicConfig.Keys.Values.OrderBy(static key => key.Name, StringComparer.Ordinal).Select(key => new CreateTopicsResponse.CreatableTopicConfigs
@@ -100,9 +106,9 @@ internal sealed class TopicsHandler(KafkaServer server)
     private (KafkaErrorCode Error, string? Message) Check(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, out int partitions)
     {
         partitions = wanted.NumPartitions == -1 ? server.Options.DefaultPartitions : wanted.NumPartitions;
-        if (!request.Allows(Access.Configure, wanted.Name))
+        if (!request.MayCreateTopic(wanted.Name))
         {
-            return (KafkaErrorCode.TopicAuthorizationFailed, $"User '{request.Connection.Login.UserName}' may not configure topic '{wanted.Name}'.");
+            return (KafkaErrorCode.TopicAuthorizationFailed, $"User '{request.Connection.Login.UserName}' may not create topic '{wanted.Name}'.");
         }
 
         if (TopicDefinition.NameProblem(wanted.Name) is { } problem)
@@ -139,7 +145,7 @@ internal sealed class TopicsHandler(KafkaServer server)
 
     private async ValueTask<(KafkaErrorCode Error, string? Message)> GrowAsync(KafkaRequest request, CreatePartitionsRequest.CreatePartitionsTopic wanted, bool validateOnly)
     {
-        if (!request.Allows(Access.Configure, wanted.Name))
+        if (!request.AllowsTopic(AclOperation.Alter, wanted.Name))
         {
             return (KafkaErrorCode.TopicAuthorizationFailed, null);
         }
@@ -177,12 +183,12 @@ internal sealed class TopicsHandler(KafkaServer server)
         Topic? topic = Find(name, id);
         var result = new DeleteTopicsResponse.DeletableTopicResult { Name = name ?? topic?.Name, TopicId = topic?.Id ?? id };
         string known = name ?? topic?.Name ?? "";
-        if (topic is not null && name is null && !request.MayDescribe(known))
+        if (topic is not null && name is null && !request.SeesTopic(known))
         {
             // Whoever may not know of it is not told its name.
             (result.Name, result.ErrorCode) = (null, KafkaErrorCode.TopicAuthorizationFailed);
         }
-        else if (known.Length > 0 && (!request.Allows(Access.Configure, known) || topic?.Definition.IsInternal == true))
+        else if (known.Length > 0 && (!(request.AllowsCluster(AclOperation.Delete) || request.AllowsTopic(AclOperation.Delete, known)) || topic?.Definition.IsInternal == true))
         {
             result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }

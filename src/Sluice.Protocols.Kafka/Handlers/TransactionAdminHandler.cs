@@ -1,11 +1,11 @@
 using System.Text.RegularExpressions;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 using Sluice.Storage;
 using Sluice.Storage.Producers;
 
@@ -22,7 +22,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         var described = new List<DescribeTransactionsResponse.TransactionStateData>(body.TransactionalIds.Length);
         foreach (string id in body.TransactionalIds)
         {
-            (KafkaErrorCode error, Transaction? state) = request.MayDescribe(id)
+            (KafkaErrorCode error, Transaction? state) = request.AllowsTransactionalId(AclOperation.Describe, id)
                 ? await server.Transactions.DescribeAsync(id).ConfigureAwait(false)
                 : (KafkaErrorCode.TransactionalIdAuthorizationFailed, null);
             described.Add(error != KafkaErrorCode.None || state is null
@@ -57,7 +57,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         {
             UnknownStateFilters = [.. body.StateFilters.Except(s_states, StringComparer.Ordinal)],
             TransactionStates = [.. all
-                .Where(state => request.MayDescribe(state.Id)
+                .Where(state => request.AllowsTransactionalId(AclOperation.Describe, state.Id)
                     && (body.ProducerIdFilters.Length == 0 || body.ProducerIdFilters.Contains(state.ProducerId))
                     && (body.StateFilters.Length == 0 || body.StateFilters.Contains(state.Status.ToString(), StringComparer.Ordinal))
                     && (body.DurationFilter < 0 || now - state.StartMs > body.DurationFilter)
@@ -78,7 +78,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, WriteTxnMarkersRequest body)
     {
-        bool isAllowed = request.Allows(Access.Configure, KafkaRequest.ClusterName);
+        bool isAllowed = request.AllowsCluster(AclOperation.Alter) || request.AllowsCluster(AclOperation.ClusterAction);
         JournalPosition last = JournalPosition.None;
         var results = new List<WriteTxnMarkersResponse.WritableTxnMarkerResult>(body.Markers.Length);
         foreach (WriteTxnMarkersRequest.WritableTxnMarker marker in body.Markers)
@@ -122,7 +122,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         ProducerId = state.ProducerId,
         ProducerEpoch = state.Epoch,
         Topics = [.. state.Partitions.GroupBy(static partition => partition.Topic, StringComparer.Ordinal)
-            .Where(topic => request.MayDescribe(topic.Key))
+            .Where(topic => request.SeesTopic(topic.Key))
             .OrderBy(static topic => topic.Key, StringComparer.Ordinal)
             .Select(static topic => new DescribeTransactionsResponse.TopicData { Topic = topic.Key, Partitions = [.. topic.Select(static partition => partition.Partition).Order()] })],
     };
@@ -130,7 +130,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
     private DescribeProducersResponse.PartitionResponse Describe(KafkaRequest request, string topic, int index)
     {
         var response = new DescribeProducersResponse.PartitionResponse { PartitionIndex = index };
-        if (!request.Allows(Access.Read, topic))
+        if (!request.AllowsTopic(AclOperation.Read, topic))
         {
             response.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }

@@ -1,10 +1,10 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -22,9 +22,14 @@ internal sealed class TransactionHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, InitProducerIdRequest body)
     {
-        if (body.TransactionalId is { } id && !request.Allows(Access.Write, id))
+        if (body.TransactionalId is { } id && !request.AllowsTransactionalId(AclOperation.Write, id))
         {
             return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.TransactionalIdAuthorizationFailed };
+        }
+
+        if (body.TransactionalId is null && !request.MayWriteIdempotently())
+        {
+            return new InitProducerIdResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
         }
 
         if ((body.ProducerId < 0) != (body.ProducerEpoch < 0))
@@ -48,7 +53,7 @@ internal sealed class TransactionHandler(KafkaServer server)
         }
 
         // These versions are for brokers, which have asked for their clients' permissions.
-        if (!request.Allows(Access.Configure, KafkaRequest.ClusterName))
+        if (!request.AllowsCluster(AclOperation.ClusterAction))
         {
             return new AddPartitionsToTxnResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
         }
@@ -69,15 +74,15 @@ internal sealed class TransactionHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, AddOffsetsToTxnRequest body)
     {
-        KafkaErrorCode error = !request.Allows(Access.Write, body.TransactionalId) ? KafkaErrorCode.TransactionalIdAuthorizationFailed
-            : !request.Allows(Access.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
+        KafkaErrorCode error = !request.AllowsTransactionalId(AclOperation.Write, body.TransactionalId) ? KafkaErrorCode.TransactionalIdAuthorizationFailed
+            : !request.AllowsGroup(AclOperation.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
             : await server.Transactions.AddOffsetsAsync(body.TransactionalId, new ProducerIdentity(body.ProducerId, body.ProducerEpoch), body.GroupId).ConfigureAwait(false);
         return new AddOffsetsToTxnResponse { ErrorCode = ForVersion(error, request.Version, knowsFenced: 2) };
     }
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, EndTxnRequest body)
     {
-        if (!request.Allows(Access.Write, body.TransactionalId))
+        if (!request.AllowsTransactionalId(AclOperation.Write, body.TransactionalId))
         {
             return new EndTxnResponse { ErrorCode = KafkaErrorCode.TransactionalIdAuthorizationFailed };
         }
@@ -93,7 +98,7 @@ internal sealed class TransactionHandler(KafkaServer server)
     {
         TopicIndex[] partitions = [.. topics.SelectMany(static topic => topic.Partitions.Select(partition => new TopicIndex(topic.Name, partition)))];
         KafkaErrorCode[] errors = [.. partitions.Select(partition => Check(request, partition))];
-        if (request.Version < ManyTransactions && !request.Allows(Access.Write, id))
+        if (request.Version < ManyTransactions && !request.AllowsTransactionalId(AclOperation.Write, id))
         {
             Array.Fill(errors, KafkaErrorCode.TransactionalIdAuthorizationFailed);
         }
@@ -122,7 +127,7 @@ internal sealed class TransactionHandler(KafkaServer server)
     private KafkaErrorCode Check(KafkaRequest request, TopicIndex partition)
     {
         Topic? topic = server.Host?.FindTopic(partition.Topic);
-        return request.Version < ManyTransactions && (topic?.Definition.IsInternal == true || !request.Allows(Access.Write, partition.Topic)) ? KafkaErrorCode.TopicAuthorizationFailed
+        return request.Version < ManyTransactions && (topic?.Definition.IsInternal == true || !request.AllowsTopic(AclOperation.Write, partition.Topic)) ? KafkaErrorCode.TopicAuthorizationFailed
             : topic?.FindPartition(partition.Partition) is not { } found ? KafkaErrorCode.UnknownTopicOrPartition
             : found.IsQueue ? KafkaErrorCode.PolicyViolation
             : KafkaErrorCode.None;

@@ -1,9 +1,9 @@
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -14,8 +14,8 @@ internal sealed class TransactionOffsetsHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, TxnOffsetCommitRequest body)
     {
-        KafkaErrorCode refusal = !request.Allows(Access.Write, body.TransactionalId) ? KafkaErrorCode.TransactionalIdAuthorizationFailed
-            : !request.Allows(Access.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
+        KafkaErrorCode refusal = !request.AllowsTransactionalId(AclOperation.Write, body.TransactionalId) ? KafkaErrorCode.TransactionalIdAuthorizationFailed
+            : !request.AllowsGroup(AclOperation.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
             : KafkaErrorCode.None;
         var items = new List<CommitItem>();
         var taken = new List<TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition>();
@@ -57,7 +57,7 @@ internal sealed class TransactionOffsetsHandler(KafkaServer server)
         {
             PartitionIndex = wanted.PartitionIndex,
             ErrorCode = refusal != KafkaErrorCode.None ? refusal
-                : !request.Allows(Access.Read, topic) ? KafkaErrorCode.TopicAuthorizationFailed
+                : !request.AllowsTopic(AclOperation.Read, topic) ? KafkaErrorCode.TopicAuthorizationFailed
                 : known is null || (uint)wanted.PartitionIndex >= (uint)known.Value.Partitions ? KafkaErrorCode.UnknownTopicOrPartition
                 : KafkaErrorCode.None,
         };

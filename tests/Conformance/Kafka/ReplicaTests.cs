@@ -67,5 +67,25 @@ public sealed class ReplicaTests(BrokerFixture broker) : KafkaTest(broker)
         Assert.Empty((await Client.AskAsync<ListConfigResourcesResponse>(new ListConfigResourcesRequest(), 0)).ConfigResources);
     }
 
+    [Fact]
+    public async Task KIP113_Replicas_are_moved_to_the_directory_where_they_are()
+    {
+        TestTopic topic = await TopicAsync();
+        DescribeLogDirsResponse directories = await Client.AskAsync<DescribeLogDirsResponse>(new DescribeLogDirsRequest { Topics = null }, 4);
+        string directory = Assert.Single(directories.Results).LogDir;
+        Assert.Equal([(0, KafkaErrorCode.None)], await MoveAsync(topic, directory, 0));
+        Assert.Equal([(0, KafkaErrorCode.LogDirNotFound)], await MoveAsync(topic, "/no/such/directory", 0));
+        Assert.Equal([(9, KafkaErrorCode.UnknownTopicOrPartition)], await MoveAsync(topic, directory, 9));
+        Assert.Equal([(0, KafkaErrorCode.UnknownTopicOrPartition)], await MoveAsync(topic with { Name = Name() }, directory, 0));
+    }
+
+    private async Task<IEnumerable<(int, KafkaErrorCode)>> MoveAsync(TestTopic topic, string directory, int partition)
+    {
+        AlterReplicaLogDirsResponse response = await Client.AskAsync<AlterReplicaLogDirsResponse>(
+            new AlterReplicaLogDirsRequest { Dirs = [new AlterReplicaLogDirsRequest.AlterReplicaLogDir { Path = directory, Topics = [new AlterReplicaLogDirsRequest.AlterReplicaLogDirTopic { Name = topic.Name, Partitions = [partition] }] }] },
+            2);
+        return Assert.Single(response.Results).Partitions.Select(static moved => (moved.PartitionIndex, moved.ErrorCode));
+    }
+
     private static AlterPartitionReassignmentsRequest.ReassignablePartition Wanted(int partition, params int[]? replicas) => new() { PartitionIndex = partition, Replicas = replicas };
 }

@@ -23,6 +23,11 @@ public sealed class BrokerFixture : IAsyncLifetime
     /// <summary>Where AMQP clients find a Sluice server started for the run; null for a named target.</summary>
     public string? AmqpAddress => _process?.Address;
 
+    /// <summary>Where clients log in: the same listener, but with the real Kafka, which has another for it (<c>SLUICE_KAFKA_SASL_TARGET</c>).</summary>
+    public string SaslHost { get; private set; } = "127.0.0.1";
+
+    public int SaslPort { get; private set; }
+
     /// <summary>Process id of a Sluice server started for the run; null for a named target.</summary>
     public int? ProcessId => _process?.ProcessId;
 
@@ -31,14 +36,13 @@ public sealed class BrokerFixture : IAsyncLifetime
         string? target = Environment.GetEnvironmentVariable("SLUICE_KAFKA_TARGET");
         if (!string.IsNullOrEmpty(target))
         {
-            int colon = target.LastIndexOf(':');
-            Host = target[..colon];
-            Port = int.Parse(target[(colon + 1)..]);
+            (Host, Port) = Parse(target);
+            (SaslHost, SaslPort) = Environment.GetEnvironmentVariable("SLUICE_KAFKA_SASL_TARGET") is { Length: > 0 } sasl ? Parse(sasl) : (Host, Port);
             return;
         }
 
         _process = await BrokerProcess.StartAsync();
-        Port = _process.KafkaPort;
+        Port = SaslPort = _process.KafkaPort;
     }
 
     /// <exception cref="InvalidOperationException">The broker had logged errors.</exception>
@@ -56,5 +60,11 @@ public sealed class BrokerFixture : IAsyncLifetime
         {
             throw new InvalidOperationException($"The broker logged {errors.Count} errors during the run, the first: {errors[0]}\nThe whole log:\n{log}");
         }
+    }
+
+    private static (string Host, int Port) Parse(string target)
+    {
+        int colon = target.LastIndexOf(':');
+        return (target[..colon], int.Parse(target[(colon + 1)..]));
     }
 }

@@ -1,6 +1,6 @@
-namespace Sluice.Protocols.Kafka;
+namespace Sluice.Protocols.Kafka.Acls;
 
-/// <summary>Operations that Kafka's permissions speak of, by their codes on the wire (KIP-140).</summary>
+/// <summary>Operations that Kafka's permissions speak of, by their codes on the wire (KIP-140). Persisted: values only grow.</summary>
 internal enum AclOperation : byte
 {
     Unknown = 0,
@@ -16,4 +16,7 @@ internal enum AclOperation : byte
     DescribeConfigs = 10,
     AlterConfigs = 11,
     IdempotentWrite = 12,
+    CreateTokens = 13,
+    DescribeTokens = 14,
+    TwoPhaseCommit = 15,
 }
