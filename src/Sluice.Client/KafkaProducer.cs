@@ -144,8 +144,12 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until all records handed over so far are acknowledged or have failed.</summary>
-    public Task FlushAsync(CancellationToken cancel = default) => _accumulator.FlushAsync(_signal.Set, cancel);
+    /// <summary>Waits until all records handed over so far are acknowledged or have failed, those that wait for their topic or for room included.</summary>
+    public async Task FlushAsync(CancellationToken cancel = default)
+    {
+        await _lanes.WhenEmptyAsync(cancel).ConfigureAwait(false);
+        await _accumulator.FlushAsync(_signal.Set, cancel).ConfigureAwait(false);
+    }
 
     /// <summary>
     /// Makes the producer ready for transactions; once, before the first. Any producer that had the same transactional id before is fenced, and what it left open is rolled back.

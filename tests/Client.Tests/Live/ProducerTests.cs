@@ -45,6 +45,17 @@ public sealed class ProducerTests(LiveBroker broker) : IClassFixture<LiveBroker>
     }
 
     [Fact]
+    public async Task A_flush_waits_for_a_record_whose_topic_is_not_known_yet()
+    {
+        await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = broker.Address, Linger = TimeSpan.FromSeconds(30) });
+        Task<RecordMetadata> sent = producer.SendAsync(new(broker.NewName("flushed"), null, "x"));
+        await producer.FlushAsync();
+
+        // Without the flush it would lie there for the linger's half minute.
+        await sent.WaitAsync(TimeSpan.FromSeconds(15));
+    }
+
+    [Fact]
     public async Task Acks_of_none_send_without_an_answer()
     {
         string topic = broker.NewName("unanswered");
