@@ -5,11 +5,12 @@ IFuzzTargets? chosen = args.FirstOrDefault() switch
 {
     "amqp091" => new Amqp091Targets(),
     "kafka" => new KafkaTargets(),
+    "sasl" => new SaslTargets(),
     _ => null,
 };
 if (chosen is null)
 {
-    Console.Error.WriteLine("sluice-fuzz amqp091|kafka [FILE | mutate SEED COUNT]");
+    Console.Error.WriteLine("sluice-fuzz amqp091|kafka|sasl [FILE | mutate SEED COUNT]");
     return 2;
 }
 
