@@ -6,11 +6,12 @@ IFuzzTargets? chosen = args.FirstOrDefault() switch
     "amqp091" => new Amqp091Targets(),
     "kafka" => new KafkaTargets(),
     "kafka-batches" => new KafkaBatchTargets(),
+    "sasl" => new SaslTargets(),
     _ => null,
 };
 if (chosen is null)
 {
-    Console.Error.WriteLine("sluice-fuzz amqp091|kafka|kafka-batches [FILE | mutate SEED COUNT]");
+    Console.Error.WriteLine("sluice-fuzz amqp091|kafka|kafka-batches|sasl [FILE | mutate SEED COUNT]");
     return 2;
 }
 

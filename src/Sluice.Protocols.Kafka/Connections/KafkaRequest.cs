@@ -1,4 +1,5 @@
 using Sluice.Protocols.Kafka.Acls;
+using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Protocols.Kafka.Connections;
@@ -65,6 +66,21 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
         }
 
         return throttleMs;
+    }
+
+    /// <summary>What the request may take of the client's quota for making and deleting partitions.</summary>
+    /// <param name="strictFrom">The first version that knows of a refusal.</param>
+    public MutationQuota Mutate(short strictFrom) => Server.Quotas.Mutate(connection.Login.UserName, header.ClientId ?? "", Version >= strictFrom);
+
+    /// <summary>The connection is not read for the time that the quota asks for, in ms, which is returned for the answer.</summary>
+    public int Throttle(MutationQuota quota)
+    {
+        if (quota.ThrottleMs > 0)
+        {
+            connection.Mute(quota.ThrottleMs);
+        }
+
+        return quota.ThrottleMs;
     }
 
     /// <summary>Answers it. Any thread, once.</summary>

@@ -84,9 +84,10 @@ internal sealed class QuotaHandler(KafkaServer server)
         : entry.Entity.FirstOrDefault(static part => !IsType(part.EntityType)) is { } unknown ? $"Quotas of entity type {unknown.EntityType} are not served: users and client ids have them here."
         : entry.Entity.Select(static part => part.EntityType).Distinct(StringComparer.Ordinal).Count() < entry.Entity.Length ? "The entity has a type twice."
         : entry.Entity.FirstOrDefault(static part => part.EntityName is { Length: 0 }) is { } empty ? $"Empty {empty.EntityType} not supported"
-        : entry.Ops.FirstOrDefault(static op => !ClientQuotas.Keys.Contains(op.Key, StringComparer.Ordinal)) is { } key ? $"Quota {key.Key} is not served: {string.Join(" and ", ClientQuotas.Keys)} are."
+        : entry.Ops.FirstOrDefault(static op => !ClientQuotas.Keys.Contains(op.Key, StringComparer.Ordinal)) is { } key ? $"Quota {key.Key} is not served: {string.Join(", ", ClientQuotas.Keys)} are."
         : entry.Ops.Select(static op => op.Key).Distinct(StringComparer.Ordinal).Count() < entry.Ops.Length ? "A quota is changed twice."
-        : entry.Ops.FirstOrDefault(static op => !op.Remove && !(op.Value >= 1 && double.IsInteger(op.Value) && op.Value <= long.MaxValue)) is { } value ? $"{value.Key} must be a whole number of bytes a second, at least 1"
+        : entry.Ops.FirstOrDefault(static op => !op.Remove && op.Key == ClientQuotas.Mutations && !(op.Value > 0 && double.IsFinite(op.Value))) is { } rate ? $"Quota {rate.Key} must be greater than 0"
+        : entry.Ops.FirstOrDefault(static op => !op.Remove && op.Key != ClientQuotas.Mutations && !(op.Value >= 1 && double.IsInteger(op.Value) && op.Value <= long.MaxValue)) is { } value ? $"{value.Key} must be a whole number of bytes a second, at least 1"
         : null;
 
     private static bool Matches(QuotaEntity entity, DescribeClientQuotasRequest body)

@@ -2,6 +2,7 @@ using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
@@ -12,33 +13,39 @@ internal sealed class TopicsHandler(KafkaServer server)
 {
     private const sbyte FromTopic = 1, FromDefault = 5;
 
+    // The first versions that know THROTTLING_QUOTA_EXCEEDED (KIP-599).
+    private const short CreateStrictly = 6, GrowStrictly = 3, DeleteStrictly = 5;
+    private const string QuotaExceeded = "The throttling quota has been exceeded.";
+
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, CreateTopicsRequest body)
     {
         var results = new List<CreateTopicsResponse.CreatableTopicResult>();
+        MutationQuota quota = request.Mutate(CreateStrictly);
         HashSet<string> repeated = Repeated(body.Topics.Select(static topic => topic.Name));
         foreach (CreateTopicsRequest.CreatableTopic wanted in body.Topics.DistinctBy(static topic => topic.Name, StringComparer.Ordinal))
         {
             results.Add(repeated.Contains(wanted.Name)
                 ? new CreateTopicsResponse.CreatableTopicResult { Name = wanted.Name, ErrorCode = KafkaErrorCode.InvalidRequest, ErrorMessage = "Duplicate topic name." }
-                : await CreateAsync(request, wanted, body.ValidateOnly).ConfigureAwait(false));
+                : await CreateAsync(request, wanted, body.ValidateOnly, quota).ConfigureAwait(false));
         }
 
-        return new CreateTopicsResponse { Topics = [.. results] };
+        return new CreateTopicsResponse { ThrottleTimeMs = request.Throttle(quota), Topics = [.. results] };
     }
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, CreatePartitionsRequest body)
     {
         var results = new List<CreatePartitionsResponse.CreatePartitionsTopicResult>();
+        MutationQuota quota = request.Mutate(GrowStrictly);
         HashSet<string> repeated = Repeated(body.Topics.Select(static topic => topic.Name));
         foreach (CreatePartitionsRequest.CreatePartitionsTopic wanted in body.Topics.DistinctBy(static topic => topic.Name, StringComparer.Ordinal))
         {
             (KafkaErrorCode error, string? message) = repeated.Contains(wanted.Name)
                 ? (KafkaErrorCode.InvalidRequest, "Duplicate topic name.")
-                : await GrowAsync(request, wanted, body.ValidateOnly).ConfigureAwait(false);
+                : await GrowAsync(request, wanted, body.ValidateOnly, quota).ConfigureAwait(false);
             results.Add(new CreatePartitionsResponse.CreatePartitionsTopicResult { Name = wanted.Name, ErrorCode = error, ErrorMessage = message });
         }
 
-        return new CreatePartitionsResponse { Results = [.. results] };
+        return new CreatePartitionsResponse { ThrottleTimeMs = request.Throttle(quota), Results = [.. results] };
     }
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, DeleteTopicsRequest body)
@@ -48,6 +55,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             : [.. body.TopicNames.Select(static name => ((string?)name, Guid.Empty))];
         Dictionary<Guid, int> times = wanted.Select(topic => Find(topic.Name, topic.Id)?.Id ?? Guid.Empty).CountBy(static id => id).ToDictionary();
         var results = new List<DeleteTopicsResponse.DeletableTopicResult>();
+        MutationQuota quota = request.Mutate(DeleteStrictly);
         foreach ((string? name, Guid id) in wanted.Distinct())
         {
             string? problem = name is null && id == Guid.Empty ? "Neither topic name nor id were specified."
@@ -55,17 +63,17 @@ internal sealed class TopicsHandler(KafkaServer server)
                 : Find(name, id) is { } known && times[known.Id] > 1 ? "Duplicate topic name or id."
                 : null;
             results.Add(problem is null
-                ? await DeleteAsync(request, name, id).ConfigureAwait(false)
+                ? await DeleteAsync(request, name, id, quota).ConfigureAwait(false)
                 : new DeleteTopicsResponse.DeletableTopicResult { Name = name, TopicId = id, ErrorCode = KafkaErrorCode.InvalidRequest, ErrorMessage = problem });
         }
 
-        return new DeleteTopicsResponse { Responses = [.. results] };
+        return new DeleteTopicsResponse { ThrottleTimeMs = request.Throttle(quota), Responses = [.. results] };
     }
 
     private static HashSet<string> Repeated(IEnumerable<string> names) =>
         [.. names.GroupBy(static name => name, StringComparer.Ordinal).Where(static group => group.Count() > 1).Select(static group => group.Key)];
 
-    private async ValueTask<CreateTopicsResponse.CreatableTopicResult> CreateAsync(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, bool validateOnly)
+    private async ValueTask<CreateTopicsResponse.CreatableTopicResult> CreateAsync(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, bool validateOnly, MutationQuota quota)
     {
         var result = new CreateTopicsResponse.CreatableTopicResult { Name = wanted.Name, ErrorMessage = null, Configs = null };
         (result.ErrorCode, result.ErrorMessage) = Check(request, wanted, out int partitions);
@@ -76,6 +84,12 @@ internal sealed class TopicsHandler(KafkaServer server)
 
         Dictionary<string, string> config = wanted.Configs.ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal);
         var definition = new TopicDefinition(wanted.Name, server.NewId(), config);
+        if (server.Host?.CheckTopic(definition, partitions).IsOk == true && !quota.TryTake(partitions))
+        {
+            (result.ErrorCode, result.ErrorMessage) = (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
+            return result;
+        }
+
         BrokerResult outcome = server.Host is not { } host ? new BrokerResult(BrokerStatus.NotFound, "The virtual host of Kafka's topics does not exist.")
             : validateOnly ? host.CheckTopic(definition, partitions)
             : await host.CreateTopicAsync(definition, partitions).ConfigureAwait(false) is var created ? new BrokerResult(created.Status, created.Detail) : default;
@@ -143,7 +157,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             : (KafkaErrorCode.None, null);
     }
 
-    private async ValueTask<(KafkaErrorCode Error, string? Message)> GrowAsync(KafkaRequest request, CreatePartitionsRequest.CreatePartitionsTopic wanted, bool validateOnly)
+    private async ValueTask<(KafkaErrorCode Error, string? Message)> GrowAsync(KafkaRequest request, CreatePartitionsRequest.CreatePartitionsTopic wanted, bool validateOnly, MutationQuota quota)
     {
         if (!request.AllowsTopic(AclOperation.Alter, wanted.Name))
         {
@@ -162,6 +176,11 @@ internal sealed class TopicsHandler(KafkaServer server)
             return (KafkaErrorCode.InvalidReplicaAssignment, $"Each of the {added} new partitions needs one replica, on broker {server.Options.NodeId}, which is the only one.");
         }
 
+        if (added > 0 && !quota.TryTake(added))
+        {
+            return (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
+        }
+
         if (validateOnly)
         {
             return added > 0 ? (KafkaErrorCode.None, null) : (KafkaErrorCode.InvalidPartitions, $"The topic {wanted.Name} currently has {topic.Partitions.Count} partition(s); {wanted.Count} would not be an increase.");
@@ -178,7 +197,7 @@ internal sealed class TopicsHandler(KafkaServer server)
 
     private Topic? Find(string? name, Guid id) => name is null ? server.Host?.FindTopic(id) : server.Host?.FindTopic(name);
 
-    private async ValueTask<DeleteTopicsResponse.DeletableTopicResult> DeleteAsync(KafkaRequest request, string? name, Guid id)
+    private async ValueTask<DeleteTopicsResponse.DeletableTopicResult> DeleteAsync(KafkaRequest request, string? name, Guid id, MutationQuota quota)
     {
         Topic? topic = Find(name, id);
         var result = new DeleteTopicsResponse.DeletableTopicResult { Name = name ?? topic?.Name, TopicId = topic?.Id ?? id };
@@ -195,6 +214,10 @@ internal sealed class TopicsHandler(KafkaServer server)
         else if (topic is null)
         {
             result.ErrorCode = name is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition;
+        }
+        else if (!quota.TryTake(topic.Partitions.Count))
+        {
+            (result.ErrorCode, result.ErrorMessage) = (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
         }
         else
         {

@@ -8,7 +8,7 @@ namespace Sluice.Protocols.Kafka.Quotas;
 /// <summary>Which quotas there are, kept in the metadata store, and who has used how much of theirs. Thread-safe.</summary>
 internal sealed class ClientQuotas
 {
-    public const string Produce = "producer_byte_rate", Fetch = "consumer_byte_rate";
+    public const string Produce = "producer_byte_rate", Fetch = "consumer_byte_rate", Mutations = "controller_mutation_rate";
 
     /// <summary>Meters that were not used for longer say nothing any more.</summary>
     private const long MeterIdleMs = 60_000;
@@ -19,6 +19,7 @@ internal sealed class ClientQuotas
     private readonly TimeProvider _clock;
     private readonly Lock _reading = new();
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaMeter> _meters = new();
+    private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaBucket> _buckets = new();
     private volatile IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> _quotas;
 
     public ClientQuotas(IMetadataStore metadata, TimeProvider clock)
@@ -29,7 +30,7 @@ internal sealed class ClientQuotas
     }
 
     /// <summary>The values that can be set, by Kafka's names.</summary>
-    public static IReadOnlyList<string> Keys { get; } = [Produce, Fetch];
+    public static IReadOnlyList<string> Keys { get; } = [Produce, Fetch, Mutations];
 
     public IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> All => _quotas;
 
@@ -42,24 +43,45 @@ internal sealed class ClientQuotas
             return 0;
         }
 
-        foreach (QuotaEntity entity in QuotaEntity.For(user, client))
+        if (!TryFind(quotas, key, user, client, out (QuotaEntity, string, string, string) shared, out double perSecondMax))
         {
-            if (quotas.TryGetValue(entity, out IReadOnlyDictionary<string, double>? values) && values.TryGetValue(key, out double perSecondMax))
-            {
-                long nowMs = _clock.GetUtcNow().ToUnixTimeMilliseconds();
-                (string sharedUser, string sharedClient) = entity.Share(user, client);
-                QuotaMeter meter = _meters.GetOrAdd((entity, sharedUser, sharedClient, key), static _ => new QuotaMeter());
-                int throttleMs = meter.Add(bytes, perSecondMax, nowMs);
-                if (_meters.Count > MetersMax)
-                {
-                    Forget(nowMs - MeterIdleMs);
-                }
+            return 0;
+        }
 
-                return throttleMs;
+        long nowMs = NowMs;
+        int throttleMs = _meters.GetOrAdd(shared, static _ => new QuotaMeter()).Add(bytes, perSecondMax, nowMs);
+        if (_meters.Count > MetersMax)
+        {
+            Forget(nowMs - MeterIdleMs);
+        }
+
+        return throttleMs;
+    }
+
+    /// <summary>What a client's request may take of its quota for making and deleting partitions.</summary>
+    /// <param name="user">Whose request.</param>
+    /// <param name="client">The client's id.</param>
+    /// <param name="isStrict">Whether its version knows THROTTLING_QUOTA_EXCEEDED.</param>
+    public MutationQuota Mutate(string user, string client, bool isStrict)
+    {
+        if (!TryFind(_quotas, Mutations, user, client, out (QuotaEntity, string, string, string) shared, out double perSecond))
+        {
+            return new MutationQuota(null, 0, isStrict, _clock);
+        }
+
+        QuotaBucket bucket = _buckets.GetOrAdd(shared, static _ => new QuotaBucket());
+        if (_buckets.Count > MetersMax)
+        {
+            foreach ((var other, QuotaBucket full) in _buckets)
+            {
+                if (full != bucket && full.IsFull(perSecond, NowMs))
+                {
+                    _buckets.TryRemove(other, out _);
+                }
             }
         }
 
-        return 0;
+        return new MutationQuota(bucket, perSecond, isStrict, _clock);
     }
 
     /// <summary>Sets values, or takes those away that are null; complete when it is kept.</summary>
@@ -97,6 +119,26 @@ internal sealed class ClientQuotas
             // Of two changes at once, who reads last has both.
             _quotas = Read();
         }
+    }
+
+    private long NowMs => _clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>Finds the quota that counts for a client, and with whom it shares it.</summary>
+    private static bool TryFind(
+        IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> quotas, string key, string user, string client, out (QuotaEntity Entity, string User, string Client, string Key) shared, out double value)
+    {
+        foreach (QuotaEntity entity in quotas.Count == 0 ? [] : QuotaEntity.For(user, client))
+        {
+            if (quotas.TryGetValue(entity, out IReadOnlyDictionary<string, double>? values) && values.TryGetValue(key, out value))
+            {
+                (string sharedUser, string sharedClient) = entity.Share(user, client);
+                shared = (entity, sharedUser, sharedClient, key);
+                return true;
+            }
+        }
+
+        (shared, value) = (default, 0);
+        return false;
     }
 
     private Dictionary<QuotaEntity, IReadOnlyDictionary<string, double>> Read() =>

@@ -5,7 +5,7 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Conformance.Kafka;
 
-/// <summary>Quotas of client ids and users: KIP-13, KIP-219, KIP-546.</summary>
+/// <summary>Quotas of client ids and users: KIP-13, KIP-219, KIP-546, KIP-599.</summary>
 public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
 {
     private const sbyte Exactly = 0, TheDefault = 1, AnyName = 2;
@@ -79,6 +79,42 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Fact]
+    public async Task KIP599_Who_makes_and_deletes_too_many_partitions_is_refused()
+    {
+        RawClient admin = await ConnectAsync();
+        admin.ClientId = Name("client");
+        await SetAsync([("client-id", admin.ClientId)], ("controller_mutation_rate", 0.5));
+
+        // Five and a half partitions may be made at once, or whatever is asked for while nothing is owed.
+        string first = Name();
+        Assert.Equal((KafkaErrorCode.None, 0), await CreateAsync(admin, first, 10, 7));
+        (KafkaErrorCode refused, int throttleMs) = await CreateAsync(admin, Name(), 1, 7);
+        Assert.Equal(KafkaErrorCode.ThrottlingQuotaExceeded, refused);
+        Assert.InRange(throttleMs, 1, 20_000);
+
+        // The connection is left alone for that time; others of the client's are not.
+        RawClient other = await ConnectAsync();
+        other.ClientId = admin.ClientId;
+        DeleteTopicsResponse deleted = await other.AskAsync<DeleteTopicsResponse>(new DeleteTopicsRequest { Topics = [new DeleteTopicsRequest.DeleteTopicState { Name = first }], TimeoutMs = 10_000 }, 6);
+        Assert.Equal(KafkaErrorCode.ThrottlingQuotaExceeded, Assert.Single(deleted.Responses).ErrorCode);
+        RawClient third = await ConnectAsync();
+        third.ClientId = admin.ClientId;
+        CreatePartitionsResponse grown = await third.AskAsync<CreatePartitionsResponse>(new CreatePartitionsRequest { Topics = [new CreatePartitionsRequest.CreatePartitionsTopic { Name = first, Count = 12, Assignments = null }], TimeoutMs = 10_000 }, 3);
+        Assert.Equal(KafkaErrorCode.ThrottlingQuotaExceeded, Assert.Single(grown.Results).ErrorCode);
+
+        // Older versions are slowed down only.
+        RawClient old = await ConnectAsync();
+        old.ClientId = admin.ClientId;
+        (KafkaErrorCode made, throttleMs) = await CreateAsync(old, Name(), 1, 5);
+        Assert.Equal(KafkaErrorCode.None, made);
+        Assert.True(throttleMs > 0);
+        await SetAsync([("client-id", admin.ClientId)], ("controller_mutation_rate", null));
+        RawClient free = await ConnectAsync();
+        free.ClientId = admin.ClientId;
+        Assert.Equal((KafkaErrorCode.None, 0), await CreateAsync(free, Name(), 1, 7));
+    }
+
+    [Fact]
     public async Task Quotas_that_cannot_be()
     {
         (KafkaErrorCode Expected, (string, string?)[] Entity, (string, double?)[] Values)[] cases =
@@ -88,6 +124,7 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
             (KafkaErrorCode.InvalidRequest, [("client-id", "")], [("producer_byte_rate", 1)]),
             (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("no_such_rate", 1)]),
             (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("producer_byte_rate", 0.5)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("controller_mutation_rate", 0)]),
         ];
         foreach ((KafkaErrorCode expected, (string, string?)[] entity, (string, double?)[] values) in cases)
         {
@@ -99,6 +136,13 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
         AlterClientQuotasResponse validated = await AlterAsync([("client-id", client)], validateOnly: true, ("producer_byte_rate", 5));
         Assert.Equal(KafkaErrorCode.None, Assert.Single(validated.Entries).ErrorCode);
         Assert.Empty(await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+    }
+
+    private static async Task<(KafkaErrorCode Error, int ThrottleMs)> CreateAsync(RawClient client, string topic, int partitions, int version)
+    {
+        CreateTopicsResponse response = await client.AskAsync<CreateTopicsResponse>(
+            new CreateTopicsRequest { Topics = [new CreateTopicsRequest.CreatableTopic { Name = topic, NumPartitions = partitions, ReplicationFactor = 1 }], TimeoutMs = 10_000 }, version);
+        return (Assert.Single(response.Topics).ErrorCode, response.ThrottleTimeMs);
     }
 
     private Task<AlterClientQuotasResponse> AlterAsync((string Type, string? Name)[] entity, bool validateOnly, params (string Key, double? Value)[] values) => Client.AskAsync<AlterClientQuotasResponse>(
