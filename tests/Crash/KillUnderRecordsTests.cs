@@ -10,7 +10,7 @@ namespace Sluice.Crash;
 /// <summary>kill -9 of the broker under Kafka producers with acks=1, whose large batches go straight to segment files.</summary>
 public sealed class KillUnderRecordsTests
 {
-    private const int Topics = 3, RoundsMax = 20, InFlight = 120;
+    private const int Topics = 3, RoundsMax = 10, InFlight = 120;
 
     [Fact]
     public async Task What_a_leader_has_acknowledged_survives_the_process()
