@@ -25,7 +25,10 @@ public sealed class VirtualHostAccess
     public string VirtualHost { get; }
 
     /// <summary>Whether the user has the tag <see cref="UserTags.Administrator"/>.</summary>
-    public bool IsAdministrator => Current.IsAdministrator;
+    public bool IsAdministrator => Current.User?.IsAdministrator == true;
+
+    /// <summary>Whether the user is still there.</summary>
+    public bool HasUser => Current.User is not null;
 
     private PermissionRules Rules => Current.Rules;
 
@@ -57,7 +60,7 @@ public sealed class VirtualHostAccess
     /// <summary>Whether any topic permission is set for the exchange, so that <see cref="AllowsTopic"/> has to be asked for each routing key.</summary>
     public bool RestrictsTopics(string exchange) => Rules.RestrictsTopics(exchange);
 
-    private Seen Look(SecuritySnapshot snapshot) => new(snapshot, snapshot.RulesOf(User, VirtualHost), snapshot.Users.GetValueOrDefault(User)?.IsAdministrator == true);
+    private Seen Look(SecuritySnapshot snapshot) => new(snapshot, snapshot.RulesOf(User, VirtualHost), snapshot.Users.GetValueOrDefault(User));
 
-    private sealed record Seen(SecuritySnapshot Snapshot, PermissionRules Rules, bool IsAdministrator);
+    private sealed record Seen(SecuritySnapshot Snapshot, PermissionRules Rules, User? User);
 }

@@ -27,6 +27,12 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
             return true;
         }
 
+        if (!permissions.HasUser)
+        {
+            // Entries outlive the user whom they name; what it had open does not profit from them.
+            return false;
+        }
+
         AclTable table = acls.Table;
         AclVerdict verdict = table.IsEmpty ? AclVerdict.None : Remembered(table, operation, type, name);
         return verdict == AclVerdict.Allowed || (verdict == AclVerdict.None && Permits(operation, type, name));
@@ -34,7 +40,7 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
 
     /// <summary>Whether the client may write to some topic at all.</summary>
     public bool WritesSomewhere() => permissions.IsAdministrator
-        || acls.Table.AllowsAny(_principal, address, AclOperation.Write, AclResourceType.Topic)
+        || (permissions.HasUser && acls.Table.AllowsAny(_principal, address, AclOperation.Write, AclResourceType.Topic))
         || (permissions.AllowsSome(Access.Write) && !acls.Table.DeniesAll(_principal, address, AclOperation.Write, AclResourceType.Topic));
 
     /// <summary>What the client may do with a resource, as a set of AclOperation codes.</summary>

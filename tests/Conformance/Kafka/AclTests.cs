@@ -244,7 +244,14 @@ public sealed class AclTests(BrokerFixture broker) : SecurityTest(broker)
         Assert.Equal(KafkaErrorCode.None, await WritesAsync(ada, topic));
         await process.StopAsync();
         await process.RestartAsync();
-        Assert.Equal(KafkaErrorCode.None, await WritesAsync(await LogInAsync(process), topic));
+        ada = await LogInAsync(process);
+        Assert.Equal(KafkaErrorCode.None, await WritesAsync(ada, topic));
+
+        // Who is deleted may do nothing any more, also where entries name it.
+        Client = await ConnectAsync("127.0.0.1", process.KafkaPort);
+        await AddAsync("ada", Topic, topic.Name, Write);
+        Assert.True((await http.DeleteAsync("users/ada")).IsSuccessStatusCode);
+        Assert.Equal(KafkaErrorCode.TopicAuthorizationFailed, await WritesAsync(ada, topic));
 
         async Task<RawClient> LogInAsync(BrokerProcess broker)
         {
