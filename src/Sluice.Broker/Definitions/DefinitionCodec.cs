@@ -37,6 +37,7 @@ public static class DefinitionCodec
         writer.WriteString("name", definition.Name);
         writer.WriteString("id", definition.Id);
         WriteFlag(writer, "internal", definition.IsInternal);
+        WriteFlag(writer, "grown", definition.HasGrown);
         writer.WriteStartObject("config");
         foreach ((string name, string value) in definition.Config.OrderBy(static setting => setting.Key, StringComparer.Ordinal))
         {
@@ -86,7 +87,7 @@ public static class DefinitionCodec
     public static (TopicDefinition Definition, IReadOnlyList<LogId> Logs) DecodeTopic(ReadOnlyMemory<byte> value) => Read(value, "topic", root =>
     {
         Dictionary<string, string> config = root.GetProperty("config").EnumerateObject().ToDictionary(setting => setting.Name, setting => Text(root.GetProperty("config"), setting.Name), StringComparer.Ordinal);
-        return (new TopicDefinition(Text(root, "name"), root.GetProperty("id").GetGuid(), config, Flag(root, "internal")), ReadLogs(root));
+        return (new TopicDefinition(Text(root, "name"), root.GetProperty("id").GetGuid(), config, Flag(root, "internal"), HasGrown: Flag(root, "grown")), ReadLogs(root));
     });
 
     public static ExchangeDefinition DecodeExchange(ReadOnlyMemory<byte> value) => Read(value, "exchange", root => new ExchangeDefinition(

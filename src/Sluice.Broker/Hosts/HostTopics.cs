@@ -98,7 +98,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             }
 
             TopicSettings inForce = TopicConfig.Resolve(definition.Config);
-            TopicPartition[] created = [.. Enumerable.Range(0, partitions).Select(index => CreatePartition(definition.Name, index, partitions, inForce, existing: null))];
+            TopicPartition[] created = [.. Enumerable.Range(0, partitions).Select(index => CreatePartition(definition, index, partitions, inForce, existing: null))];
             topic = new Topic(host, definition, created);
             kept = Commit(definition, created);
             Add(topic, created);
@@ -137,8 +137,10 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
                 return valid;
             }
 
-            TopicPartition[] added = [.. Enumerable.Range(before, count - before).Select(index => CreatePartition(topic.Name, index, count, topic.Settings, existing: null))];
-            kept = Commit(topic.Definition, [.. topic.Partitions, .. added]);
+            TopicDefinition grown = topic.Definition with { HasGrown = topic.Definition.HasGrown || before == 1 };
+            TopicPartition[] added = [.. Enumerable.Range(before, count - before).Select(index => CreatePartition(grown, index, count, topic.Settings, existing: null))];
+            kept = Commit(grown, [.. topic.Partitions, .. added]);
+            topic.Configure(grown);
             topic.Add(added);
             foreach (TopicPartition partition in added)
             {
@@ -230,7 +232,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         {
             (TopicDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeTopic(entry.Value);
             TopicSettings inForce = TopicConfig.Resolve(definition.Config);
-            TopicPartition[] partitions = [.. logs.Select((log, index) => CreatePartition(definition.Name, index, logs.Count, inForce, log))];
+            TopicPartition[] partitions = [.. logs.Select((log, index) => CreatePartition(definition, index, logs.Count, inForce, log))];
             Add(new Topic(host, definition, partitions), partitions);
             wanted.UnionWith(logs);
         }
@@ -308,7 +310,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         names.RoutingChanged();
     }
 
-    private TopicPartition CreatePartition(string topic, int index, int count, TopicSettings inForce, LogId? existing)
+    private TopicPartition CreatePartition(TopicDefinition topic, int index, int count, TopicSettings inForce, LogId? existing)
     {
         var definition = new QueueDefinition(Topic.QueueName(topic, index, count), Durable: true, Exclusive: false, AutoDelete: false, StreamArguments);
         Log log = (existing is { } id ? host.Store.FindLog(id) : null) ?? host.Store.CreateLog(LogKind.Durable, inForce.Retention);

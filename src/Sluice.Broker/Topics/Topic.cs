@@ -38,7 +38,7 @@ public sealed class Topic
     }
 
     /// <summary>The name by which AMQP finds a partition: the topic's own if it has but one.</summary>
-    internal static string QueueName(string topic, int index, int count) => count == 1 ? topic : $"{topic}:{index}";
+    internal static string QueueName(TopicDefinition topic, int index, int count) => count == 1 || (topic.HasGrown && index == 0) ? topic.Name : $"{topic.Name}:{index}";
 
     internal void Add(IEnumerable<TopicPartition> partitions)
     {

@@ -6,7 +6,8 @@ namespace Sluice.Broker.Topics;
 /// <param name="Config">Values that were set, by Kafka's names.</param>
 /// <param name="IsInternal">Of the broker's own: clients may read it but not write or delete it.</param>
 /// <param name="IsQueue">It was declared as a queue: its partitions and settings are the queue's.</param>
-public sealed record TopicDefinition(string Name, Guid Id, IReadOnlyDictionary<string, string> Config, bool IsInternal = false, bool IsQueue = false)
+/// <param name="HasGrown">It had one partition once: as a stream, that one keeps the topic's name, so that bindings and consumers keep their target.</param>
+public sealed record TopicDefinition(string Name, Guid Id, IReadOnlyDictionary<string, string> Config, bool IsInternal = false, bool IsQueue = false, bool HasGrown = false)
 {
     /// <summary>Longest name, in characters.</summary>
     public const int NameLengthMax = 249;
