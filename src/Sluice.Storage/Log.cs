@@ -543,6 +543,11 @@ public sealed class Log
             bool isSettled = Cursor is { } cursor && segment.EndOffset <= cursor.Floor;
             bool isOver = Retention.BytesMax is { } bytesMax && bytes - segment.WrittenBytes >= bytesMax;
             bool isOld = Retention.AgeMsMax is { } ageMax && segment.MaxTimestamp < nowMs - ageMax;
+            if (isOld && !isSettled && !isOver && segment.MaxTimestamp < 0)
+            {
+                // Nobody knows how old it is: it goes with what comes after it.
+                continue;
+            }
             if (!isSettled && !isOver && !isOld)
             {
                 return start;
@@ -554,18 +559,19 @@ public sealed class Log
         {
             for (Chunk? chunk = Head; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
             {
-                start = chunk.EndOffset;
+                start = chunk.MaxTimestamp < 0 ? start : chunk.EndOffset;
             }
         }
         return start;
     }
 
-    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty.</summary>
+    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty, or when it has none.</summary>
     internal long? OldestUnitTimestamp()
     {
         lock (Sync)
         {
-            return Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Head?.MaxTimestamp;
+            long? timestamp = Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Head?.MaxTimestamp;
+            return timestamp < 0 ? null : timestamp;
         }
     }
 

@@ -108,6 +108,30 @@ public sealed class ReclaimTests
         Assert.Empty(StoreFixture.ReadAll(log, 0));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Records_without_a_time_go_by_age_with_those_after_them(bool isInFile)
+    {
+        ManualTimeProvider clock = new();
+        StepScheduler scheduler = new(1);
+        using LogStore store = StoreFixture.Open(new FaultDisk(1), scheduler, clock);
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, AgeMsMax: 3_600_000));
+        log.Append(StoreFixture.Batch(-1, isInFile ? new string('y', 100_000) : "timeless"), Durability.OperatingSystem);
+        if (isInFile)
+        {
+            store.Checkpoint();
+        }
+
+        clock.Advance(TimeSpan.FromHours(3));
+        scheduler.RunAll();
+        Assert.Single(StoreFixture.ReadAll(log));
+        log.Append(StoreFixture.Batch(clock.GetUtcNow().ToUnixTimeMilliseconds(), new string('z', 300_000)), Durability.OperatingSystem);
+        clock.Advance(TimeSpan.FromHours(3));
+        scheduler.RunAll();
+        Assert.Empty(StoreFixture.ReadAll(log));
+    }
+
     [Fact]
     public void A_smaller_byte_limit_applies_when_it_is_set()
     {
