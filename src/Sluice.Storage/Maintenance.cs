@@ -223,7 +223,7 @@ internal sealed class Maintenance : IDisposable
     private void TakeCheckpoint()
     {
         List<Log> durable = [.. _logs().Where(static log => log.Kind == LogKind.Durable)];
-        EndWritesThrough(durable);
+        long writtenThrough = EndWritesThrough(durable);
         if (durable.Find(static log => log.Failure is not null) is { } failed)
         {
             throw new LogFailedException($"No checkpoint while log {failed.Id.Value} is failed: its records are only in the journal.", failed.Failure!);
@@ -267,6 +267,7 @@ internal sealed class Maintenance : IDisposable
             }
         }
         _store.Journal.Retire(from);
+        Interlocked.Add(ref _store.WrittenThroughBytes, -writtenThrough);
         foreach (Segment segment in _replaced)
         {
             Doom(segment);
@@ -276,8 +277,8 @@ internal sealed class Maintenance : IDisposable
         DeleteDoomed();
     }
 
-    /// <summary>All batches of which the journal has notes are in segments when this returns, and until the checkpoint is taken no more go there.</summary>
-    private void EndWritesThrough(List<Log> durable)
+    /// <summary>All batches of which the journal has notes are in segments when this returns, and until the checkpoint is taken no more go there. Returns their bytes.</summary>
+    private long EndWritesThrough(List<Log> durable)
     {
         foreach (Log log in durable)
         {
@@ -287,7 +288,7 @@ internal sealed class Maintenance : IDisposable
             }
         }
         _store.Journal.WriteNow(sync: false);
-        Interlocked.Exchange(ref _store.WrittenThroughBytes, 0);
+        return Interlocked.Read(ref _store.WrittenThroughBytes);
     }
 
     private void FlushLargeTails(List<Log> durable)
@@ -414,11 +415,11 @@ internal sealed class Maintenance : IDisposable
             {
                 if (doomed.IsDirectory)
                 {
-                    // Who is at a write to a file in it ends first; no other begins.
+                    // Who is at a write to a file in it ends first; no other begins, as the log is marked.
                     lock (Flusher.Sync)
                     {
-                        _store.Disk.DeleteDirectory(doomed.Path);
                     }
+                    _store.Disk.DeleteDirectory(doomed.Path);
                 }
                 else if (_store.Disk.FileExists(doomed.Path))
                 {

@@ -59,7 +59,7 @@ internal sealed class StoreContext
     /// <summary>Logs with batches that the journal only mentions: what is in their memory goes to their segments before the journal is written. Each is in it once.</summary>
     public ConcurrentQueue<Log> WriteThroughQueue { get; } = new();
 
-    /// <summary>Bytes that went straight to segments since the last checkpoint, all of which a recovery would read.</summary>
+    /// <summary>Bytes that went straight to segments since the last checkpoint, those that a recovery has taken over included: all of them the next would read.</summary>
     public long WrittenThroughBytes;
 
     /// <summary>A checkpoint is due because of them.</summary>

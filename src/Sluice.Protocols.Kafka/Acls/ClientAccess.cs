@@ -38,6 +38,15 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
         return verdict == AclVerdict.Allowed || (verdict == AclVerdict.None && Permits(operation, type, name));
     }
 
+    /// <summary>Whether the client is an administrator.</summary>
+    public bool IsAdministrator => permissions.IsAdministrator;
+
+    /// <summary>
+    /// Whether the client may change who can log in and what they may do: administrators, and whom an entry of the list lets alter the cluster. A permission by pattern is not enough,
+    /// as those of ordinary users often match everything.
+    /// </summary>
+    public bool ManagesUsers => permissions.IsAdministrator || (permissions.HasUser && Remembered(acls.Table, AclOperation.Alter, AclResourceType.Cluster, ClusterName) == AclVerdict.Allowed);
+
     /// <summary>Whether the client may write to some topic at all.</summary>
     public bool WritesSomewhere() => permissions.IsAdministrator
         || (permissions.HasUser && acls.Table.AllowsAny(_principal, address, AclOperation.Write, AclResourceType.Topic))

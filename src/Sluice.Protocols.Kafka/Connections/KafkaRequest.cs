@@ -35,6 +35,12 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>Whether the client may do this with the cluster.</summary>
     public bool AllowsCluster(AclOperation operation) => Allows(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
 
+    /// <summary>See <see cref="ClientAccess.ManagesUsers"/>.</summary>
+    public bool ManagesUsers => connection.Access?.ManagesUsers == true;
+
+    /// <summary>Whether the client is an administrator.</summary>
+    public bool IsAdministrator => connection.Access?.IsAdministrator == true;
+
     /// <summary>Whether the client may know of a topic.</summary>
     public bool SeesTopic(string name) => AllowsTopic(AclOperation.Describe, name);
 

@@ -42,7 +42,7 @@ internal sealed class AclHandler(KafkaServer server)
     {
         Acl[] wanted = [.. body.Creations.Select(static creation => new Acl(
             (AclResourceType)creation.ResourceType, (AclPatternType)creation.ResourcePatternType, creation.ResourceName, creation.Principal, creation.Host, (AclOperation)creation.Operation, (AclPermission)creation.PermissionType))];
-        bool isAllowed = request.AllowsCluster(AclOperation.Alter);
+        bool isAllowed = request.ManagesUsers;
         string?[] problems = [.. wanted.Select(Problem)];
         if (isAllowed && !await server.Acls.AddAsync([.. wanted.Where((_, index) => problems[index] is null)]).ConfigureAwait(false))
         {
@@ -61,7 +61,7 @@ internal sealed class AclHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, DeleteAclsRequest body)
     {
-        if (!request.AllowsCluster(AclOperation.Alter))
+        if (!request.ManagesUsers)
         {
             return new DeleteAclsResponse { FilterResults = [.. body.Filters.Select(static _ => new DeleteAclsResponse.DeleteAclsFilterResult { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed, ErrorMessage = null })] };
         }

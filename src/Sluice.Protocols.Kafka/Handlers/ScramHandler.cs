@@ -32,7 +32,6 @@ internal sealed class ScramHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, AlterUserScramCredentialsRequest body)
     {
-        bool isAllowed = request.AllowsCluster(AclOperation.Alter);
         var results = new Dictionary<string, AlterUserScramCredentialsResponse.AlterUserScramCredentialsResult>(StringComparer.Ordinal);
         var changes = new Dictionary<string, ScramChange>(StringComparer.Ordinal);
         foreach (AlterUserScramCredentialsRequest.ScramCredentialDeletion deletion in body.Deletions)
@@ -54,8 +53,9 @@ internal sealed class ScramHandler(KafkaServer server)
 
         void Take(string name, (KafkaErrorCode Error, string? Message) problem, ScramChange change)
         {
-            if (!isAllowed)
+            if (!request.ManagesUsers || (!request.IsAdministrator && server.AccessControl.FindUser(name)?.IsAdministrator == true))
             {
+                // An administrator's password is for administrators to change.
                 problem = (KafkaErrorCode.ClusterAuthorizationFailed, null);
             }
             else if (results.TryGetValue(name, out AlterUserScramCredentialsResponse.AlterUserScramCredentialsResult? before))

@@ -23,6 +23,9 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
     private readonly Dictionary<long, List<Segment>> _absent = [];
     private readonly SegmentAdopter _adopter = new(store, writer);
 
+    /// <summary>By log: the first and last offset that the journal's notes promise and no file has, and how many there are.</summary>
+    private readonly Dictionary<long, (long First, long Last, long Count)> _lost = [];
+
     public IReadOnlyDictionary<long, Log> Logs => _logs;
 
     public long NextLogId { get; private set; } = 1;
@@ -220,9 +223,8 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         }
         if (promise > Durability.Memory)
         {
-            store.Logger.LogWarning(
-                "Records {First} to {Last} of log {Log} are not in its files. They were promised to survive the process, not the power, or nobody had been told yet that they are kept.",
-                note.BaseOffset, note.EndOffset - 1, log.Id.Value);
+            (long first, _, long count) = _lost.GetValueOrDefault(log.Id.Value, (note.BaseOffset, 0, 0));
+            _lost[log.Id.Value] = (first, note.EndOffset - 1, count + note.EndOffset - note.BaseOffset);
         }
         log.SetNext(note.EndOffset);
         log.MarkPersisted(note.EndOffset);
@@ -265,6 +267,12 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         if (_absent.TryGetValue(log.Id.Value, out List<Segment>? absent))
         {
             ReportMissing(log, absent);
+        }
+        if (_lost.TryGetValue(log.Id.Value, out (long First, long Last, long Count) lost) && lost.Last >= log.PhysicalStart)
+        {
+            store.Logger.LogWarning(
+                "{Count} records of log {Log}, between offsets {First} and {Last}, are not in its files. They were promised to survive the process, not the power, or nobody had been told yet that they are kept. If the power was not lost, check the disk.",
+                lost.Count, log.Id.Value, lost.First, lost.Last);
         }
         long end = Math.Max(log.NextOffset, log.PhysicalStart);
         if (log.Cursor is { } cursor)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Extensions.Logging;
 using Sluice.Base.Disk;
 using Sluice.Storage.Journaling;
 using Sluice.Storage.Records;
@@ -148,7 +147,7 @@ internal sealed class SegmentAdopter(StoreContext store, SegmentWriter writer)
         }
     }
 
-    private static void Take(Log log, Segment segment, ReadOnlySpan<byte> batch)
+    private void Take(Log log, Segment segment, ReadOnlySpan<byte> batch)
     {
         if (RecordBatch.BaseOffset(batch) >= log.NextOffset)
         {
@@ -161,6 +160,7 @@ internal sealed class SegmentAdopter(StoreContext store, SegmentWriter writer)
         segment.MaxTimestamp = Math.Max(segment.MaxTimestamp, RecordBatch.MaxTimestamp(batch));
         segment.WrittenBytes += batch.Length;
         log.AddBytes(batch.Length);
+        store.WrittenThroughBytes += batch.Length;
     }
 
     /// <summary>Reads the batch at the position; it is null unless it can be taken over, and then the caller returns the buffer.</summary>

@@ -167,10 +167,10 @@ public static class RecordBatch
         SetCrc(header);
     }
 
-    /// <summary>Sums a whole batch after a change.</summary>
     /// <summary>The CRC-32C of all after itself, as the batch says.</summary>
     public static uint Checksum(ReadOnlySpan<byte> batch) => BinaryPrimitives.ReadUInt32BigEndian(batch[17..]);
 
+    /// <summary>Sums a whole batch after a change.</summary>
     internal static void SetCrc(Span<byte> batch) => BinaryPrimitives.WriteUInt32BigEndian(batch[17..], Crc32C.Compute(batch[CrcStart..]));
 
     /// <summary>True if the bytes begin with a header whose fields make sense; the body may lie beyond the span.</summary>

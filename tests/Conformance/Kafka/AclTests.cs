@@ -263,6 +263,39 @@ public sealed class AclTests(BrokerFixture broker) : SecurityTest(broker)
         static StringContent Json(string text) => new(text, System.Text.Encoding.UTF8, "application/json");
     }
 
+    [Fact]
+    public async Task Who_may_configure_everything_does_not_manage_users()
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka has no other permissions");
+        await using BrokerProcess process = await BrokerProcess.StartAsync();
+        Client = await ConnectAsync("127.0.0.1", process.KafkaPort);
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{process.AdminPort}/api/") };
+        http.DefaultRequestHeaders.Authorization = new("Basic", Convert.ToBase64String("guest:guest"u8));
+        foreach ((string path, string json) in new[] { ("users/eve", """{"password":"apple","tags":""}"""), ("permissions/%2F/eve", """{"configure":".*","write":".*","read":".*"}""") })
+        {
+            Assert.True((await http.PutAsync(path, new StringContent(json, System.Text.Encoding.UTF8, "application/json"))).IsSuccessStatusCode);
+        }
+
+        RawClient eve = await ConnectAsync("127.0.0.1", process.KafkaPort);
+        Assert.Equal(KafkaErrorCode.None, (await eve.ScramAsync(SaslMoves.Sha512, "eve", "apple")).ErrorCode);
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, await CreatesAsync());
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, (await eve.AskAsync<DeleteAclsResponse>(new DeleteAclsRequest { Filters = [Filter("eve", Topic, null, Any)] }, 3)).FilterResults[0].ErrorCode);
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, await SetsPasswordAsync("guest"));
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, await SetsPasswordAsync("eve"));
+
+        await AddAsync("eve", Cluster, ClusterName, Alter);
+        Assert.Equal(KafkaErrorCode.None, await CreatesAsync());
+        Assert.Equal(KafkaErrorCode.None, await SetsPasswordAsync("eve"));
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, await SetsPasswordAsync("guest"));
+
+        async Task<KafkaErrorCode> CreatesAsync() =>
+            (await eve.AskAsync<CreateAclsResponse>(new CreateAclsRequest { Creations = [Entry("eve", Topic, "mine", All)] }, 3)).Results[0].ErrorCode;
+
+        async Task<KafkaErrorCode> SetsPasswordAsync(string user) => (await eve.AskAsync<AlterUserScramCredentialsResponse>(
+            new AlterUserScramCredentialsRequest { Upsertions = [new AlterUserScramCredentialsRequest.ScramCredentialUpsertion { Name = user, Mechanism = 2, Iterations = 4096, Salt = new byte[16], SaltedPassword = new byte[64] }] },
+            0)).Results[0].ErrorCode;
+    }
+
     private static int Bits(params sbyte[] operations) => operations.Aggregate(0, static (bits, operation) => bits | (1 << operation));
 
     private static List<string> Sorted(params string[] lines) => [.. lines.Order(StringComparer.Ordinal)];
