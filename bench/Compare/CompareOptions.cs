@@ -35,6 +35,9 @@ internal sealed record CompareOptions
 
     public int ConnectionsOfRabbitMq { get; init; } = 2_000;
 
+    /// <summary>Fill the page cache before each run of producers of Kafka's protocol.</summary>
+    public bool FullPageCache { get; init; }
+
     /// <summary>Directory for the brokers' data; its disk is what is measured.</summary>
     public string Work { get; init; } = Path.Combine(Path.GetTempPath(), "sluice-compare");
 
@@ -80,6 +83,7 @@ internal sealed record CompareOptions
                 "--work" => options with { Work = Path.GetFullPath(Next()) },
                 "--sluice" => options with { Sluice = Next() },
                 "--rabbitmq" => options with { RabbitMq = Next() },
+                "--full-page-cache" => options with { FullPageCache = true },
                 "--write" => options with { Page = Path.Combine("docs", "benchmarks.md") },
                 "--quick" => options with { Rounds = 1, Seconds = 5, WarmUpSeconds = 2, Backlog = 1_000_000, BacklogOfRabbitMq = 100_000, Queues = 2000, QueuesOfRabbitMq = 500, Connections = 500, Partitions = 1000, ConnectionsOfRabbitMq = 200 },
                 _ => throw new ArgumentException($"There is no option {name}; see --help."),

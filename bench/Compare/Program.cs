@@ -19,6 +19,7 @@ if (args.Contains("--help"))
           --backlog 50000000, --queues 100000, --connections 10000, --partitions 10000      scale for Sluice
           --backlog-rabbitmq 2000000, --queues-rabbitmq 10000, --connections-rabbitmq 2000
           --quick                                  one short round at small scale, to see that it works
+          --full-page-cache                        kafka-produce, kafka-bench: fill free memory with clean page cache before each run, as on a server that has run for a while
           --write                                  put the results into docs/benchmarks.md
           --work DIR                               where the brokers keep their data (temporary)
           --sluice FILE, --rabbitmq FILE           the programs

@@ -52,6 +52,6 @@ internal sealed class KafkaLatencyRow() : Row("kafka-latency", "Kafka: latency, 
                 Spread.Of(single[broker].Select(static one => one.P99)).ToText("0.0"));
         }
 
-        return $"Asked: p99 of producing at most 1/4 of Kafka's; the mean of one record at a time at most half. acks=1, default batches.\n\n{table}";
+        return $"Asked: p99 of producing at most 1/4 of Kafka's; the mean of one record at a time at most half. acks=1, default batches. Latencies at the rate are those after the tool's first third, in which its own code is being compiled.\n\n{table}";
     }
 }

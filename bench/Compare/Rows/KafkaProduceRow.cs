@@ -22,7 +22,7 @@ internal sealed class KafkaProduceRow() : Row("kafka-produce", "Kafka: producing
             return KafkaTools.Skipped;
         }
 
-        MarkdownTable table = new("", "load", "records/s", "ratio", "broker CPU µs/record", "ratio", "latency p50 / p95 / p99 ms", "memory MB");
+        MarkdownTable table = new("", "load", "records/s", "ratio", "broker CPU µs/record", "ratio", "latency p50 / p95 / p99 ms", "tool's own CPU, cores", "memory MB");
         IReadOnlyList<BrokerProcess> brokers = contest.RunningForKafka();
         foreach (Load load in s_loads)
         {
@@ -37,6 +37,7 @@ internal sealed class KafkaProduceRow() : Row("kafka-produce", "Kafka: producing
 
                     // The first round is not counted: a broker whose code is not yet compiled would pay for that here.
                     double seconds = round == 0 ? Math.Max(2, contest.Options.WarmUpSeconds / 2) : contest.Options.Seconds;
+                    contest.Prepare();
                     Produced produced = tools.Produce(broker, topic, (long)(load.RecordsPerSecond * seconds), load.Bytes, -1, load.Properties);
                     memory[broker] = broker.Tree.ResidentBytes() / 1048576.0;
                     tools.DeleteTopic(broker, topic);
@@ -55,11 +56,11 @@ internal sealed class KafkaProduceRow() : Row("kafka-produce", "Kafka: producing
                 Spread rate = Spread.Of(results[broker].Select(static one => one.Rate));
                 Spread cpu = Spread.Of(results[broker].Select(static one => one.CpuUs));
                 double Of(Func<Produced, double> value) => Spread.Of(results[broker].Select(value)).Median;
-                table.Add(broker.Name, load.Name, rate.ToText("N0"), Ratio(rate.Median, baseRate), cpu.ToText("0.00"), $"1/{baseCpu / cpu.Median:0.0}", $"{Of(static one => one.P50Ms):0} / {Of(static one => one.P95Ms):0} / {Of(static one => one.P99Ms):0}", $"{memory[broker]:N0}");
+                table.Add(broker.Name, load.Name, rate.ToText("N0"), Ratio(rate.Median, baseRate), cpu.ToText("0.00"), $"1/{baseCpu / cpu.Median:0.0}", $"{Of(static one => one.P50Ms):0} / {Of(static one => one.P95Ms):0} / {Of(static one => one.P99Ms):0}", $"{Of(static one => one.ToolCores):0.00}", $"{memory[broker]:N0}");
             }
         }
 
-        return $"Asked: at most 1/3 of Kafka's broker CPU; 1.5× its throughput where the load tool is not itself the limit; 5× with a sync before each answer and default batches; 1× with acks=all.\n\n{table}\n{string.Join('\n', brokers.Select(static broker => $"- {broker.Settings}"))}\n";
+        return $"Asked: at most 1/3 of Kafka's broker CPU; 1.5× its throughput where the load tool is not itself the limit; 5× with a sync before each answer and default batches; 1× with acks=all. Rate and latencies are those after the tool's first third, in which its own code is being compiled.{contest.Memory}\n\n{table}\n{string.Join('\n', brokers.Select(static broker => $"- {broker.Settings}"))}\n";
     }
 
     /// <param name="Name">For the table.</param>

@@ -21,15 +21,17 @@ internal sealed partial class KafkaTools(string script, string work)
 
     public void DeleteTopic(BrokerProcess broker, string topic) => Run(broker, "topics", ["--delete", "--topic", topic]);
 
-    /// <summary>Sends records; the rate is that of the tool, whose own start is not counted.</summary>
+    /// <summary>Sends records. Rate and latencies are those of the tool after its first third, in which its own code is being compiled; CPU time is that of the whole.</summary>
     public Produced Produce(BrokerProcess broker, string topic, long records, int bytes, int rate, params string[] properties)
     {
-        double before = broker.Tree.CpuSeconds();
-        string output = Run(broker, "producer-perf", ["--topic", topic, "--num-records", $"{records}", "--record-size", $"{bytes}", "--throughput", $"{rate}", "--command-property", .. properties]);
+        double before = broker.Tree.CpuSeconds(), toolBefore = Machine.CpuSecondsOfEndedChildren();
+        long started = Stopwatch.GetTimestamp();
+        string output = Run(broker, "producer-perf", ["--topic", topic, "--num-records", $"{records}", "--warmup-records", $"{records / 3}", "--record-size", $"{bytes}", "--throughput", $"{rate}", "--command-property", .. properties]);
         double cpu = broker.Tree.CpuSeconds() - before;
+        double toolCores = (Machine.CpuSecondsOfEndedChildren() - toolBefore) / Stopwatch.GetElapsedTime(started).TotalSeconds;
         Match result = ProduceResult().Matches(output).LastOrDefault() ?? throw new InvalidOperationException($"producer-perf against {broker.Name} gave no result: {output}");
         double Group(int index) => double.Parse(result.Groups[index].Value, CultureInfo.InvariantCulture);
-        return new Produced(Group(1), cpu * 1e6 / records, Group(2), Group(3), Group(4));
+        return new Produced(Group(1), cpu * 1e6 / records, Group(2), Group(3), Group(4), toolCores);
     }
 
     /// <summary>Reads records from the beginning; the rate is that of fetching.</summary>
@@ -78,7 +80,7 @@ internal sealed partial class KafkaTools(string script, string work)
         return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{tool} against {broker.Name} failed: {output}{errors.Result}");
     }
 
-    [GeneratedRegex(@"records sent, ([\d.]+) records/sec .* max latency, ([\d.]+) ms 50th, ([\d.]+) ms 95th, ([\d.]+) ms 99th")]
+    [GeneratedRegex(@"steady state records sent, ([\d.]+) records/sec .* max latency, ([\d.]+) ms 50th, ([\d.]+) ms 95th, ([\d.]+) ms 99th")]
     private static partial Regex ProduceResult();
 
     [GeneratedRegex(@"Avg latency: ([\d.]+) ms")]
@@ -88,8 +90,8 @@ internal sealed partial class KafkaTools(string script, string work)
     private static partial Regex Percentiles();
 }
 
-/// <summary>What producer-perf says, with the broker's CPU time.</summary>
-internal sealed record Produced(double Rate, double CpuUs, double P50Ms, double P95Ms, double P99Ms);
+/// <summary>What producer-perf says, with the broker's CPU time and how many cores the tool itself kept busy.</summary>
+internal sealed record Produced(double Rate, double CpuUs, double P50Ms, double P95Ms, double P99Ms, double ToolCores);
 
 /// <summary>What consumer-perf says, with the broker's CPU time.</summary>
 internal sealed record Consumed(double Rate, double CpuUs);

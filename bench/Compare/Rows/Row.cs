@@ -17,6 +17,7 @@ internal abstract class Row(string name, string title)
         new StartRow(),
         new KafkaProduceRow(),
         new KafkaFetchRow(),
+        new KafkaBenchRow(),
         new KafkaLatencyRow(),
         new KafkaMemoryRow(),
     ];
