@@ -39,6 +39,7 @@ public sealed class AdminApi
         LimitsHandler.Map(_routes);
         PolicyHandler.Map(_routes);
         ConnectionHandler.Map(_routes);
+        ClientMetricsHandler.Map(_routes);
         DefinitionsHandler.Map(_routes);
         HealthHandler.Map(_routes);
         MetricsHandler.Map(_routes);

@@ -17,6 +17,9 @@ public sealed record AdminContext
 
     public required IConnectionSource Connections { get; init; }
 
+    /// <summary>What Kafka clients tell of themselves; asked for at each request.</summary>
+    public Func<IReadOnlyList<ClientMetricsInfo>> ClientMetrics { get; init; } = static () => [];
+
     public required IMessageFormat Messages { get; init; }
 
     public required TimeProvider Clock { get; init; }

@@ -10,6 +10,7 @@ using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Kafka;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Shares;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage;
@@ -253,6 +254,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                     ShareMembersMax = kafka.ShareMembersMax,
                 },
                 Shares = new ShareOptions { StateTopicPartitions = kafka.ShareTopicPartitions, SessionsMax = kafka.ShareSessionsMax },
+                Telemetry = new TelemetryOptions { PushBytesMax = kafka.TelemetryPushBytesMax, KeptBytesMax = kafka.TelemetryKeptBytesMax },
                 Transactions = new TransactionOptions
                 {
                     StateTopicPartitions = kafka.TransactionTopicPartitions,
@@ -330,6 +332,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             AccessControl = AccessControl,
             Authenticator = Authenticator,
             Connections = new AmqpConnectionSource(_amqp!.Connections),
+            ClientMetrics = () => _kafka is null ? [] : KafkaClientMetrics.List(_kafka.Telemetry),
             Messages = new AmqpMessageFormat(),
             Clock = _environment.Clock,
             NodeName = $"sluice@{Environment.MachineName}",

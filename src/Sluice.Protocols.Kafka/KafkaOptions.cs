@@ -1,5 +1,6 @@
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Shares;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Transactions;
 
 namespace Sluice.Protocols.Kafka;
@@ -48,6 +49,9 @@ public sealed record KafkaOptions
 
     /// <summary>Share groups.</summary>
     public ShareOptions Shares { get; init; } = new();
+
+    /// <summary>What clients tell of themselves.</summary>
+    public TelemetryOptions Telemetry { get; init; } = new();
 
     /// <summary>Transactions, and producers with an id.</summary>
     public TransactionOptions Transactions { get; init; } = new();

@@ -9,6 +9,7 @@ using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Shares;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
@@ -44,6 +45,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
+        Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);
         Dispatcher = new RequestDispatcher(this);
     }
@@ -52,6 +54,9 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
     /// <summary>Names this broker's data, from its first start on.</summary>
     public string ClusterId { get; }
+
+    /// <summary>What clients tell of themselves.</summary>
+    public ClientTelemetry Telemetry { get; }
 
     internal KafkaOptions Options { get; }
 

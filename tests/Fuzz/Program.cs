@@ -6,12 +6,13 @@ IFuzzTargets? chosen = args.FirstOrDefault() switch
     "amqp091" => new Amqp091Targets(),
     "kafka" => new KafkaTargets(),
     "kafka-batches" => new KafkaBatchTargets(),
+    "kafka-telemetry" => new TelemetryTargets(),
     "sasl" => new SaslTargets(),
     _ => null,
 };
 if (chosen is null)
 {
-    Console.Error.WriteLine("sluice-fuzz amqp091|kafka|kafka-batches|sasl [FILE | mutate SEED COUNT]");
+    Console.Error.WriteLine("sluice-fuzz amqp091|kafka|kafka-batches|kafka-telemetry|sasl [FILE | mutate SEED COUNT]");
     return 2;
 }
 

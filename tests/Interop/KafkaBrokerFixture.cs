@@ -13,6 +13,9 @@ public sealed class KafkaBrokerFixture : IAsyncLifetime
     /// <summary>The listener for AMQP clients.</summary>
     public int AmqpPort => _broker.Port;
 
+    /// <summary>The listener of the management API.</summary>
+    public int AdminPort => _broker.AdminPort;
+
     public async ValueTask InitializeAsync() =>
         _broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0" });
 

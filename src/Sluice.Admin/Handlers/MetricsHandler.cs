@@ -6,7 +6,7 @@ using Sluice.Broker;
 
 namespace Sluice.Admin.Handlers;
 
-/// <summary>/metrics in Prometheus' text format. By query: per-object=true adds a line for each queue; collect=true (administrators) runs a garbage collection first, so that the heap's size is what lives.</summary>
+/// <summary>/metrics in Prometheus' text format. By query: per-object=true adds a line for each queue; clients=true (monitoring) what Kafka clients tell of themselves; collect=true (administrators) runs a garbage collection first, so that the heap's size is what lives.</summary>
 internal static class MetricsHandler
 {
     public static void Map(Routes routes) => routes.Get("metrics", Role.Management, Write);
@@ -28,6 +28,11 @@ internal static class MetricsHandler
         MetricsText text = new();
         WriteBroker(request, text);
         WriteProcess(request.Context, text);
+        if (request.HasSwitch("clients"))
+        {
+            ClientMetricsText.Write(request.IsMonitor ? request.Context.ClientMetrics() : throw AdminException.NotAuthorised("Not monitoring user"), text);
+        }
+
         request.Http.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return request.Http.Response.WriteAsync(text.ToString());
     }

@@ -124,6 +124,24 @@ internal sealed record ChannelModel(
 
 internal sealed record ConnectionReference(string Name, string PeerHost, int PeerPort);
 
+internal sealed record ClientMetricsModel(
+    string Name,
+    string? ClientId,
+    string ClientSoftwareName,
+    string ClientSoftwareVersion,
+    string PeerHost,
+    int PeerPort,
+    int PushIntervalMs,
+    IReadOnlyList<string> Requested,
+    long? ReceivedAt,
+    bool Terminating,
+    int ValueCount,
+    int ValuesLeftOff,
+    IReadOnlyList<ClientMetricModel>? Values);
+
+internal sealed record ClientMetricModel(
+    string Name, string Kind, Dictionary<string, string> Attributes, [property: JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)] double Value);
+
 internal sealed record RoutedModel(bool Routed);
 
 internal sealed record PageModel(int FilteredCount, int ItemCount, System.Text.Json.Nodes.JsonArray Items, int Page, int PageCount, int PageSize, int TotalCount);
@@ -182,6 +200,7 @@ internal sealed record BindingDefinitionModel(string? Vhost, string Source, stri
 [JsonSerializable(typeof(LimitsModel))]
 [JsonSerializable(typeof(ConnectionModel))]
 [JsonSerializable(typeof(ChannelModel))]
+[JsonSerializable(typeof(ClientMetricsModel))]
 [JsonSerializable(typeof(RoutedModel))]
 [JsonSerializable(typeof(PageModel))]
 [JsonSerializable(typeof(ParameterModel))]

@@ -134,6 +134,12 @@ public sealed record KafkaSettings
     [Setting("Most members of a share group.", Min = 1, Max = 100_000)]
     public int ShareMembersMax { get; init; } = 200;
 
+    [Setting("Largest push of a client's metrics, as it comes and decompressed, Kafka's telemetry.max.bytes.", Unit = "bytes", Min = 1, Max = 16 << 20)]
+    public int TelemetryPushBytesMax { get; init; } = 1 << 20;
+
+    [Setting("Memory for the newest metrics of all clients. Beyond, those of the clients not heard of for longest are dropped.", Unit = "bytes", Min = 0)]
+    public long TelemetryKeptBytesMax { get; init; } = 64 << 20;
+
     [Setting("Partitions of the internal topic `__transaction_state`, which keeps transactional ids, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
     public int TransactionTopicPartitions { get; init; } = 50;
 

@@ -45,7 +45,10 @@ internal sealed class KafkaConnection
     public ClientAccess? Access { get; set; }
 
     /// <summary>As the client said in its ApiVersions request.</summary>
-    public string ClientSoftware { get; set; } = "";
+    public (string Name, string Version) ClientSoftware { get; set; } = UnknownSoftware;
+
+    /// <summary>Of a client that does not say.</summary>
+    public static (string Name, string Version) UnknownSoftware => ("unknown", "unknown");
 
     /// <summary>Cancelled when the connection ends.</summary>
     public CancellationToken Ended { get; }
@@ -95,6 +98,7 @@ internal sealed class KafkaConnection
         }
 
         await _ended.CancelAsync().ConfigureAwait(false);
+        Server.Telemetry.Disconnected(Client.Id);
         Responses.Close();
         _ended.Dispose();
         Server.Logger.LogDebug("Connection {Connection} has ended: {Reason}", Client.Name, _endReason);

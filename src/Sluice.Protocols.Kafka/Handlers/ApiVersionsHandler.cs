@@ -1,4 +1,5 @@
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
@@ -26,7 +27,7 @@ internal sealed class ApiVersionsHandler(IReadOnlyList<KafkaApiKey> served)
             return Answer(KafkaErrorCode.InvalidRequest, request.Version);
         }
 
-        request.Connection.ClientSoftware = request.Version >= 3 ? $"{body.ClientSoftwareName} {body.ClientSoftwareVersion}" : "";
+        request.Connection.ClientSoftware = request.Version >= 3 ? (TelemetryClient.Cut(body.ClientSoftwareName), TelemetryClient.Cut(body.ClientSoftwareVersion)) : KafkaConnection.UnknownSoftware;
         return Answer(KafkaErrorCode.None, request.Version);
     }
 

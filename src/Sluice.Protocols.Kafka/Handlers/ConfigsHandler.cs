@@ -3,20 +3,23 @@ using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Groups.Configs;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics and groups; the broker's own can be read, they are set in Sluice's configuration.</summary>
+/// <summary>DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics, groups and subscriptions to clients' metrics; the broker's own can be read, they are set in Sluice's configuration.</summary>
 internal sealed class ConfigsHandler(KafkaServer server)
 {
-    private const sbyte TopicResource = 2, BrokerResource = 4, BrokerLoggerResource = 8, MetricsResource = 16, GroupResource = 32;
+    private const sbyte TopicResource = 2, BrokerResource = 4, BrokerLoggerResource = 8, MetricsResource = MetricsConfigRules.Type, GroupResource = GroupConfigRules.Type;
     private const sbyte FromTopic = 1, FromStart = 4, FromDefault = 5;
     private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
     private const string RepeatedMessage = "The request names the resource more than once.";
 
-    private readonly GroupConfigsHandler _groups = new(server.Groups.Configs);
+    private readonly NamedConfigsHandler<ShareSettings> _groups = new(server.Groups.Configs, new GroupConfigRules());
+    private readonly NamedConfigsHandler<MetricsSubscription> _metrics = new(server.Telemetry.Subscriptions, new MetricsConfigRules(), MetricsSubscriptions.CountMax);
 
     public DescribeConfigsResponse Handle(KafkaRequest request, DescribeConfigsRequest body) => new()
     {
@@ -53,7 +56,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
         return new AlterConfigsResponse { Responses = [.. responses] };
     }
 
-    /// <summary>What can have a configuration: topics and the broker. Version 0 asks for subscriptions of metrics, of which there are none.</summary>
+    /// <summary>What can have a configuration; of groups and subscriptions to metrics those that have one. Version 0 asks for the latter alone.</summary>
     public ListConfigResourcesResponse Handle(KafkaRequest request, ListConfigResourcesRequest body)
     {
         if (!request.AllowsCluster(AclOperation.DescribeConfigs))
@@ -66,7 +69,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
             return new ListConfigResourcesResponse { ErrorCode = KafkaErrorCode.UnsupportedVersion };
         }
 
-        bool Wants(sbyte type) => request.Version > 0 && (body.ResourceTypes.Length == 0 || body.ResourceTypes.Contains(type));
+        bool Wants(sbyte type) => request.Version == 0 ? type == MetricsResource : body.ResourceTypes.Length == 0 || body.ResourceTypes.Contains(type);
         IEnumerable<string> topics = Wants(TopicResource) ? server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name) ?? [] : [];
         IEnumerable<string> brokers = Wants(BrokerResource) ? [server.Options.NodeId.ToString(CultureInfo.InvariantCulture)] : [];
         return new ListConfigResourcesResponse
@@ -75,6 +78,8 @@ internal sealed class ConfigsHandler(KafkaServer server)
             [
                 .. topics.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = TopicResource }),
                 .. brokers.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = BrokerResource }),
+                .. Wants(GroupResource) ? _groups.List() : [],
+                .. Wants(MetricsResource) ? _metrics.List() : [],
             ],
         };
     }
@@ -153,6 +158,9 @@ internal sealed class ConfigsHandler(KafkaServer server)
             case GroupResource:
                 _groups.Describe(request, resource, withSynonyms, result);
                 break;
+            case MetricsResource:
+                _metrics.Describe(request, resource, withSynonyms, result);
+                break;
             case BrokerResource when !request.AllowsCluster(AclOperation.DescribeConfigs):
                 result.ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed;
                 break;
@@ -183,7 +191,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
     }
 
     /// <summary>How a key stands where some are set.</summary>
-    public static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, sbyte setSource, bool withSynonyms)
+    public static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, sbyte setSource, bool withSynonyms, bool tellsDefaults = true)
     {
         bool isSet = config.TryGetValue(key.Name, out string? value);
         var result = new DescribeConfigsResponse.DescribeConfigsResourceResult
@@ -196,10 +204,8 @@ internal sealed class ConfigsHandler(KafkaServer server)
         };
         if (withSynonyms)
         {
-            var byDefault = new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = key.Default, Source = FromDefault };
-            result.Synonyms = isSet
-                ? [new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = value, Source = setSource }, byDefault]
-                : [byDefault];
+            DescribeConfigsResponse.DescribeConfigsSynonym[] set = isSet ? [new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = value, Source = setSource }] : [];
+            result.Synonyms = tellsDefaults ? [.. set, new DescribeConfigsResponse.DescribeConfigsSynonym { Name = key.Name, Value = key.Default, Source = FromDefault }] : set;
         }
 
         return result;
@@ -218,6 +224,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
             ("node.id", server.Options.NodeId.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
             ("num.partitions", server.Options.DefaultPartitions.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
             ("socket.request.max.bytes", server.Options.RequestBytesMax.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
+            ("telemetry.max.bytes", server.Options.Telemetry.PushBytesMax.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
         ];
     }
 
@@ -227,6 +234,11 @@ internal sealed class ConfigsHandler(KafkaServer server)
         if (type == GroupResource)
         {
             return await _groups.AlterAsync(request, name, validateOnly, change).ConfigureAwait(false);
+        }
+
+        if (type == MetricsResource)
+        {
+            return await _metrics.AlterAsync(request, name, validateOnly, change).ConfigureAwait(false);
         }
 
         if (type != TopicResource)

@@ -30,6 +30,7 @@ internal sealed class RequestDispatcher
     private readonly ShareGroupHandler _shareGroups;
     private readonly ScramHandler _scram;
     private readonly AclHandler _acls;
+    private readonly TelemetryHandler _telemetry;
 
     public RequestDispatcher(KafkaServer server)
     {
@@ -55,6 +56,7 @@ internal sealed class RequestDispatcher
         _shareGroups = new ShareGroupHandler(server);
         _scram = new ScramHandler(server);
         _acls = new AclHandler(server);
+        _telemetry = new TelemetryHandler(server);
     }
 
     /// <summary>The APIs that the switch below has.</summary>
@@ -76,6 +78,7 @@ internal sealed class RequestDispatcher
         KafkaApiKey.DescribeShareGroupOffsets, KafkaApiKey.AlterShareGroupOffsets, KafkaApiKey.DeleteShareGroupOffsets,
         KafkaApiKey.DescribeUserScramCredentials, KafkaApiKey.AlterUserScramCredentials,
         KafkaApiKey.DescribeAcls, KafkaApiKey.CreateAcls, KafkaApiKey.DeleteAcls,
+        KafkaApiKey.GetTelemetrySubscriptions, KafkaApiKey.PushTelemetry,
     ];
 
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
@@ -270,6 +273,12 @@ internal sealed class RequestDispatcher
                 return Run(request, _acls.HandleAsync(request, createAcls));
             case DeleteAclsRequest deleteAcls:
                 return Run(request, _acls.HandleAsync(request, deleteAcls));
+            case GetTelemetrySubscriptionsRequest subscriptions:
+                request.Reply(_telemetry.Handle(request, subscriptions));
+                return default;
+            case PushTelemetryRequest push:
+                request.Reply(_telemetry.Handle(request, push));
+                return default;
             default:
                 throw new KafkaParseException($"{request.Api.Name}, which is not served");
         }

@@ -87,7 +87,7 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
         group.PatternHash = hash;
         foreach (string regex in wanted.Where(regex => isStale || !group.Patterns.ContainsKey(regex)))
         {
-            HashSet<string> matched = TopicPattern.Match(regex, names.Where(mayDescribe));
+            HashSet<string> matched = LinearPattern.Match(regex, names.Where(mayDescribe));
             if (!group.Patterns.TryGetValue(regex, out HashSet<string>? before) || !before.SetEquals(matched))
             {
                 shard.EmitAndApply(turn, ConsumerRecords.Regex(group.Id, regex, matched.Order(StringComparer.Ordinal), context.NowMs));

@@ -25,7 +25,7 @@ internal static class HeartbeatCheck
             return Refused(KafkaErrorCode.UnsupportedAssignor, $"ServerAssignor {assignor} is not supported. Supported assignors: {string.Join(", ", Assignors.Select(static known => known.Name))}.");
         }
 
-        return !string.IsNullOrEmpty(request.SubscribedTopicRegex) && TopicPattern.Problem(request.SubscribedTopicRegex) is { } wrong
+        return !string.IsNullOrEmpty(request.SubscribedTopicRegex) && LinearPattern.Problem(request.SubscribedTopicRegex) is { } wrong
             ? Refused(KafkaErrorCode.InvalidRegularExpression, $"SubscribedTopicRegex `{request.SubscribedTopicRegex}` is not a valid regular expression: {wrong}.")
             : null;
     }

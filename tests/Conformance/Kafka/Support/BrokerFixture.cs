@@ -23,6 +23,9 @@ public sealed class BrokerFixture : IAsyncLifetime
     /// <summary>Where AMQP clients find a Sluice server started for the run; null for a named target.</summary>
     public string? AmqpAddress => _process?.Address;
 
+    /// <summary>Where a Sluice server started for the run is managed; 0 for a named target.</summary>
+    public int AdminPort => _process?.AdminPort ?? 0;
+
     /// <summary>Where clients log in: the same listener, but with the real Kafka, which has another for it (<c>SLUICE_KAFKA_SASL_TARGET</c>).</summary>
     public string SaslHost { get; private set; } = "127.0.0.1";
 

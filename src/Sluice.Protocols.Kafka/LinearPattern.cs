@@ -1,13 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.RegularExpressions;
 
-namespace Sluice.Protocols.Kafka.Groups.Consumers;
+namespace Sluice.Protocols.Kafka;
 
 /// <summary>
-/// A subscription by a regular expression, matched against whole names of topics (KIP-848). As with Kafka's RE2 the time is linear in the name: there are no look-arounds and
-/// no back-references.
+/// Regular expressions of clients, matched against whole names: of topics to subscribe to (KIP-848), of what subscriptions to metrics are for (KIP-714). As with Kafka's RE2 the
+/// time is linear in the name: there are no look-arounds and no back-references.
 /// </summary>
-internal static class TopicPattern
+internal static class LinearPattern
 {
     private const int LengthMax = 4096;
     private static readonly TimeSpan s_timeMax = TimeSpan.FromSeconds(1);
@@ -33,7 +33,8 @@ internal static class TopicPattern
         }
     }
 
-    private static bool TryParse(string pattern, [NotNullWhen(true)] out Regex? regex, [NotNullWhen(false)] out string? problem)
+    /// <summary>Whether the expression can be used; it throws <see cref="RegexMatchTimeoutException"/> where it takes too long.</summary>
+    public static bool TryParse(string pattern, [NotNullWhen(true)] out Regex? regex, [NotNullWhen(false)] out string? problem)
     {
         regex = null;
         if (pattern.Length > LengthMax)
