@@ -137,7 +137,16 @@ public sealed class VirtualHost
     public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
 
     /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
-    public ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count) => _topics.AddPartitionsAsync(topic, count);
+    public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
+    {
+        BrokerResult added = await _topics.AddPartitionsAsync(topic, count).ConfigureAwait(false);
+        if (added.IsOk)
+        {
+            await _shares.GrowAsync(topic).ConfigureAwait(false);
+        }
+
+        return added;
+    }
 
     /// <summary>Puts another configuration in the place of the topic's own. InvalidArgument if it is not valid.</summary>
     public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, IReadOnlyDictionary<string, string> config) => _topics.ConfigureAsync(topic, config);
