@@ -39,7 +39,7 @@ public sealed class VirtualHost
         _exchanges = new HostExchanges(this, Names, _bindings, _settings, _delays);
         _queues = new HostQueues(this, Names, _bindings, _settings);
         _policies = new HostPolicies(this, Names, _settings);
-        _topics = new HostTopics(this, Names, _queues, _settings);
+        _topics = new HostTopics(this, Names, _queues, _bindings, _settings);
         _queues.Topics = _topics;
         _shares = new HostShares(this);
         _exchanges.AddPredeclared();
@@ -97,13 +97,25 @@ public sealed class VirtualHost
             return new BrokerResult(found.Status, found.Detail);
         }
 
-        if (found.Value is StreamQueue { Partition: { Topic.Definition.IsQueue: false } partition })
+        CloseConditions conditions = (ifUnused ? CloseConditions.Unused : CloseConditions.None) | (ifEmpty ? CloseConditions.Empty : CloseConditions.None);
+        Topic? topic = found.Value switch
         {
-            return await DeletePartitionAsync(partition).ConfigureAwait(false);
+            TopicQueue whole => whole.Topic,
+            StreamQueue { Partition.Topic: { Definition.IsQueue: false } its } => its,
+            _ => null,
+        };
+        if (topic is null)
+        {
+            return await _queues.DeleteAsync((StoredQueue)found.Value!, conditions).ConfigureAwait(false);
         }
 
-        CloseConditions conditions = (ifUnused ? CloseConditions.Unused : CloseConditions.None) | (ifEmpty ? CloseConditions.Empty : CloseConditions.None);
-        return await _queues.DeleteAsync((StoredQueue)found.Value!, conditions).ConfigureAwait(false);
+        if (topic.Definition.IsInternal || name != topic.Name)
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"queue '{name}' in vhost '{Name}' is {(topic.Definition.IsInternal ? "the broker's own" : $"a partition of topic '{topic.Name}' and cannot be deleted by itself")}");
+        }
+
+        BrokerResult<long> deleted = await _topics.DeleteAsync(topic, conditions).ConfigureAwait(false);
+        return deleted.Status == BrokerStatus.NotFound ? 0 : deleted;
     }
 
     /// <summary>Null if there is none.</summary>
@@ -125,13 +137,26 @@ public sealed class VirtualHost
     public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
 
     /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
-    public ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count) => _topics.AddPartitionsAsync(topic, count);
+    public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
+    {
+        BrokerResult added = await _topics.AddPartitionsAsync(topic, count).ConfigureAwait(false);
+        if (added.IsOk)
+        {
+            await _shares.GrowAsync(topic).ConfigureAwait(false);
+        }
+
+        return added;
+    }
 
     /// <summary>Puts another configuration in the place of the topic's own. InvalidArgument if it is not valid.</summary>
     public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, IReadOnlyDictionary<string, string> config) => _topics.ConfigureAsync(topic, config);
 
     /// <summary>Deletes the topic with all its records. NotFound if it has gone.</summary>
-    public ValueTask<BrokerResult> DeleteTopicAsync(Topic topic) => _topics.DeleteAsync(topic);
+    public async ValueTask<BrokerResult> DeleteTopicAsync(Topic topic)
+    {
+        BrokerResult<long> deleted = await _topics.DeleteAsync(topic, CloseConditions.None).ConfigureAwait(false);
+        return new BrokerResult(deleted.Status, deleted.Detail);
+    }
 
     public ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition) => _exchanges.DeclareAsync(definition);
 
@@ -248,19 +273,5 @@ public sealed class VirtualHost
         }
 
         _delays.Stop();
-    }
-
-    /// <summary>AMQP deletes a stream: the topic it is, unless it is but a part of one.</summary>
-    private async ValueTask<BrokerResult<long>> DeletePartitionAsync(TopicPartition partition)
-    {
-        Topic topic = partition.Topic;
-        if (topic.Definition.IsInternal || topic.Partitions.Count > 1)
-        {
-            return new BrokerResult(BrokerStatus.Forbidden, $"queue '{partition.Queue.Name}' in vhost '{Name}' is a partition of topic '{topic.Name}' and cannot be deleted by itself");
-        }
-
-        long ready = partition.EndOffset - partition.StartOffset;
-        BrokerResult deleted = await _topics.DeleteAsync(topic).ConfigureAwait(false);
-        return deleted.Status is BrokerStatus.Ok or BrokerStatus.NotFound ? ready : deleted;
     }
 }

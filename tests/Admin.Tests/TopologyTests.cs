@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Sluice.Broker.Topics;
 using Xunit;
 
 namespace Sluice.Admin.Tests;
@@ -44,6 +45,31 @@ public sealed class TopologyTests
         Assert.Single((await host.GetAsync("/api/bindings/%2F/e/amq.headers/q/q")).AsArray());
         await host.PostAsync("/api/bindings/%2F/e/amq.default/q/q", """{"routing_key":"x"}""", HttpStatusCode.Unauthorized);
         await host.PostAsync("/api/bindings/%2F/e/amq.direct/q/missing", """{"routing_key":"x"}""", HttpStatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task Topics_of_several_partitions_are_bound_by_their_names()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        Topic topic = (await host.Broker.Broker.FindVirtualHost("/")!.CreateTopicAsync(new TopicDefinition("t", Guid.NewGuid(), new Dictionary<string, string>()), partitions: 4)).Value!;
+        await host.PostAsync("/api/bindings/%2F/e/amq.topic/q/t", """{"routing_key":"#"}""", HttpStatusCode.Created);
+        await host.PostAsync("/api/bindings/%2F/e/amq.topic/q/t:1", """{"routing_key":"one"}""", HttpStatusCode.Created);
+        Assert.Equal("t", (await host.GetAsync("/api/bindings/%2F/e/amq.topic/q/t/%23"))["destination"]!.ToString());
+        Assert.Equal(2, (await host.GetAsync("/api/queues/%2F/t/bindings")).AsArray().Count);
+        using HttpResponseMessage published = await host.SendAsync(HttpMethod.Post, "/api/exchanges/%2F/amq.topic/publish", """{"routing_key":"foobar","payload":"m","payload_encoding":"string","properties":{}}""");
+        Assert.Contains("true", await published.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Equal([0, 0, 1, 0], topic.Partitions.Select(static partition => partition.EndOffset));
+        Assert.Equal(1, (await host.GetAsync("/api/queues/%2F/t"))["messages"]!.GetValue<int>());
+
+        // Definitions know bindings to topics, but do not make queues of their partitions.
+        JsonNode definitions = await host.GetAsync("/api/definitions");
+        Assert.Empty(definitions["queues"]!.AsArray());
+        Assert.Equal(["t", "t:1"], definitions["bindings"]!.AsArray().Select(static binding => binding!["destination"]!.ToString()).Order());
+        await host.DeleteAsync("/api/bindings/%2F/e/amq.topic/q/t/%23");
+        await host.DeleteAsync("/api/queues/%2F/t?if-empty=true", HttpStatusCode.BadRequest);
+        await host.DeleteAsync("/api/queues/%2F/t");
+        await host.PostAsync("/api/bindings/%2F/e/amq.topic/q/t", """{"routing_key":"#"}""", HttpStatusCode.NotFound);
+        Assert.Empty((await host.GetAsync("/api/queues")).AsArray());
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Sluice.Broker;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Xunit;
 
@@ -75,6 +76,19 @@ public sealed class CorePathTests
         }
 
         AssertNothing(broker, exchange, "key", persistent: true, autoSettle: false, bodyBytes: 100, queues);
+    }
+
+    [Theory]
+    [InlineData("", "t")]
+    [InlineData("amq.topic", "key")]
+    public async Task A_topic_of_several_partitions(string exchange, string routingKey)
+    {
+        using TemporaryBroker broker = new();
+        await broker.Host.CreateTopicAsync(new TopicDefinition("t", Guid.NewGuid(), new Dictionary<string, string>()), partitions: 4);
+        MessageQueue queue = await broker.DeclareAsync("q");
+        await broker.BindAsync("amq.topic", "t", "key");
+        await broker.BindAsync("amq.topic", "q", "#");
+        AssertNothing(broker, exchange, routingKey, persistent: true, autoSettle: false, bodyBytes: 100, exchange.Length == 0 ? [] : [queue]);
     }
 
     [Fact]

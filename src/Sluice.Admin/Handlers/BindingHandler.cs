@@ -9,7 +9,7 @@ using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;
 
-/// <summary>/api/bindings and the bindings of queues and exchanges. Every queue is bound to the default exchange by its name; those bindings are shown, and cannot be changed.</summary>
+/// <summary>/api/bindings and the bindings of queues and exchanges. Every queue and topic is bound to the default exchange by its name; those bindings are shown, and cannot be changed.</summary>
 internal static class BindingHandler
 {
     private const string QueuePath = "api/bindings/{vhost}/e/{source}/q/{queue}";
@@ -33,7 +33,8 @@ internal static class BindingHandler
     }
 
     private static IEnumerable<BindingModel> Of(VirtualHost host) =>
-        host.ListQueues().Select(queue => Model("", host, DestinationKind.Queue, queue.Name, queue.Name, Arguments.Empty))
+        host.ListQueues().Select(queue => queue.Name).Union(host.ListTopics().Where(topic => !topic.Definition.IsInternal).Select(topic => topic.Name))
+            .Select(name => Model("", host, DestinationKind.Queue, name, name, Arguments.Empty))
             .Concat(host.ListBindings().Select(entry => Model(
                 entry.Source, host, entry.Binding.Destination is MessageQueue ? DestinationKind.Queue : DestinationKind.Exchange, entry.Binding.Destination.Name, entry.Binding.RoutingKey, entry.Binding.Arguments)));
 

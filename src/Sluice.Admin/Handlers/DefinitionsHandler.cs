@@ -77,7 +77,7 @@ internal static class DefinitionsHandler
     private static IEnumerable<PolicyDefinitionModel> Policies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => !policy.IsOperator)
         .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority));
 
-    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name) => host.ListQueues().Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
+    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name) => host.ListQueues().Where(queue => !queue.IsOnePartition).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
         .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
 
     private static IEnumerable<ExchangeDefinitionModel> Exchanges(VirtualHost host, string? name) => host.ListExchanges().Where(exchange => !IsPredeclared(exchange.Name))

@@ -6,7 +6,7 @@ public interface IRoutingTable
     /// <summary>Null if there is none. Thread-safe, no lock held on return.</summary>
     Exchange? FindExchange(string name);
 
-    /// <summary>The queue of this UTF-8 name; null if there is none. No allocation.</summary>
+    /// <summary>The queue or topic of this UTF-8 name; null if there is none. No allocation.</summary>
     IDestination? FindQueue(ReadOnlySpan<byte> name);
 }
 

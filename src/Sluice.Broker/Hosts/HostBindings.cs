@@ -136,6 +136,7 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
     private static bool IsKept(IDestination destination) => destination switch
     {
         StoredQueue queue => queue.IsDurable,
+        TopicQueue => true,
         Exchange exchange => exchange.Definition.Durable,
         _ => false,
     };
@@ -201,7 +202,11 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
                 return new BrokerResult(queue.Status, queue.Detail);
             }
 
-            to = queue.Value;
+            to = HostNames.TargetOf(queue.Value!);
+            if (to is null)
+            {
+                return new BrokerResult(BrokerStatus.Forbidden, $"topic of queue '{binding.Destination}' in vhost '{host.Name}' is the broker's own");
+            }
         }
 
         if (!names.Exchanges.TryGetValue(binding.Source, out Exchange? from))

@@ -1,5 +1,6 @@
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Queues;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Metadata;
 
@@ -41,7 +42,7 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
 
             if (Topics.Find(definition.Name) is not null)
             {
-                return new BrokerResult(BrokerStatus.Differs, $"cannot declare queue '{definition.Name}' in vhost '{host.Name}': a topic of this name exists, whose partitions are the streams '{definition.Name}:0' and so on");
+                return new BrokerResult(BrokerStatus.Differs, $"cannot declare queue '{definition.Name}' in vhost '{host.Name}': a topic of this name exists, with streams '{definition.Name}:0' and so on: declare it passively, or not at all");
             }
 
             int queuesMax = Math.Min(host.Options.QueuesMax, host.Options.QueuesMaxOf?.Invoke(host.Name) ?? int.MaxValue);
@@ -83,12 +84,12 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
     /// <summary>See <see cref="VirtualHost.FindQueue"/>.</summary>
     public BrokerResult<MessageQueue> Find(string name, object? owner)
     {
-        if (!names.Queues.TryGetValue(name, out StoredQueue? queue))
+        if (names.Queues.TryGetValue(name, out StoredQueue? queue))
         {
-            return names.NoQueue(name);
+            return queue.Owner is null || ReferenceEquals(queue.Owner, owner) ? queue : names.Locked(queue);
         }
 
-        return queue.Owner is null || ReferenceEquals(queue.Owner, owner) ? queue : names.Locked(queue);
+        return names.Topics.TryGetValue(name, out Topic? topic) && topic.AsQueue is { } whole ? whole : names.NoQueue(name);
     }
 
     /// <summary>Deletes the queue if the conditions hold; the value is the number of messages that went with it, 0 if it has gone already.</summary>
@@ -105,12 +106,9 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
                 return 0;
             }
 
-            switch (queue.Close(conditions, out consumers, out ready))
+            if (queue.Close(conditions, out consumers, out ready) is var closed && closed != BrokerStatus.Ok)
             {
-                case BrokerStatus.InUse:
-                    return new BrokerResult(BrokerStatus.InUse, $"queue '{queue.Name}' in vhost '{host.Name}' in use");
-                case BrokerStatus.NotEmpty:
-                    return new BrokerResult(BrokerStatus.NotEmpty, $"queue '{queue.Name}' in vhost '{host.Name}' is not empty");
+                return names.NotDeleted(queue.Name, closed);
             }
 
             if (queue.IsDurable)

@@ -12,22 +12,21 @@ namespace Sluice.Broker.Hosts;
 /// The topics of a virtual host. Each partition is also a stream among the host's queues, under the topic's name if it is the only one, else as <c>topic:index</c>,
 /// which no topic can be called.
 /// </summary>
-internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues queues, SettingsInForce settings)
+internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues queues, HostBindings bindings, SettingsInForce settings)
 {
     /// <summary>Most partitions of one topic.</summary>
     public const int PartitionsMax = 10_000;
 
     private static readonly Arguments StreamArguments = new(new Dictionary<string, object?> { ["x-queue-type"] = "stream" });
 
-    private readonly ConcurrentDictionary<string, Topic> _byName = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Guid, Topic> _byId = new();
 
-    public ICollection<Topic> All => _byName.Values;
+    public ICollection<Topic> All => names.Topics.Values;
 
     /// <summary>What log clients see: the queues that could be topics, too. A queue that nobody has asked for as a topic before becomes a little larger by it.</summary>
-    public IEnumerable<Topic> AllWithQueues => _byName.Values.Concat(names.Queues.Values.Select(ViewOf).OfType<Topic>());
+    public IEnumerable<Topic> AllWithQueues => names.Topics.Values.Concat(names.Queues.Values.Select(ViewOf).OfType<Topic>());
 
-    public Topic? Find(string name) => _byName.GetValueOrDefault(name) ?? (names.Queues.TryGetValue(name, out StoredQueue? queue) ? ViewOf(queue) : null);
+    public Topic? Find(string name) => names.Topics.GetValueOrDefault(name) ?? (names.Queues.TryGetValue(name, out StoredQueue? queue) ? ViewOf(queue) : null);
 
     public Topic? Find(Guid id) => _byId.GetValueOrDefault(id);
 
@@ -39,7 +38,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             return new BrokerResult(BrokerStatus.InvalidArgument, problem);
         }
 
-        if (_byName.ContainsKey(definition.Name))
+        if (names.Topics.ContainsKey(definition.Name))
         {
             return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' already exists.");
         }
@@ -49,7 +48,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' cannot be created: a queue of this name exists.");
         }
 
-        return CheckCount(partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
+        return CheckCount(definition, before: 0, partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
     }
 
     /// <summary>A stream has been declared as a queue: log clients find it as a topic, if a topic can have its name. Control lock held.</summary>
@@ -62,7 +61,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
         var definition = new TopicDefinition(queue.Name, IdOf(stream.Log), TopicConfig.Of(queue.Settings), IsQueue: true);
         var topic = new Topic(host, definition, [new TopicPartition(0, stream, stream.Log)]);
-        _byName[topic.Name] = topic;
+        names.Topics[topic.Name] = topic;
         _byId[topic.Id] = topic;
     }
 
@@ -75,7 +74,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         }
         else if (queue is StreamQueue { Partition.Topic: { Definition.IsQueue: true } topic })
         {
-            _byName.TryRemove(topic.Name, out _);
+            names.Topics.TryRemove(topic.Name, out _);
             _byId.TryRemove(topic.Id, out _);
         }
     }
@@ -116,7 +115,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         {
             if (!IsCurrent(topic))
             {
-                return NoTopic(topic.Name);
+                return names.NoTopic(topic.Name);
             }
 
             if (topic.Definition.IsQueue)
@@ -132,12 +131,12 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
                     : $"The topic {topic.Name} currently has {before} partition(s); {count} would not be an increase.");
             }
 
-            if (CheckCount(count) is { IsOk: false } valid)
+            TopicDefinition grown = topic.Definition with { HasGrown = topic.Definition.HasGrown || before == 1 };
+            if (CheckCount(grown, before, count) is { IsOk: false } valid)
             {
                 return valid;
             }
 
-            TopicDefinition grown = topic.Definition with { HasGrown = topic.Definition.HasGrown || before == 1 };
             TopicPartition[] added = [.. Enumerable.Range(before, count - before).Select(index => CreatePartition(grown, index, count, topic.Settings, existing: null))];
             kept = Commit(grown, [.. topic.Partitions, .. added]);
             topic.Configure(grown);
@@ -170,7 +169,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         {
             if (!IsCurrent(topic))
             {
-                return NoTopic(topic.Name);
+                return names.NoTopic(topic.Name);
             }
 
             TopicDefinition definition = topic.Definition with { Config = config };
@@ -182,32 +181,38 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return BrokerResult.Ok;
     }
 
-    public async ValueTask<BrokerResult> DeleteAsync(Topic topic)
+    /// <summary>Deletes the topic if the conditions hold; the value is the number of records that went with it.</summary>
+    public async ValueTask<BrokerResult<long>> DeleteAsync(Topic topic, CloseConditions conditions)
     {
         if (topic.Definition.IsQueue)
         {
-            BrokerResult<long> deleted = await queues.DeleteAsync(topic.Partitions[0].Queue, CloseConditions.None).ConfigureAwait(false);
-            return new BrokerResult(deleted.Status, deleted.Detail);
+            return await queues.DeleteAsync(topic.Partitions[0].Queue, conditions).ConfigureAwait(false);
         }
 
         List<Consumer> consumers = [];
+        long ready;
         ValueTask kept;
         lock (names.Control)
         {
             if (!IsCurrent(topic))
             {
-                return NoTopic(topic.Name);
+                return names.NoTopic(topic.Name);
+            }
+
+            if (Close(topic.Partitions, conditions, consumers, out ready) is var closed && closed != BrokerStatus.Ok)
+            {
+                return names.NotDeleted(topic.Name, closed);
             }
 
             List<MetadataOperation> operations = [new MetadataOperation(MetadataKeys.Topic(host.Name, topic.Name), null)];
             foreach (TopicPartition partition in topic.Partitions)
             {
-                partition.Queue.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out _);
-                consumers.AddRange(cancelled);
                 queues.Remove(partition.Queue, operations);
             }
 
-            _byName.TryRemove(topic.Name, out _);
+            bindings.RemoveDestination(topic.AsQueue!, operations);
+
+            names.Topics.TryRemove(topic.Name, out _);
             _byId.TryRemove(topic.Id, out _);
             kept = names.Commit(operations);
             foreach (TopicPartition partition in topic.Partitions)
@@ -222,7 +227,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         }
 
         await kept.ConfigureAwait(false);
-        return BrokerResult.Ok;
+        return ready;
     }
 
     /// <summary>Restores what the metadata store holds; ids of the logs in use are added to <paramref name="wanted"/>.</summary>
@@ -241,16 +246,73 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     /// <summary>Forgets all topics, because the virtual host goes; their streams are ended with its queues. Control lock held.</summary>
     public void Clear()
     {
-        _byName.Clear();
+        names.Topics.Clear();
         _byId.Clear();
     }
 
-    private static BrokerResult CheckCount(int partitions) => partitions switch
+    /// <summary>Whether there can be so many partitions, of which there are some already.</summary>
+    private BrokerResult CheckCount(TopicDefinition topic, int before, int partitions)
     {
-        < 1 => new BrokerResult(BrokerStatus.LimitReached, "Number of partitions must be larger than 0."),
-        > PartitionsMax => new BrokerResult(BrokerStatus.LimitReached, $"A topic has at most {PartitionsMax} partitions."),
-        _ => BrokerResult.Ok,
-    };
+        switch (partitions)
+        {
+            case < 1:
+                return new BrokerResult(BrokerStatus.LimitReached, "Number of partitions must be larger than 0.");
+            case > PartitionsMax:
+                return new BrokerResult(BrokerStatus.LimitReached, $"A topic has at most {PartitionsMax} partitions.");
+        }
+
+        for (int index = before; index < partitions; index++)
+        {
+            string name = Topic.QueueName(topic, index, partitions);
+            if (names.Queues.ContainsKey(name))
+            {
+                return new BrokerResult(BrokerStatus.LimitReached, $"Topic '{topic.Name}' cannot have {partitions} partitions: a queue '{name}' exists.");
+            }
+        }
+
+        return BrokerResult.Ok;
+    }
+
+    /// <summary>Ends all partitions, or none if a condition does not hold.</summary>
+    private static BrokerStatus Close(IReadOnlyList<TopicPartition> partitions, CloseConditions conditions, List<Consumer> consumers, out long ready)
+    {
+        ready = 0;
+        int entered = 0;
+        try
+        {
+            // Their sequence is that of their indexes.
+            for (; entered < partitions.Count; entered++)
+            {
+                Monitor.Enter(partitions[entered].Queue.Gate);
+            }
+
+            if (conditions.HasFlag(CloseConditions.Unused) && partitions.Any(static partition => partition.Queue.ConsumerCount > 0))
+            {
+                return BrokerStatus.InUse;
+            }
+
+            if (conditions.HasFlag(CloseConditions.Empty) && partitions.Any(static partition => partition.Queue.ReadyCount > 0))
+            {
+                return BrokerStatus.NotEmpty;
+            }
+
+            foreach (TopicPartition partition in partitions)
+            {
+                partition.Queue.Close(CloseConditions.None, out IReadOnlyList<Consumer> cancelled, out long waiting);
+                consumers.AddRange(cancelled);
+                ready += waiting;
+            }
+
+            return BrokerStatus.Ok;
+        }
+        finally
+        {
+            while (entered > 0)
+            {
+                Monitor.Exit(partitions[--entered].Queue.Gate);
+            }
+        }
+    }
 
     /// <summary>Logs are numbered once for all, so the id tells a stream from an earlier one of its name: version 8 of RFC 9562.</summary>
     private static Guid IdOf(Log log)
@@ -263,8 +325,6 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         bytes[8] |= 0x80;
         return new Guid(bytes, bigEndian: true);
     }
-
-    private static BrokerResult NoTopic(string name) => new(BrokerStatus.NotFound, $"no topic '{name}'");
 
     /// <summary>The queue as a topic; null if it cannot be one: a connection's own, or by its name.</summary>
     private Topic? ViewOf(StoredQueue queue)
@@ -292,7 +352,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return view;
     }
 
-    private bool IsCurrent(Topic topic) => _byName.TryGetValue(topic.Name, out Topic? current) && ReferenceEquals(current, topic);
+    private bool IsCurrent(Topic topic) => names.Topics.TryGetValue(topic.Name, out Topic? current) && ReferenceEquals(current, topic);
 
     private ValueTask Commit(TopicDefinition definition, IReadOnlyList<TopicPartition> partitions) => names.Commit([
         new MetadataOperation(MetadataKeys.Topic(host.Name, definition.Name), DefinitionCodec.Encode(definition, [.. partitions.Select(partition => partition.LogId)])),
@@ -305,7 +365,7 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             names.Queues[partition.Queue.Name] = partition.Queue;
         }
 
-        _byName[topic.Name] = topic;
+        names.Topics[topic.Name] = topic;
         _byId[topic.Id] = topic;
         names.RoutingChanged();
     }

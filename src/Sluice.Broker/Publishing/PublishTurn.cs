@@ -29,7 +29,7 @@ public sealed class PublishTurn : IDisposable
     private readonly List<ulong> _rejected = [];
     private TurnGroup? _group;
     private PublishTurn? _refusedLetters;
-    private TopicRecord? _topicRecord;
+    private TopicWriter? _topics;
     private byte[] _scratch = new byte[1024];
     private long _nowMs;
     private bool _begun;
@@ -135,6 +135,7 @@ public sealed class PublishTurn : IDisposable
     {
         _stages.Clear();
         _letters.Clear();
+        _topics?.EndTurn();
         _delayed.Clear();
         _group?.Clear();
         _position = JournalPosition.None;
@@ -205,6 +206,7 @@ public sealed class PublishTurn : IDisposable
         finally
         {
             _stages.Clear();
+            _topics?.EndTurn();
         }
     }
 
@@ -255,7 +257,7 @@ public sealed class PublishTurn : IDisposable
 
     private PublishOutcome Stage(in MessageToPublish message, Exchange? holder, ulong ticket)
     {
-        PublishOutcome outcome = _router.Route(message, holder, CycleGuard, out ReadOnlySpan<StoredQueue> queues);
+        PublishOutcome outcome = _router.Route(message, holder, CycleGuard, out ReadOnlySpan<MessageQueue> targets);
         if (outcome != PublishOutcome.Routed)
         {
             return outcome;
@@ -264,7 +266,7 @@ public sealed class PublishTurn : IDisposable
         if (IsTransaction && CycleGuard is null)
         {
             long bytes = (long)message.Body.Length + MessageRecord.HeaderBytesMax(message);
-            if (Bytes + (bytes * (queues.Length + _router.DelayedExchanges.Count)) > _host.Options.TransactionBytesMax)
+            if (Bytes + (bytes * (targets.Length + _router.DelayedExchanges.Count)) > _host.Options.TransactionBytesMax)
             {
                 return PublishOutcome.TooLarge;
             }
@@ -275,9 +277,9 @@ public sealed class PublishTurn : IDisposable
             Delay(exchange, message);
         }
 
-        if (!queues.IsEmpty)
+        if (!targets.IsEmpty)
         {
-            StageFor(message, queues, ticket, mayDrop: IsGroup ? CycleGuard is not null && !KeepsLetters : holder is not null, mayAppend: !IsGroup && holder is null);
+            StageFor(message, targets, ticket, mayDrop: IsGroup ? CycleGuard is not null && !KeepsLetters : holder is not null, mayAppend: !IsGroup && holder is null);
         }
 
         Count++;
@@ -306,7 +308,7 @@ public sealed class PublishTurn : IDisposable
         }
     }
 
-    private void StageFor(in MessageToPublish message, ReadOnlySpan<StoredQueue> queues, ulong ticket, bool mayDrop, bool mayAppend)
+    private void StageFor(in MessageToPublish message, ReadOnlySpan<MessageQueue> targets, ulong ticket, bool mayDrop, bool mayAppend)
     {
         int headerMax = MessageRecord.HeaderBytesMax(message);
         if (_scratch.Length < headerMax)
@@ -319,13 +321,23 @@ public sealed class PublishTurn : IDisposable
         int headerBytes = MessageRecord.WriteHeaders(message, expiresAt, _scratch, out int headerCount, out int expiryAt);
         ReadOnlySpan<byte> headers = _scratch.AsSpan(0, headerBytes);
         long recordBytes = MessageRecord.BatchBytesMax(message);
-        foreach (StoredQueue queue in queues)
+        bool isEncoded = false;
+        foreach (MessageQueue target in targets)
         {
+            bool isLog = target is not CompetingQueue;
+            if (isLog && !isEncoded)
+            {
+                isEncoded = true;
+                _topics ??= new TopicWriter(_host.Broker);
+                _topics.Encode(message, headers, headerCount);
+            }
+
+            StoredQueue queue = target is TopicQueue whole ? _topics!.Choose(whole.Topic) : (StoredQueue)target;
             Stage stage = stages.Find(queue, queue.LaneFor(message.Priority), recordBytes);
             int before = stage.Builder.Size;
-            if (queue is StreamQueue)
+            if (isLog)
             {
-                AppendForTopic(stage, message, headers, headerCount);
+                _topics!.Append(stage.Builder, _nowMs, message.Body);
             }
             else
             {
@@ -363,13 +375,6 @@ public sealed class PublishTurn : IDisposable
                 AppendPart();
             }
         }
-    }
-
-    private void AppendForTopic(Stage stage, in MessageToPublish message, ReadOnlySpan<byte> headers, int headerCount)
-    {
-        _topicRecord ??= new TopicRecord();
-        _topicRecord.Encode(message, headers, headerCount, _host.Broker.FindFormat(message.Format));
-        stage.Builder.Append(_nowMs, _topicRecord.HasKey, _topicRecord.Key, hasValue: true, message.Body, _topicRecord.Headers, _topicRecord.HeaderCount);
     }
 
     /// <summary>Dead-letters what full queues refused (overflow reject-publish-dlx): here, so that whoever publishes too much waits for it. The publisher is refused all the same.</summary>

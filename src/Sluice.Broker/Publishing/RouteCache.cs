@@ -12,7 +12,7 @@ internal sealed class RouteCache
     private readonly Entry?[] _entries = new Entry?[Slots];
 
     /// <summary>Finds the queues; false on a miss. <paramref name="slot"/> is what <see cref="Store"/> wants.</summary>
-    public bool TryFind(long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, out int slot, out ReadOnlySpan<StoredQueue> queues)
+    public bool TryFind(long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, out int slot, out ReadOnlySpan<MessageQueue> queues)
     {
         slot = Hash(exchange, routingKey);
         Entry? entry = _entries[slot];
@@ -26,7 +26,7 @@ internal sealed class RouteCache
         return false;
     }
 
-    public void Store(int slot, long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, ReadOnlySpan<StoredQueue> queues)
+    public void Store(int slot, long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, ReadOnlySpan<MessageQueue> queues)
     {
         if (queues.Length > 64)
         {
@@ -57,7 +57,7 @@ internal sealed class RouteCache
 
         public long Version { get; private set; }
 
-        public StoredQueue[] Queues { get; private set; } = [];
+        public MessageQueue[] Queues { get; private set; } = [];
 
         public int Count { get; private set; }
 
@@ -66,7 +66,7 @@ internal sealed class RouteCache
             && _key.AsSpan(0, _exchangeLength).SequenceEqual(exchange)
             && _key.AsSpan(_exchangeLength, routingKey.Length).SequenceEqual(routingKey);
 
-        public void Set(long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, ReadOnlySpan<StoredQueue> queues)
+        public void Set(long version, ReadOnlySpan<byte> exchange, ReadOnlySpan<byte> routingKey, ReadOnlySpan<MessageQueue> queues)
         {
             Version = version;
             _exchangeLength = exchange.Length;
@@ -80,7 +80,7 @@ internal sealed class RouteCache
             routingKey.CopyTo(_key.AsSpan(_exchangeLength));
             if (Queues.Length < queues.Length)
             {
-                Queues = new StoredQueue[queues.Length];
+                Queues = new MessageQueue[queues.Length];
             }
 
             queues.CopyTo(Queues);

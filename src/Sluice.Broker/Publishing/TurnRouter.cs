@@ -10,29 +10,29 @@ internal sealed class TurnRouter(VirtualHost host)
     private readonly RouteCache _routes = new();
     private readonly DestinationSet _destinations = new();
     private readonly List<Exchange> _delayedExchanges = [];
-    private StoredQueue[] _found = new StoredQueue[4];
+    private MessageQueue[] _found = new MessageQueue[4];
     private int _foundCount;
 
     /// <summary>Exchanges that must hold the message first.</summary>
     public IReadOnlyList<Exchange> DelayedExchanges => _delayedExchanges;
 
-    /// <summary>Finds queues and <see cref="DelayedExchanges"/>; Routed if there are any.</summary>
+    /// <summary>Finds queues and topics, and <see cref="DelayedExchanges"/>; Routed if there are any.</summary>
     /// <param name="message">The message.</param>
     /// <param name="holder">The exchange that a delayed message goes on from; null: the one it is published to.</param>
     /// <param name="cycleGuard">A queue that this history would bring the message back to in a cycle is left out; null for a message that did not die.</param>
-    /// <param name="queues">Where it goes.</param>
-    public PublishOutcome Route(in MessageToPublish message, Exchange? holder, DeathHistory? cycleGuard, out ReadOnlySpan<StoredQueue> queues)
+    /// <param name="targets">Where it goes.</param>
+    public PublishOutcome Route(in MessageToPublish message, Exchange? holder, DeathHistory? cycleGuard, out ReadOnlySpan<MessageQueue> targets)
     {
         long version = host.Names.RoutingVersion;
         bool cacheable = message.ExtraRoutingKeys is null && cycleGuard is null && holder is null;
         int slot = 0;
         _delayedExchanges.Clear();
-        if (cacheable && _routes.TryFind(version, message.Exchange, message.RoutingKey, out slot, out queues))
+        if (cacheable && _routes.TryFind(version, message.Exchange, message.RoutingKey, out slot, out targets))
         {
             return PublishOutcome.Routed;
         }
 
-        queues = default;
+        targets = default;
         if (message.Exchange.IsEmpty && holder is null)
         {
             FindDefault(message, cycleGuard);
@@ -59,10 +59,10 @@ internal sealed class TurnRouter(VirtualHost host)
             }
         }
 
-        queues = _found.AsSpan(0, _foundCount);
+        targets = _found.AsSpan(0, _foundCount);
         if (cacheable && _foundCount > 0)
         {
-            _routes.Store(slot, version, message.Exchange, message.RoutingKey, queues);
+            _routes.Store(slot, version, message.Exchange, message.RoutingKey, targets);
         }
 
         return _foundCount > 0 || _delayedExchanges.Count > 0 ? PublishOutcome.Routed : PublishOutcome.Unroutable;
@@ -73,22 +73,22 @@ internal sealed class TurnRouter(VirtualHost host)
         if (message.ExtraRoutingKeys is not { } extra)
         {
             _foundCount = 0;
-            Add(host.Names.FindQueue(message.RoutingKey), cycleGuard);
+            Add(host.Names.FindTarget(message.RoutingKey), cycleGuard);
             return;
         }
 
         // Several keys may name a queue twice.
         _destinations.Clear();
-        AddDistinct(host.Names.FindQueue(message.RoutingKey));
+        AddDistinct(host.Names.FindTarget(message.RoutingKey));
         foreach (byte[] key in extra)
         {
-            AddDistinct(host.Names.FindQueue(key));
+            AddDistinct(host.Names.FindTarget(key));
         }
 
         TakeFound(message, cycleGuard);
     }
 
-    private void AddDistinct(StoredQueue? queue)
+    private void AddDistinct(MessageQueue? queue)
     {
         if (queue is not null)
         {
@@ -114,7 +114,7 @@ internal sealed class TurnRouter(VirtualHost host)
         {
             if (destination is not Exchange { IsDelayed: true } exchange)
             {
-                Add(destination as StoredQueue, cycleGuard);
+                Add(destination as MessageQueue, cycleGuard);
             }
             else if (message.DelayMs > Delays.DelayStore.DelayMsMax)
             {
@@ -129,7 +129,7 @@ internal sealed class TurnRouter(VirtualHost host)
         return true;
     }
 
-    private void Add(StoredQueue? queue, DeathHistory? cycleGuard)
+    private void Add(MessageQueue? queue, DeathHistory? cycleGuard)
     {
         if (queue is null || (cycleGuard is not null && cycleGuard.IsCycle(queue.Name)))
         {

@@ -37,6 +37,9 @@ public abstract class MessageQueue : IDestination
     /// <summary>Consumers are told how often a message came back.</summary>
     public virtual bool CountsDeliveries => Settings.Kind == QueueKind.Quorum;
 
+    /// <summary>One of several partitions of a topic, with which it comes and goes.</summary>
+    public virtual bool IsOnePartition => false;
+
     /// <summary>True while the queue is not deleted.</summary>
     public abstract bool IsOpen { get; }
 

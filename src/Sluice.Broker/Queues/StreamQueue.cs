@@ -62,6 +62,8 @@ internal sealed class StreamQueue : StoredQueue
         AgeMsMax: settings.MaxAgeMs < 0 ? null : settings.MaxAgeMs,
         SegmentBytes: settings.SegmentBytes < 0 ? null : settings.SegmentBytes);
 
+    public override bool IsOnePartition => Partition is { Topic: { Definition.IsQueue: false, Partitions.Count: > 1 } };
+
     public override int LaneFor(byte priority) => 0;
 
     public override void Touch()

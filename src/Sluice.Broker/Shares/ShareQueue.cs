@@ -19,8 +19,8 @@ internal sealed class ShareQueue : MessageQueue, IThreadPoolWorkItem
     private const int SettledAtOnceMax = 128;
 
     private readonly ConsumerList _consumers = new();
-    private readonly ShareFeed[] _feeds;
     private readonly Action<ShareQueue> _onEnd;
+    private volatile ShareFeed[] _feeds;
     private int _nextFeed;
     private int _uses = 1;
     private long _unsettled;
@@ -36,6 +36,9 @@ internal sealed class ShareQueue : MessageQueue, IThreadPoolWorkItem
         _onEnd = onEnd;
         _feeds = [.. partitions.Select((partition, index) => new ShareFeed(this, index, partition, positions[index]))];
     }
+
+    /// <summary>How many partitions it reads.</summary>
+    public int PartitionCount => _feeds.Length;
 
     /// <summary>Guards consumers and feeds.</summary>
     public Lock Gate { get; } = new();
@@ -99,6 +102,38 @@ internal sealed class ShareQueue : MessageQueue, IThreadPoolWorkItem
         {
             feed.Begin();
         }
+    }
+
+    /// <summary>Its topic has got more partitions, which are read from now on. Those that it reads already are passed over.</summary>
+    /// <param name="first">Index of the first of them.</param>
+    /// <param name="partitions">The partitions.</param>
+    /// <param name="positions">Where the group is in each.</param>
+    public void Extend(int first, IReadOnlyList<TopicPartition> partitions, IReadOnlyList<ISharePosition> positions)
+    {
+        lock (Gate)
+        {
+            int known = _feeds.Length - first;
+            if (_hasEnded || known >= partitions.Count)
+            {
+                return;
+            }
+
+            ShareFeed[] added = [.. Enumerable.Range(known, partitions.Count - known).Select(at => new ShareFeed(this, first + at, partitions[at], positions[at]))];
+            _feeds = [.. _feeds, .. added];
+            foreach (ShareFeed feed in added)
+            {
+                feed.Begin();
+            }
+
+            if (!_consumers.ToList().All(consumer => added.All(feed => Stream(feed).Attach(consumer).IsOk)))
+            {
+                // Somebody reads a new partition alone. Who subscribes again is told so.
+                Cancel();
+                return;
+            }
+        }
+
+        Post();
     }
 
     /// <summary>One more consumer is to come; false if the queue has ended. A failed <see cref="AddConsumer"/> or <see cref="RemoveConsumer"/> ends its use.</summary>

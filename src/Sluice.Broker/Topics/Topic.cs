@@ -1,3 +1,6 @@
+using Sluice.Base.Binary;
+using Sluice.Broker.Queues;
+
 namespace Sluice.Broker.Topics;
 
 /// <summary>A named set of logs, its partitions, that readers take from positions of their own. Partitions are only ever added. Thread-safe.</summary>
@@ -5,12 +8,14 @@ public sealed class Topic
 {
     private volatile TopicPartition[] _partitions;
     private volatile TopicState _state;
+    private int _turn = -1;
 
     internal Topic(VirtualHost host, TopicDefinition definition, TopicPartition[] partitions)
     {
         Host = host;
         _state = new TopicState(definition, TopicConfig.Resolve(definition.Config));
         _partitions = partitions;
+        AsQueue = definition.IsQueue ? null : new TopicQueue(this);
         foreach (TopicPartition partition in partitions)
         {
             partition.Topic = this;
@@ -30,6 +35,9 @@ public sealed class Topic
     /// <summary>By index.</summary>
     public IReadOnlyList<TopicPartition> Partitions => _partitions;
 
+    /// <summary>What is bound and published to by the topic's name; null for what was declared as a queue.</summary>
+    internal TopicQueue? AsQueue { get; }
+
     /// <summary>Null if there is none of that index.</summary>
     public TopicPartition? FindPartition(int index)
     {
@@ -39,6 +47,20 @@ public sealed class Topic
 
     /// <summary>The name by which AMQP finds a partition: the topic's own if it has but one.</summary>
     internal static string QueueName(TopicDefinition topic, int index, int count) => count == 1 || (topic.HasGrown && index == 0) ? topic.Name : $"{topic.Name}:{index}";
+
+    /// <summary>The partition of a key, as Kafka's default partitioner has it.</summary>
+    internal TopicPartition PartitionOf(ReadOnlySpan<byte> key)
+    {
+        TopicPartition[] partitions = _partitions;
+        return partitions.Length == 1 ? partitions[0] : partitions[Murmur2.Partition(key, partitions.Length)];
+    }
+
+    /// <summary>One partition after the other, for what has no key.</summary>
+    internal TopicPartition NextPartition()
+    {
+        TopicPartition[] partitions = _partitions;
+        return partitions[(int)((uint)Interlocked.Increment(ref _turn) % (uint)partitions.Length)];
+    }
 
     internal void Add(IEnumerable<TopicPartition> partitions)
     {

@@ -1,3 +1,5 @@
+using Sluice.Base.Binary;
+
 namespace Sluice.Client.Producing;
 
 /// <summary>A key's hash (murmur2, as Kafka's Java client), so that records of a key stay in order; records without a key go where <see cref="StickyPartitioner"/> says.</summary>

@@ -8,21 +8,21 @@ namespace Sluice.Commands.Verbs;
 internal static class BindingVerbs
 {
     private static readonly Argument<string> Source = new("exchange") { Description = "Exchange that messages come from." };
-    private static readonly Argument<string> Destination = new("destination") { Description = "Queue that they go to; with --to-exchange an exchange." };
+    private static readonly Argument<string> Destination = new("destination") { Description = "Queue or topic that they go to; with --to-exchange an exchange." };
     private static readonly Option<bool> ToExchange = new("--to-exchange") { Description = "The destination is an exchange." };
     private static readonly Option<string> Key = new("--key") { Description = "Routing key of the binding.", DefaultValueFactory = _ => "" };
     private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "x-match=all", "Argument");
 
     public static Command Create() => new Command("binding", "List, declare and delete bindings.").With(
         Listing.Verb(
-            "List the bindings of a virtual host. Every queue is bound to the nameless exchange by its name.",
+            "List the bindings of a virtual host. Every queue and topic is bound to the nameless exchange by its name.",
             invocation => AdminClient.Path("bindings", invocation.VirtualHost),
             new Column("exchange", "source"),
             new Column("destination", "destination"),
             new Column("kind", "destination_type"),
             new Column("key", "routing_key"),
             new Column("arguments", "arguments")).WithVirtualHost(),
-        Invocation.Verb("declare", "Bind a queue or exchange to an exchange; no change if it is bound already.", DeclareAsync).With(Source, Destination, ToExchange, Key, Arguments).WithVirtualHost().WithAdmin(),
+        Invocation.Verb("declare", "Bind a queue, topic or exchange to an exchange; no change if it is bound already.", DeclareAsync).With(Source, Destination, ToExchange, Key, Arguments).WithVirtualHost().WithAdmin(),
         Invocation.Verb("delete", "Remove a binding.", DeleteAsync).With(Source, Destination, ToExchange, Key, Arguments).WithVirtualHost().WithAdmin());
 
     private static string Path(Invocation invocation) =>

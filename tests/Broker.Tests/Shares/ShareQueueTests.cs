@@ -1,6 +1,7 @@
 using Sluice.Broker.Messages;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Tests.Queues;
+using Sluice.Broker.Topics;
 
 namespace Sluice.Broker.Tests.Shares;
 
@@ -152,11 +153,64 @@ public sealed class ShareQueueTests : IDisposable
         Assert.Equal(["a", "b", "c"], consumer.Bodies);
     }
 
-    private BrokerResult<MessageQueue> Open(string name) => _broker.Run(_broker.Host.OpenShareAsync(name, "group", start: null, owner: this));
-
-    private (MessageQueue Queue, RecordingConsumer Consumer) Join(int credit = int.MaxValue)
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Partitions_that_a_topic_gets_are_read_by_those_who_are_there(bool isRefusedFirst)
     {
-        MessageQueue queue = Open("s").Value!;
+        Topic topic = _broker.Run(_broker.Host.CreateTopicAsync(new TopicDefinition("t", Guid.NewGuid(), new Dictionary<string, string>()), 1)).Value!;
+        (MessageQueue queue, RecordingConsumer consumer) = Join("t");
+        (MessageQueue single, RecordingConsumer other) = Join("t", group: "other");
+        _broker.Publish("t", "0");
+        _groups.Refusal = isRefusedFirst ? new BrokerResult(BrokerStatus.Unavailable, "for now") : BrokerResult.Ok;
+        Assert.True(_broker.Run(_broker.Host.AddPartitionsAsync(topic, 2)).IsOk);
+        Assert.Equal(isRefusedFirst ? 0 : 2, _broker.Host.FindQueue("t:1", null).Value!.ConsumerCount);
+        _groups.Refusal = BrokerResult.Ok;
+        Assert.True(_broker.Run(_broker.Host.AddPartitionsAsync(topic, 4)).IsOk);
+        for (int turn = 1; turn < 5; turn++)
+        {
+            _broker.Publish("t", $"{turn}");
+        }
+
+        Assert.Equal(["0", "1", "2", "3", "4"], consumer.Bodies.Order());
+        Assert.Equal(["0", "1", "2", "3", "4"], other.Bodies.Order());
+        Assert.Equal((5, 2), (queue.UnsettledCount, _groups.Uses));
+
+        // Who comes now competes with them, for all partitions.
+        (MessageQueue same, RecordingConsumer late) = Join("t");
+        Assert.Same(queue, same);
+        queue.Requeue([.. consumer.Messages.Select(static one => one.Id)]);
+        _broker.Scheduler.RunAll();
+        Assert.InRange(late.Messages.Count, 1, 4);
+        queue.Settle([.. consumer.Messages.Skip(5).Concat(late.Messages).Select(static one => one.Id)]);
+        queue.RemoveConsumer(consumer);
+        queue.RemoveConsumer(late);
+        single.Settle([.. other.Messages.Select(static one => one.Id)]);
+        single.RemoveConsumer(other);
+        Assert.Equal((0, false, false), (_groups.Uses, queue.IsOpen, single.IsOpen));
+        Assert.All(topic.Partitions, partition => Assert.Empty(_broker.Host.FindQueue(partition.Index == 0 ? "t" : $"t:{partition.Index}", null).Value!.Consumers));
+    }
+
+    [Fact]
+    public void Reader_who_has_a_new_partition_alone_ends_the_groups_reading()
+    {
+        Topic topic = _broker.Run(_broker.Host.CreateTopicAsync(new TopicDefinition("t", Guid.NewGuid(), new Dictionary<string, string>()), 2)).Value!;
+        (_, RecordingConsumer consumer) = Join("t");
+        _groups.Refusal = new BrokerResult(BrokerStatus.Unavailable, "for now");
+        Assert.True(_broker.Run(_broker.Host.AddPartitionsAsync(topic, 3)).IsOk);
+        Assert.Equal(BrokerStatus.Unavailable, Open("t").Status);
+        Assert.True(_broker.Host.FindQueue("t:2", null).Value!.AddConsumer(RecordingConsumer.Create(exclusive: true)).IsOk);
+        _groups.Refusal = BrokerResult.Ok;
+        Assert.Equal(BrokerStatus.ExclusiveUse, Open("t").Value!.AddConsumer(RecordingConsumer.Create()).Status);
+        _broker.Scheduler.RunAll();
+        Assert.Equal((true, 0), (consumer.WasCancelled, _groups.Uses));
+    }
+
+    private BrokerResult<MessageQueue> Open(string name, string group = "group") => _broker.Run(_broker.Host.OpenShareAsync(name, group, start: null, owner: this));
+
+    private (MessageQueue Queue, RecordingConsumer Consumer) Join(string name = "s", int credit = int.MaxValue, string group = "group")
+    {
+        MessageQueue queue = Open(name, group).Value!;
         RecordingConsumer consumer = RecordingConsumer.Create(credit: credit);
         Assert.True(queue.AddConsumer(consumer).IsOk);
         queue.Resume(consumer);

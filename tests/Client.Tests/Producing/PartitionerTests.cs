@@ -1,4 +1,5 @@
 using System.Text;
+using Sluice.Base.Binary;
 using Sluice.Client.Producing;
 
 namespace Sluice.Client.Tests.Producing;

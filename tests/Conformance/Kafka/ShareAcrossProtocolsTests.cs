@@ -109,6 +109,26 @@ public sealed class ShareAcrossProtocolsTests(BrokerFixture broker) : ShareTest(
     }
 
     [Fact]
+    public async Task Consumer_of_a_topic_by_its_name_gets_partitions_that_are_added()
+    {
+        TestTopic topic = await TopicAsync();
+        string group = Name("share");
+        QueueProgram program = await JoinAsync(topic.Name, group);
+        await AppendAsync(topic, BatchBuilder.Of("before"));
+        Assert.Equal("before", (await program.NextAsync()).Body);
+        CreatePartitionsResponse grown = await Client.AskAsync<CreatePartitionsResponse>(
+            new CreatePartitionsRequest { Topics = [new CreatePartitionsRequest.CreatePartitionsTopic { Name = topic.Name, Count = 3, Assignments = null }], TimeoutMs = 10_000 }, 3);
+        Assert.Equal(KafkaErrorCode.None, Assert.Single(grown.Results).ErrorCode);
+        await IsReadyAsync(topic.Name, 3);
+        await AppendAsync(topic, BatchBuilder.Of("first of 2"), partition: 2);
+        await AppendAsync(topic, BatchBuilder.Of("first of 1"), partition: 1);
+        List<QueueDelivery> got = await program.TakeAsync(2);
+        Assert.Equal(["first of 1", "first of 2"], got.Select(static delivery => delivery.Body).Order());
+        await program.ReleaseAsync(got[0]);
+        Assert.Equal((got[0].Body, 1), (await program.NextAsync()) is var again ? (again.Body, again.Returns) : default);
+    }
+
+    [Fact]
     public async Task Group_that_AMQP_consumers_are_in_is_not_empty()
     {
         TestTopic topic = await TopicAsync();

@@ -7,7 +7,7 @@ import time
 
 import pika
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 PATIENCE = 20
 
@@ -15,7 +15,8 @@ PATIENCE = 20
 class Broker:
     def __init__(self, port, bootstrap):
         self.bootstrap = bootstrap
-        self.connection = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", port))
+        self.parameters = pika.ConnectionParameters("127.0.0.1", port)
+        self.connection = pika.BlockingConnection(self.parameters)
         self.channel = self.connection.channel()
         self.channel.confirm_delivery()
 
@@ -50,6 +51,52 @@ class Broker:
             return records
         finally:
             consumer.close()
+
+    def grow(self, topic, partitions):
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for future in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+            future.result(PATIENCE)
+
+    def subscribe(self, topic, count):
+        """What a consumer group gets from all partitions: lists of (key, value) by partition."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"all-{time.monotonic_ns()}", "auto.offset.reset": "earliest", "enable.auto.commit": False})
+        try:
+            consumer.subscribe([topic])
+            partitions = {}
+            deadline = time.monotonic() + PATIENCE
+            while sum(map(len, partitions.values())) < count and time.monotonic() < deadline:
+                record = consumer.poll(0.5)
+                if record is not None:
+                    if record.error():
+                        raise KafkaException(record.error())
+                    partitions.setdefault(record.partition(), []).append((record.key(), record.value()))
+            equal(count, sum(map(len, partitions.values())), "records of " + topic)
+            return partitions
+        finally:
+            consumer.close()
+
+    def as_kafka_would(self, partitions, sent):
+        """The same as subscribe gives, of a topic to which a Kafka producer sends what is given with Java's default partitioner."""
+        topic = f"reference-{time.monotonic_ns()}"
+        self.topic(topic, partitions)
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        for key, value in sent:
+            producer.produce(topic, key=key, value=value)
+        equal(0, producer.flush(PATIENCE), "records not answered")
+        return self.subscribe(topic, len(sent))
+
+    def refused(self, code, what):
+        """Does something that closes the channel with this code; returns the text. The channel is a new one then."""
+        try:
+            what(self.channel)
+        except (pika.exceptions.ChannelClosedByBroker, pika.exceptions.ConnectionClosedByBroker) as error:
+            equal(code, error.reply_code, "reply code")
+            if self.connection.is_closed:
+                self.connection = pika.BlockingConnection(self.parameters)
+            self.channel = self.connection.channel()
+            self.channel.confirm_delivery()
+            return error.reply_text
+        raise AssertionError(f"not refused with {code}")
 
     def consume(self, queue, count, arguments=None):
         """Takes messages and acknowledges them."""
@@ -178,6 +225,98 @@ def priorities(broker):
         equal([], broker.produce("urgent", dict(value=b"%d" % partition), partition=partition), "errors")
     equal([b"1"], [record.value() for record in broker.fetch("urgent", 1, partition=1)], "priority 1")
     equal([b"2", b"1", b"0"], [body for _, _, body in broker.consume("urgent", 3)], "by priority")
+
+
+KEYS = ["order-%d" % number for number in range(40)]
+
+
+def publish_keys(broker, exchange, round):
+    """Mandatory, so that what goes nowhere is an error. Half of the keys are routing keys, the others a header."""
+    sent = []
+    for number, key in enumerate(KEYS):
+        body = b"%s %s" % (key.encode(), round)
+        if number % 2:
+            broker.channel.basic_publish(exchange, key, body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+        else:
+            broker.channel.basic_publish(exchange, "any", body, pika.BasicProperties(delivery_mode=2, headers={"x-kafka-key": key}), mandatory=True)
+        sent.append((key.encode(), body))
+    return sent
+
+
+def amqp_to_partitions(broker):
+    broker.topic("orders", 4)
+    broker.channel.exchange_declare("shop", "topic", durable=True)
+    broker.channel.exchange_declare("shop.all", "fanout", durable=True)
+    broker.channel.exchange_bind("shop.all", "shop", "#")
+    broker.channel.queue_bind("orders", "shop.all")
+    sent = publish_keys(broker, "shop", b"1") + publish_keys(broker, "shop", b"2")
+    got = broker.subscribe("orders", len(sent))
+    equal({0, 1, 2, 3}, set(got), "partitions used")
+    equal(broker.as_kafka_would(4, sent), got, "records by partition")
+
+    # In a transaction as outside; nothing of what is rolled back.
+    tx = broker.connection.channel()
+    tx.tx_select()
+    tx.basic_publish("shop", "order-1", b"rolled back")
+    tx.tx_rollback()
+    tx.basic_publish("shop", "order-1", b"a")
+    tx.basic_publish("shop", "order-2", b"b")
+    tx.tx_commit()
+    sent += [(b"order-1", b"a"), (b"order-2", b"b")]
+    equal(broker.as_kafka_would(4, sent), broker.subscribe("orders", len(sent)), "records with those of a transaction")
+
+    # Without a key each confirmed message goes to the next partition.
+    broker.topic("spread", 4)
+    for number in range(8):
+        broker.channel.basic_publish("", "spread", b"%d" % number)
+    equal({0: 2, 1: 2, 2: 2, 3: 2}, {partition: len(records) for partition, records in broker.subscribe("spread", 8).items()}, "records by partition")
+    broker.channel.queue_unbind("orders", "shop.all")
+    try:
+        broker.channel.basic_publish("shop", "order-1", b"unroutable", mandatory=True)
+        raise AssertionError("not returned")
+    except pika.exceptions.UnroutableError:
+        pass
+
+
+def partitions_added(broker):
+    broker.topic("growing", 1)
+    broker.channel.exchange_declare("growth", "topic", durable=True)
+    broker.channel.queue_bind("growing", "growth", "#")
+    sent = publish_keys(broker, "growth", b"1")
+    equal({0: sent}, broker.subscribe("growing", len(sent)), "records of one partition")
+    broker.grow("growing", 4)
+    more = publish_keys(broker, "growth", b"2")
+    expected = broker.as_kafka_would(4, more)
+    expected[0] = sent + expected[0]
+    equal(expected, broker.subscribe("growing", len(sent + more)), "records by partition")
+
+
+def topic_by_name(broker):
+    broker.topic("named", 3)
+    broker.channel.basic_publish("", "named", b"1")
+    equal((1, 0), (lambda declared: (declared.message_count, declared.consumer_count))(broker.channel.queue_declare("named", passive=True).method), "counts")
+    broker.channel.basic_qos(prefetch_count=10)
+    equal(True, "'named:0'" in broker.refused(406, lambda channel: channel.basic_qos(prefetch_count=10) or channel.basic_consume("named", print)), "what to do")
+    broker.refused(540, lambda channel: channel.basic_get("named"))
+    broker.refused(540, lambda channel: channel.queue_purge("named"))
+    broker.refused(406, lambda channel: channel.queue_declare("named", durable=True))
+    broker.refused(403, lambda channel: channel.queue_delete("named:1"))
+    broker.refused(406, lambda channel: channel.queue_delete("named", if_empty=True))
+    broker.channel.queue_bind("named", "amq.fanout")
+    equal(1, broker.channel.queue_delete("named").method.message_count, "records deleted")
+    equal(False, "named" in AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=PATIENCE).topics, "the topic")
+
+
+def before_restart(broker):
+    broker.topic("kept", 4)
+    broker.channel.exchange_declare("keeper", "topic", durable=True)
+    broker.channel.queue_bind("kept", "keeper", "#")
+    publish_keys(broker, "keeper", b"1")
+
+
+def after_restart(broker):
+    sent = [(key.encode(), key.encode() + b" 1") for key in KEYS] + publish_keys(broker, "keeper", b"2")
+    equal(broker.as_kafka_would(4, sent), broker.subscribe("kept", len(sent)), "records by partition")
 
 
 def main():
