@@ -30,11 +30,17 @@ public sealed record GroupOptions
     /// <summary>How often expired offsets are looked for.</summary>
     public int RetentionCheckMs { get; init; } = 10 * 60 * 1000;
 
+    /// <summary>Which groups may change their protocol while they have members.</summary>
+    public GroupMigrationPolicy MigrationPolicy { get; init; }
+
     /// <summary>Session timeout of members that use ConsumerGroupHeartbeat (KIP-848).</summary>
     public int ConsumerSessionTimeoutMs { get; init; } = 45_000;
 
     /// <summary>How often members that use ConsumerGroupHeartbeat are told to send it.</summary>
     public int ConsumerHeartbeatIntervalMs { get; init; } = 5000;
+
+    /// <summary>How long the members of a consumer group work with an assignment before another is computed; 0: it is at once.</summary>
+    public int ConsumerAssignmentIntervalMs { get; init; } = 1000;
 
     /// <summary>Most members of a share group (KIP-932).</summary>
     public int ShareMembersMax { get; init; } = 200;
