@@ -127,7 +127,7 @@ public sealed class MigrationTests
     [Fact]
     public void A_group_that_has_never_had_a_generation_changes_too()
     {
-        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 3000, OffsetsTopicPartitions = 3, ConsumerAssignmentIntervalMs = 0 });
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 3000, OffsetsTopicPartitions = 3, AssignmentIntervalMs = 0 });
         fixture.CreateTopic("t", 4);
         var a = new ClassicConsumer(fixture, "g");
         Task<JoinGroupResponse> waits = fixture.Wait(a.JoinAsync("t"));
@@ -294,7 +294,7 @@ public sealed class MigrationTests
 
     private static GroupFixture Start(GroupMigrationPolicy policy = GroupMigrationPolicy.Bidirectional)
     {
-        var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 3, MigrationPolicy = policy, ConsumerAssignmentIntervalMs = 0 });
+        var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 3, MigrationPolicy = policy, AssignmentIntervalMs = 0 });
         fixture.CreateTopic("t", 4);
         return fixture;
     }

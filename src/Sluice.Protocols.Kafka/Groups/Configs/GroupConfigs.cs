@@ -25,6 +25,8 @@ internal sealed class GroupConfigs
     /// <summary>What was set; no more.</summary>
     public IReadOnlyDictionary<string, string> Find(string groupId) => EntryOf(groupId).Config;
 
+    public ConsumerSettings ConsumersOf(string groupId) => EntryOf(groupId).Consumers;
+
     public ShareSettings SharesOf(string groupId) => EntryOf(groupId).Shares;
 
     /// <summary>Replaces what was set by a configuration that was checked; done when it is kept.</summary>
@@ -54,6 +56,8 @@ internal sealed class GroupConfigs
     private sealed class Entry(IReadOnlyDictionary<string, string> config)
     {
         public IReadOnlyDictionary<string, string> Config => config;
+
+        public ConsumerSettings Consumers { get; } = new(config);
 
         public ShareSettings Shares { get; } = new(config);
     }

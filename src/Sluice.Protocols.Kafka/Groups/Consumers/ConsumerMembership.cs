@@ -68,7 +68,7 @@ internal sealed class ConsumerMembership(GroupShard shard, GroupContext context,
 
     /// <summary>The member is dropped if it has not done so in time, from now on.</summary>
     public void Watch(ConsumerGroup group, ConsumerMember member, ConsumerDeadline deadline) =>
-        context.Timers.Schedule(Timer(group, member, deadline), deadline != ConsumerDeadline.Session ? member.RebalanceTimeoutMs : member.Classic?.SessionTimeoutMs ?? context.Options.ConsumerSessionTimeoutMs);
+        context.Timers.Schedule(Timer(group, member, deadline), deadline != ConsumerDeadline.Session ? member.RebalanceTimeoutMs : member.Classic?.SessionTimeoutMs ?? context.Configs.ConsumersOf(group.Id).SessionTimeoutMs);
 
     /// <summary>As <see cref="Watch"/>; but if it is watched already, from then on.</summary>
     public void WatchIfNot(ConsumerGroup group, ConsumerMember member, ConsumerDeadline deadline)

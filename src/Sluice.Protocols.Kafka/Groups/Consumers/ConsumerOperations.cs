@@ -71,7 +71,7 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context,
         {
             MemberId = memberId,
             MemberEpoch = reconciled.Epoch,
-            HeartbeatIntervalMs = context.Options.ConsumerHeartbeatIntervalMs,
+            HeartbeatIntervalMs = context.Configs.ConsumersOf(group.Id).HeartbeatIntervalMs,
             Assignment = isFull || !reconciled.Assigned.Equals(before.Assigned) ? AssignmentOf(reconciled) : null,
         };
     }

@@ -9,7 +9,7 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
     /// <summary>How long a group may work with topics as they were.</summary>
     private const int RefreshMs = 1000;
 
-    /// <summary>Notices what has changed and computes the assignment anew if it must be.</summary>
+    /// <summary>Notices what has changed and computes the assignment anew if it must be and may be again.</summary>
     /// <param name="group">The group.</param>
     /// <param name="isChanged">A member's subscription is another than before.</param>
     /// <param name="mayDescribe">Whether the client that causes it may know of a topic; null: regular expressions are not matched for it.</param>
@@ -17,7 +17,7 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
     public void Update(ConsumerGroup group, bool isChanged, Func<string, bool>? mayDescribe, GroupTurn turn)
     {
         Refresh(group, isChanged, mayDescribe, turn);
-        if (group.Epoch > group.TargetEpoch)
+        if (group.Epoch > group.TargetEpoch && AssignmentInterval.IsOver(group.TargetMs, context.Configs.ConsumersOf(group.Id).AssignmentIntervalMs ?? context.Options.AssignmentIntervalMs, context.NowMs))
         {
             Compute(group, turn);
         }
