@@ -69,12 +69,14 @@ internal sealed class ConfigsHandler(KafkaServer server)
         bool Wants(sbyte type) => request.Version > 0 && (body.ResourceTypes.Length == 0 || body.ResourceTypes.Contains(type));
         IEnumerable<string> topics = Wants(TopicResource) ? server.Host?.ListTopics(withQueues: true).Select(static topic => topic.Name) ?? [] : [];
         IEnumerable<string> brokers = Wants(BrokerResource) ? [server.Options.NodeId.ToString(CultureInfo.InvariantCulture)] : [];
+        IEnumerable<string> groups = Wants(GroupResource) ? server.Groups.Configs.GroupIds : [];
         return new ListConfigResourcesResponse
         {
             ConfigResources =
             [
                 .. topics.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = TopicResource }),
                 .. brokers.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = BrokerResource }),
+                .. groups.Select(static name => new ListConfigResourcesResponse.ConfigResource { ResourceName = name, ResourceType = GroupResource }),
             ],
         };
     }

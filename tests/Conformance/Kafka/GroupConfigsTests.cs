@@ -23,6 +23,8 @@ public sealed class GroupConfigsTests(BrokerFixture broker) : ShareTest(broker)
         Assert.Equal(KafkaErrorCode.InvalidConfig, (await ConfigureAsync(group, (key, "soon"))).Error);
         Assert.Equal((KafkaErrorCode.None, null), await ConfigureAsync(group, (key, $"{max}")));
         await EventuallyAsync(async () => await ValueAsync(group, key) == $"{max}", "the value told");
+        ListConfigResourcesResponse listed = await Client.AskAsync<ListConfigResourcesResponse>(new ListConfigResourcesRequest { ResourceTypes = [GroupResource] }, 1);
+        Assert.Contains((group, GroupResource), listed.ConfigResources.Select(static resource => (resource.ResourceName, resource.ResourceType)));
         Assert.Equal(byDefault, await ValueAsync(Name("group"), key));
     }
 

@@ -22,6 +22,9 @@ internal sealed class GroupConfigs
         }
     }
 
+    /// <summary>Those that something was set for.</summary>
+    public IEnumerable<string> GroupIds => _groups.Keys;
+
     /// <summary>What was set; no more.</summary>
     public IReadOnlyDictionary<string, string> Find(string groupId) => EntryOf(groupId).Config;
 
