@@ -251,6 +251,7 @@ public sealed class SluiceBroker : IAsyncDisposable
                     SessionTimeoutMinMs = kafka.GroupSessionTimeoutMinMs,
                     SessionTimeoutMaxMs = kafka.GroupSessionTimeoutMaxMs,
                     MembersMax = kafka.GroupMembersMax,
+                    MigrationPolicy = kafka.GroupMigrationPolicy,
                     ShareMembersMax = kafka.ShareMembersMax,
                 },
                 Shares = new ShareOptions { StateTopicPartitions = kafka.ShareTopicPartitions, SessionsMax = kafka.ShareSessionsMax },

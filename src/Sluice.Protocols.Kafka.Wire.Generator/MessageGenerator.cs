@@ -71,7 +71,8 @@ internal sealed class MessageGenerator
             _ => $"{message.Name}, versions {_schema.Versions}, flexible {_schema.Flexible}. Its version comes first.",
         };
         _code.Line($"/// <summary>{about}</summary>");
-        _code.Block($"public sealed class {message.Name} : IKafkaMessage", () =>
+        bool isThrottled = message.Fields.Exists(static field => field is { Name: "ThrottleTimeMs", Type: "int32", IsArray: false });
+        _code.Block($"public sealed class {message.Name} : IKafkaMessage{(isThrottled ? ", IThrottledResponse" : "")}", () =>
         {
             WriteConstants();
             WriteProperties(message);

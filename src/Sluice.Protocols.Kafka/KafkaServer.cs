@@ -149,5 +149,17 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         return new Guid(bytes, bigEndian: true);
     }
 
-    public Task HandleAsync(ClientConnection connection, CancellationToken stopping) => new KafkaConnection(this, connection).RunAsync(stopping);
+    public Task HandleAsync(ClientConnection connection, CancellationToken stopping)
+    {
+        int throttleMs = Quotas.Connect(connection.RemoteEndPoint.Address);
+        return throttleMs == 0 ? new KafkaConnection(this, connection).RunAsync(stopping) : RefuseAsync(connection, throttleMs, stopping);
+    }
+
+    /// <summary>The address has opened too many connections (KIP-612): this one is not served, and ends only after some time, so that its client does not come again at once.</summary>
+    private async Task RefuseAsync(ClientConnection connection, int throttleMs, CancellationToken stopping)
+    {
+        Logger.LogDebug("Connection {Connection} is not served: its address is over its quota {Quota}", connection.Name, ClientQuotas.Connections);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping, connection.Closed);
+        await Task.Delay(TimeSpan.FromMilliseconds(throttleMs), Clock, ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
 }

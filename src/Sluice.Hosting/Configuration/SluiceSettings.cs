@@ -1,3 +1,5 @@
+using Sluice.Protocols.Kafka.Groups;
+
 namespace Sluice.Hosting.Configuration;
 
 /// <summary>What an operator can set. Immutable; read from files, environment and command line by <see cref="SettingsReader"/>.</summary>
@@ -124,6 +126,9 @@ public sealed record KafkaSettings
 
     [Setting("Most members of a consumer group.", Min = 1, Max = 1_000_000)]
     public int GroupMembersMax { get; init; } = 10_000;
+
+    [Setting("Which consumer groups change their protocol while they have members, Kafka's group.consumer.migration.policy: `Bidirectional` (to that of KIP-848 when a member joins with it, and back when the last of them has gone), `Upgrade`, `Downgrade`, `Disabled`.")]
+    public GroupMigrationPolicy GroupMigrationPolicy { get; init; }
 
     [Setting("Partitions of the internal topic `__share_group_state`, which keeps where share groups are, when it is made. A topic that is there already stays as it is.", Min = 1, Max = 10_000)]
     public int ShareTopicPartitions { get; init; } = 50;

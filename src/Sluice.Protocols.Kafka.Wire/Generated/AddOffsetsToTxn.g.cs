@@ -57,7 +57,7 @@ public sealed class AddOffsetsToTxnRequest : IKafkaMessage
 }
 
 /// <summary>AddOffsetsToTxnResponse (API 25), versions 0-4, flexible 3-4.</summary>
-public sealed class AddOffsetsToTxnResponse : IKafkaMessage
+public sealed class AddOffsetsToTxnResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-4.</summary>
     public int ThrottleTimeMs { get; set; }

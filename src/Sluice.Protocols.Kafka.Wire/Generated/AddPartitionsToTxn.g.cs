@@ -214,7 +214,7 @@ public sealed class AddPartitionsToTxnRequest : IKafkaMessage
 }
 
 /// <summary>AddPartitionsToTxnResponse (API 24), versions 0-5, flexible 3-5.</summary>
-public sealed class AddPartitionsToTxnResponse : IKafkaMessage
+public sealed class AddPartitionsToTxnResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-5.</summary>
     public int ThrottleTimeMs { get; set; }

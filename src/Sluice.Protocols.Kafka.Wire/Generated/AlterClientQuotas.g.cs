@@ -205,7 +205,7 @@ public sealed class AlterClientQuotasRequest : IKafkaMessage
 }
 
 /// <summary>AlterClientQuotasResponse (API 49), versions 0-1, flexible 1.</summary>
-public sealed class AlterClientQuotasResponse : IKafkaMessage
+public sealed class AlterClientQuotasResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

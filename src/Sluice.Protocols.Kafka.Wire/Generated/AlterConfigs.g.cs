@@ -154,7 +154,7 @@ public sealed class AlterConfigsRequest : IKafkaMessage
 }
 
 /// <summary>AlterConfigsResponse (API 33), versions 0-2, flexible 2.</summary>
-public sealed class AlterConfigsResponse : IKafkaMessage
+public sealed class AlterConfigsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

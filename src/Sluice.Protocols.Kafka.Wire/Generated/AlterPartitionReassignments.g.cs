@@ -146,7 +146,7 @@ public sealed class AlterPartitionReassignmentsRequest : IKafkaMessage
 }
 
 /// <summary>AlterPartitionReassignmentsResponse (API 45), versions 0-1, flexible 0-1.</summary>
-public sealed class AlterPartitionReassignmentsResponse : IKafkaMessage
+public sealed class AlterPartitionReassignmentsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -144,7 +144,7 @@ public sealed class AlterReplicaLogDirsRequest : IKafkaMessage
 }
 
 /// <summary>AlterReplicaLogDirsResponse (API 34), versions 1-2, flexible 2.</summary>
-public sealed class AlterReplicaLogDirsResponse : IKafkaMessage
+public sealed class AlterReplicaLogDirsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-2.</summary>
     public int ThrottleTimeMs { get; set; }

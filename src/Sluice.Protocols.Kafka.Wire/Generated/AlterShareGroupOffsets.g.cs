@@ -125,7 +125,7 @@ public sealed class AlterShareGroupOffsetsRequest : IKafkaMessage
 }
 
 /// <summary>AlterShareGroupOffsetsResponse (API 91), versions 0, flexible 0.</summary>
-public sealed class AlterShareGroupOffsetsResponse : IKafkaMessage
+public sealed class AlterShareGroupOffsetsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -140,7 +140,7 @@ public sealed class AlterUserScramCredentialsRequest : IKafkaMessage
 }
 
 /// <summary>AlterUserScramCredentialsResponse (API 51), versions 0, flexible 0.</summary>
-public sealed class AlterUserScramCredentialsResponse : IKafkaMessage
+public sealed class AlterUserScramCredentialsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

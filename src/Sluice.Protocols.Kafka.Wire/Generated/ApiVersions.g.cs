@@ -55,7 +55,7 @@ public sealed class ApiVersionsRequest : IKafkaMessage
 }
 
 /// <summary>ApiVersionsResponse (API 18), versions 0-4, flexible 3-4.</summary>
-public sealed class ApiVersionsResponse : IKafkaMessage
+public sealed class ApiVersionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>error, versions 0-4.</summary>
     public KafkaErrorCode ErrorCode { get; set; }

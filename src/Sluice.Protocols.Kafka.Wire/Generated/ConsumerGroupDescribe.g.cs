@@ -39,7 +39,7 @@ public sealed class ConsumerGroupDescribeRequest : IKafkaMessage
 }
 
 /// <summary>ConsumerGroupDescribeResponse (API 69), versions 0-1, flexible 0-1.</summary>
-public sealed class ConsumerGroupDescribeResponse : IKafkaMessage
+public sealed class ConsumerGroupDescribeResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

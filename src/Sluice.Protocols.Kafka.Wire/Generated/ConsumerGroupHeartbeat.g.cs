@@ -145,7 +145,7 @@ public sealed class ConsumerGroupHeartbeatRequest : IKafkaMessage
 }
 
 /// <summary>ConsumerGroupHeartbeatResponse (API 68), versions 0-1, flexible 0-1.</summary>
-public sealed class ConsumerGroupHeartbeatResponse : IKafkaMessage
+public sealed class ConsumerGroupHeartbeatResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -118,7 +118,7 @@ public sealed class CreateAclsRequest : IKafkaMessage
 }
 
 /// <summary>CreateAclsResponse (API 30), versions 1-3, flexible 2-3.</summary>
-public sealed class CreateAclsResponse : IKafkaMessage
+public sealed class CreateAclsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-3.</summary>
     public int ThrottleTimeMs { get; set; }

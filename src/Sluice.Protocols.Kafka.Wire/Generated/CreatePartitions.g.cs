@@ -161,7 +161,7 @@ public sealed class CreatePartitionsRequest : IKafkaMessage
 }
 
 /// <summary>CreatePartitionsResponse (API 37), versions 0-3, flexible 2-3.</summary>
-public sealed class CreatePartitionsResponse : IKafkaMessage
+public sealed class CreatePartitionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-3.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -220,7 +220,7 @@ public sealed class CreateTopicsRequest : IKafkaMessage
 }
 
 /// <summary>CreateTopicsResponse (API 19), versions 2-7, flexible 5-7.</summary>
-public sealed class CreateTopicsResponse : IKafkaMessage
+public sealed class CreateTopicsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 2-7.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -118,7 +118,7 @@ public sealed class DeleteAclsRequest : IKafkaMessage
 }
 
 /// <summary>DeleteAclsResponse (API 31), versions 1-3, flexible 2-3.</summary>
-public sealed class DeleteAclsResponse : IKafkaMessage
+public sealed class DeleteAclsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-3.</summary>
     public int ThrottleTimeMs { get; set; }

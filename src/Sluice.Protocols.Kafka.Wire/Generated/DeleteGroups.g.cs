@@ -42,7 +42,7 @@ public sealed class DeleteGroupsRequest : IKafkaMessage
 }
 
 /// <summary>DeleteGroupsResponse (API 42), versions 0-2, flexible 2.</summary>
-public sealed class DeleteGroupsResponse : IKafkaMessage
+public sealed class DeleteGroupsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

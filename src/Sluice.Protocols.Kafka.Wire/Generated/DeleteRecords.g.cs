@@ -149,7 +149,7 @@ public sealed class DeleteRecordsRequest : IKafkaMessage
 }
 
 /// <summary>DeleteRecordsResponse (API 21), versions 0-2, flexible 2.</summary>
-public sealed class DeleteRecordsResponse : IKafkaMessage
+public sealed class DeleteRecordsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

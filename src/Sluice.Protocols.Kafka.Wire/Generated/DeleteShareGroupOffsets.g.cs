@@ -77,7 +77,7 @@ public sealed class DeleteShareGroupOffsetsRequest : IKafkaMessage
 }
 
 /// <summary>DeleteShareGroupOffsetsResponse (API 92), versions 0, flexible 0.</summary>
-public sealed class DeleteShareGroupOffsetsResponse : IKafkaMessage
+public sealed class DeleteShareGroupOffsetsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -106,7 +106,7 @@ public sealed class DeleteTopicsRequest : IKafkaMessage
 }
 
 /// <summary>DeleteTopicsResponse (API 20), versions 1-6, flexible 4-6.</summary>
-public sealed class DeleteTopicsResponse : IKafkaMessage
+public sealed class DeleteTopicsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-6.</summary>
     public int ThrottleTimeMs { get; set; }

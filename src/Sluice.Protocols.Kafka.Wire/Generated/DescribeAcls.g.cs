@@ -72,7 +72,7 @@ public sealed class DescribeAclsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeAclsResponse (API 29), versions 1-3, flexible 2-3.</summary>
-public sealed class DescribeAclsResponse : IKafkaMessage
+public sealed class DescribeAclsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-3.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -103,7 +103,7 @@ public sealed class DescribeClientQuotasRequest : IKafkaMessage
 }
 
 /// <summary>DescribeClientQuotasResponse (API 48), versions 0-1, flexible 1.</summary>
-public sealed class DescribeClientQuotasResponse : IKafkaMessage
+public sealed class DescribeClientQuotasResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

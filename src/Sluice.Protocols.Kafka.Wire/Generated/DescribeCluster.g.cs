@@ -60,7 +60,7 @@ public sealed class DescribeClusterRequest : IKafkaMessage
 }
 
 /// <summary>DescribeClusterResponse (API 60), versions 0-2, flexible 0-2.</summary>
-public sealed class DescribeClusterResponse : IKafkaMessage
+public sealed class DescribeClusterResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

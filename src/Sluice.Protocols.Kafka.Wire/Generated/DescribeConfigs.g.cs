@@ -124,7 +124,7 @@ public sealed class DescribeConfigsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeConfigsResponse (API 32), versions 1-4, flexible 4.</summary>
-public sealed class DescribeConfigsResponse : IKafkaMessage
+public sealed class DescribeConfigsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-4.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -55,7 +55,7 @@ public sealed class DescribeGroupsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeGroupsResponse (API 15), versions 0-6, flexible 5-6.</summary>
-public sealed class DescribeGroupsResponse : IKafkaMessage
+public sealed class DescribeGroupsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-6, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

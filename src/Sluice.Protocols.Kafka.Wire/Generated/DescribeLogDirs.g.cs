@@ -100,7 +100,7 @@ public sealed class DescribeLogDirsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeLogDirsResponse (API 35), versions 1-5, flexible 2-5.</summary>
-public sealed class DescribeLogDirsResponse : IKafkaMessage
+public sealed class DescribeLogDirsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-5.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -77,7 +77,7 @@ public sealed class DescribeProducersRequest : IKafkaMessage
 }
 
 /// <summary>DescribeProducersResponse (API 61), versions 0, flexible 0.</summary>
-public sealed class DescribeProducersResponse : IKafkaMessage
+public sealed class DescribeProducersResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -127,7 +127,7 @@ public sealed class DescribeShareGroupOffsetsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeShareGroupOffsetsResponse (API 90), versions 0-1, flexible 0-1.</summary>
-public sealed class DescribeShareGroupOffsetsResponse : IKafkaMessage
+public sealed class DescribeShareGroupOffsetsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -113,7 +113,7 @@ public sealed class DescribeTopicPartitionsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeTopicPartitionsResponse (API 75), versions 0, flexible 0.</summary>
-public sealed class DescribeTopicPartitionsResponse : IKafkaMessage
+public sealed class DescribeTopicPartitionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

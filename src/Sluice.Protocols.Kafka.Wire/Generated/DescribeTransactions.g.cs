@@ -34,7 +34,7 @@ public sealed class DescribeTransactionsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeTransactionsResponse (API 65), versions 0, flexible 0.</summary>
-public sealed class DescribeTransactionsResponse : IKafkaMessage
+public sealed class DescribeTransactionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -79,7 +79,7 @@ public sealed class DescribeUserScramCredentialsRequest : IKafkaMessage
 }
 
 /// <summary>DescribeUserScramCredentialsResponse (API 50), versions 0, flexible 0.</summary>
-public sealed class DescribeUserScramCredentialsResponse : IKafkaMessage
+public sealed class DescribeUserScramCredentialsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

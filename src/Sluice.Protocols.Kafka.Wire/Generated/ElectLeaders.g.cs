@@ -118,7 +118,7 @@ public sealed class ElectLeadersRequest : IKafkaMessage
 }
 
 /// <summary>ElectLeadersResponse (API 43), versions 0-2, flexible 2.</summary>
-public sealed class ElectLeadersResponse : IKafkaMessage
+public sealed class ElectLeadersResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -57,7 +57,7 @@ public sealed class EndTxnRequest : IKafkaMessage
 }
 
 /// <summary>EndTxnResponse (API 26), versions 0-5, flexible 3-5.</summary>
-public sealed class EndTxnResponse : IKafkaMessage
+public sealed class EndTxnResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-5.</summary>
     public int ThrottleTimeMs { get; set; }

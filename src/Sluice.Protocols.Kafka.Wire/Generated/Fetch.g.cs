@@ -437,7 +437,7 @@ public sealed class FetchRequest : IKafkaMessage
 }
 
 /// <summary>FetchResponse (API 1), versions 4-18, flexible 12-18.</summary>
-public sealed class FetchResponse : IKafkaMessage
+public sealed class FetchResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 4-18.</summary>
     public int ThrottleTimeMs { get; set; }

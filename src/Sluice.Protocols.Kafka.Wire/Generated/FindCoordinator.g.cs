@@ -76,7 +76,7 @@ public sealed class FindCoordinatorRequest : IKafkaMessage
 }
 
 /// <summary>FindCoordinatorResponse (API 10), versions 0-6, flexible 3-6.</summary>
-public sealed class FindCoordinatorResponse : IKafkaMessage
+public sealed class FindCoordinatorResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-6, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

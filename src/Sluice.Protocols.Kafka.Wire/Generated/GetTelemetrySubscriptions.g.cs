@@ -34,7 +34,7 @@ public sealed class GetTelemetrySubscriptionsRequest : IKafkaMessage
 }
 
 /// <summary>GetTelemetrySubscriptionsResponse (API 71), versions 0, flexible 0.</summary>
-public sealed class GetTelemetrySubscriptionsResponse : IKafkaMessage
+public sealed class GetTelemetrySubscriptionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

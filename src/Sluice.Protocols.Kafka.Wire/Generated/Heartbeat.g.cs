@@ -65,7 +65,7 @@ public sealed class HeartbeatRequest : IKafkaMessage
 }
 
 /// <summary>HeartbeatResponse (API 12), versions 0-4, flexible 4.</summary>
-public sealed class HeartbeatResponse : IKafkaMessage
+public sealed class HeartbeatResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-4, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

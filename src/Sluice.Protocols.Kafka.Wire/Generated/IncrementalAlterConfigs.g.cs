@@ -159,7 +159,7 @@ public sealed class IncrementalAlterConfigsRequest : IKafkaMessage
 }
 
 /// <summary>IncrementalAlterConfigsResponse (API 44), versions 0-1, flexible 1.</summary>
-public sealed class IncrementalAlterConfigsResponse : IKafkaMessage
+public sealed class IncrementalAlterConfigsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

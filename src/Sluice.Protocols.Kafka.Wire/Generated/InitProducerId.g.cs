@@ -73,7 +73,7 @@ public sealed class InitProducerIdRequest : IKafkaMessage
 }
 
 /// <summary>InitProducerIdResponse (API 22), versions 0-5, flexible 2-5.</summary>
-public sealed class InitProducerIdResponse : IKafkaMessage
+public sealed class InitProducerIdResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-5.</summary>
     public int ThrottleTimeMs { get; set; }

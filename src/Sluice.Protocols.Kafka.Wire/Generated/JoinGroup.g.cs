@@ -144,7 +144,7 @@ public sealed class JoinGroupRequest : IKafkaMessage
 }
 
 /// <summary>JoinGroupResponse (API 11), versions 0-9, flexible 6-9.</summary>
-public sealed class JoinGroupResponse : IKafkaMessage
+public sealed class JoinGroupResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 2-9, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

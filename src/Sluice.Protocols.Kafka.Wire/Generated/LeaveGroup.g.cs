@@ -127,7 +127,7 @@ public sealed class LeaveGroupRequest : IKafkaMessage
 }
 
 /// <summary>LeaveGroupResponse (API 13), versions 0-5, flexible 4-5.</summary>
-public sealed class LeaveGroupResponse : IKafkaMessage
+public sealed class LeaveGroupResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-5, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

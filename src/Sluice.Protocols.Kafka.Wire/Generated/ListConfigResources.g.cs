@@ -42,7 +42,7 @@ public sealed class ListConfigResourcesRequest : IKafkaMessage
 }
 
 /// <summary>ListConfigResourcesResponse (API 74), versions 0-1, flexible 0-1.</summary>
-public sealed class ListConfigResourcesResponse : IKafkaMessage
+public sealed class ListConfigResourcesResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -63,7 +63,7 @@ public sealed class ListGroupsRequest : IKafkaMessage
 }
 
 /// <summary>ListGroupsResponse (API 16), versions 0-5, flexible 3-5.</summary>
-public sealed class ListGroupsResponse : IKafkaMessage
+public sealed class ListGroupsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-5, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

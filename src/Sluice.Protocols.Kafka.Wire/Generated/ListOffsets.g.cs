@@ -180,7 +180,7 @@ public sealed class ListOffsetsRequest : IKafkaMessage
 }
 
 /// <summary>ListOffsetsResponse (API 2), versions 1-11, flexible 6-11.</summary>
-public sealed class ListOffsetsResponse : IKafkaMessage
+public sealed class ListOffsetsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 2-11, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

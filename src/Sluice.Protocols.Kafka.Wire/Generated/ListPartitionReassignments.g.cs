@@ -89,7 +89,7 @@ public sealed class ListPartitionReassignmentsRequest : IKafkaMessage
 }
 
 /// <summary>ListPartitionReassignmentsResponse (API 46), versions 0, flexible 0.</summary>
-public sealed class ListPartitionReassignmentsResponse : IKafkaMessage
+public sealed class ListPartitionReassignmentsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

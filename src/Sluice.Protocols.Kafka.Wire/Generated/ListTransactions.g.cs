@@ -65,7 +65,7 @@ public sealed class ListTransactionsRequest : IKafkaMessage
 }
 
 /// <summary>ListTransactionsResponse (API 66), versions 0-2, flexible 0-2.</summary>
-public sealed class ListTransactionsResponse : IKafkaMessage
+public sealed class ListTransactionsResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

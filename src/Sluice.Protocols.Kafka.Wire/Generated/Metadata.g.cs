@@ -164,7 +164,7 @@ public sealed class MetadataRequest : IKafkaMessage
 }
 
 /// <summary>MetadataResponse (API 3), versions 0-13, flexible 9-13.</summary>
-public sealed class MetadataResponse : IKafkaMessage
+public sealed class MetadataResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 3-13, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

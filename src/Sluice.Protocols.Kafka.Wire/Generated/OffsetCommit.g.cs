@@ -208,7 +208,7 @@ public sealed class OffsetCommitRequest : IKafkaMessage
 }
 
 /// <summary>OffsetCommitResponse (API 8), versions 2-10, flexible 8-10.</summary>
-public sealed class OffsetCommitResponse : IKafkaMessage
+public sealed class OffsetCommitResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 3-10, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -112,7 +112,7 @@ public sealed class OffsetDeleteRequest : IKafkaMessage
 }
 
 /// <summary>OffsetDeleteResponse (API 47), versions 0, flexible none.</summary>
-public sealed class OffsetDeleteResponse : IKafkaMessage
+public sealed class OffsetDeleteResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>error, versions 0.</summary>
     public KafkaErrorCode ErrorCode { get; set; }

@@ -281,7 +281,7 @@ public sealed class OffsetFetchRequest : IKafkaMessage
 }
 
 /// <summary>OffsetFetchResponse (API 9), versions 1-10, flexible 6-10.</summary>
-public sealed class OffsetFetchResponse : IKafkaMessage
+public sealed class OffsetFetchResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 3-10, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

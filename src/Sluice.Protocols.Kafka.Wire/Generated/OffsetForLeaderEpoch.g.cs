@@ -158,7 +158,7 @@ public sealed class OffsetForLeaderEpochRequest : IKafkaMessage
 }
 
 /// <summary>OffsetForLeaderEpochResponse (API 23), versions 2-4, flexible 4.</summary>
-public sealed class OffsetForLeaderEpochResponse : IKafkaMessage
+public sealed class OffsetForLeaderEpochResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 2-4.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -172,7 +172,7 @@ public sealed class ProduceRequest : IKafkaMessage
 }
 
 /// <summary>ProduceResponse (API 0), versions 3-13, flexible 9-13.</summary>
-public sealed class ProduceResponse : IKafkaMessage
+public sealed class ProduceResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>Array of TopicProduceResponse, versions 3-13.</summary>
     public TopicProduceResponse[] Responses { get; set; } = [];

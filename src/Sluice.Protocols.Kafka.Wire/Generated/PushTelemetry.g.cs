@@ -54,7 +54,7 @@ public sealed class PushTelemetryRequest : IKafkaMessage
 }
 
 /// <summary>PushTelemetryResponse (API 72), versions 0, flexible 0.</summary>
-public sealed class PushTelemetryResponse : IKafkaMessage
+public sealed class PushTelemetryResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

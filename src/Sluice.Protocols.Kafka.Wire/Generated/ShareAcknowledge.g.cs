@@ -196,7 +196,7 @@ public sealed class ShareAcknowledgeRequest : IKafkaMessage
 }
 
 /// <summary>ShareAcknowledgeResponse (API 79), versions 1-2, flexible 1-2.</summary>
-public sealed class ShareAcknowledgeResponse : IKafkaMessage
+public sealed class ShareAcknowledgeResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-2.</summary>
     public int ThrottleTimeMs { get; set; }

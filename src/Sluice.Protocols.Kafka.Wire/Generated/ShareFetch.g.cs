@@ -278,7 +278,7 @@ public sealed class ShareFetchRequest : IKafkaMessage
 }
 
 /// <summary>ShareFetchResponse (API 78), versions 1-2, flexible 1-2.</summary>
-public sealed class ShareFetchResponse : IKafkaMessage
+public sealed class ShareFetchResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-2.</summary>
     public int ThrottleTimeMs { get; set; }

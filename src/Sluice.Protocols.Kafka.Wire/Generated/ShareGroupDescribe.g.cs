@@ -39,7 +39,7 @@ public sealed class ShareGroupDescribeRequest : IKafkaMessage
 }
 
 /// <summary>ShareGroupDescribeResponse (API 77), versions 1, flexible 1.</summary>
-public sealed class ShareGroupDescribeResponse : IKafkaMessage
+public sealed class ShareGroupDescribeResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -62,7 +62,7 @@ public sealed class ShareGroupHeartbeatRequest : IKafkaMessage
 }
 
 /// <summary>ShareGroupHeartbeatResponse (API 76), versions 1, flexible 1.</summary>
-public sealed class ShareGroupHeartbeatResponse : IKafkaMessage
+public sealed class ShareGroupHeartbeatResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -39,7 +39,7 @@ public sealed class StreamsGroupDescribeRequest : IKafkaMessage
 }
 
 /// <summary>StreamsGroupDescribeResponse (API 89), versions 0, flexible 0.</summary>
-public sealed class StreamsGroupDescribeResponse : IKafkaMessage
+public sealed class StreamsGroupDescribeResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

@@ -546,7 +546,7 @@ public sealed class StreamsGroupHeartbeatRequest : IKafkaMessage
 }
 
 /// <summary>StreamsGroupHeartbeatResponse (API 88), versions 0, flexible 0.</summary>
-public sealed class StreamsGroupHeartbeatResponse : IKafkaMessage
+public sealed class StreamsGroupHeartbeatResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0.</summary>
     public int ThrottleTimeMs { get; set; }

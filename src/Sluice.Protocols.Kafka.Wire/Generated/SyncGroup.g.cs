@@ -139,7 +139,7 @@ public sealed class SyncGroupRequest : IKafkaMessage
 }
 
 /// <summary>SyncGroupResponse (API 14), versions 0-5, flexible 4-5.</summary>
-public sealed class SyncGroupResponse : IKafkaMessage
+public sealed class SyncGroupResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 1-5, ignorable.</summary>
     public int ThrottleTimeMs { get; set; }

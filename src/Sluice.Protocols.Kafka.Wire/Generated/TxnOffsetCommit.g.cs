@@ -217,7 +217,7 @@ public sealed class TxnOffsetCommitRequest : IKafkaMessage
 }
 
 /// <summary>TxnOffsetCommitResponse (API 28), versions 0-5, flexible 3-5.</summary>
-public sealed class TxnOffsetCommitResponse : IKafkaMessage
+public sealed class TxnOffsetCommitResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-5.</summary>
     public int ThrottleTimeMs { get; set; }

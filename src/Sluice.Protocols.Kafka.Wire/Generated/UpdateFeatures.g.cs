@@ -121,7 +121,7 @@ public sealed class UpdateFeaturesRequest : IKafkaMessage
 }
 
 /// <summary>UpdateFeaturesResponse (API 57), versions 0-2, flexible 0-2.</summary>
-public sealed class UpdateFeaturesResponse : IKafkaMessage
+public sealed class UpdateFeaturesResponse : IKafkaMessage, IThrottledResponse
 {
     /// <summary>int32, versions 0-2.</summary>
     public int ThrottleTimeMs { get; set; }

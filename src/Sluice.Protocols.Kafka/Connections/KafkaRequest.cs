@@ -7,6 +7,14 @@ namespace Sluice.Protocols.Kafka.Connections;
 /// <summary>One request on its way to its answer.</summary>
 internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, KafkaRequestHeader header, int bytes)
 {
+    private const long NotMeasured = -1;
+
+    // Logging in is before any quota: nobody is known to have one.
+    private readonly long _begunAt =
+        connection.Server.Quotas.MeasuresRequests && api.Key is not (KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) ? connection.Server.Clock.GetTimestamp() : NotMeasured;
+
+    private long _handledTicks;
+
     public KafkaConnection Connection => connection;
 
     public KafkaServer Server => connection.Server;
@@ -22,6 +30,8 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     /// <summary>Its place among the connection's answers.</summary>
     public ResponseSlot Slot { get; } = new();
+
+    private bool IsMeasured => _begunAt != NotMeasured;
 
     /// <summary>Whether the client may do this with a topic.</summary>
     public bool AllowsTopic(AclOperation operation, string name) => Allows(operation, AclResourceType.Topic, name);
@@ -89,12 +99,23 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
         return quota.ThrottleMs;
     }
 
+    /// <summary>The connection has done its part and goes on; the answer may come later. What is waited for until then counts for no quota.</summary>
+    public void EndHandling()
+    {
+        if (IsMeasured)
+        {
+            Volatile.Write(ref _handledTicks, Server.Clock.GetElapsedTime(_begunAt).Ticks);
+        }
+    }
+
     /// <summary>Answers it. Any thread, once.</summary>
     public void Reply(IKafkaMessage response) => Reply(response, Version);
 
     /// <summary>Answers it in another version than it was asked in.</summary>
     public void Reply(IKafkaMessage response, short version)
     {
+        ThrottleTime(response as IThrottledResponse);
+        long encodedFrom = IsMeasured ? Server.Clock.GetTimestamp() : 0;
         var writer = new KafkaWriter(Server.Buffers);
         try
         {
@@ -109,12 +130,41 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
             throw;
         }
 
+        if (IsMeasured)
+        {
+            Server.Quotas.CountTime(connection.Login.UserName, header.ClientId ?? "", Server.Clock.GetElapsedTime(encodedFrom));
+        }
+
         Slot.Writer = writer;
         connection.Responses.Complete(Slot);
     }
 
     /// <summary>Ends it without an answer, as a produce request with acks=0 asks for.</summary>
-    public void EndSilently() => connection.Responses.Complete(Slot);
+    public void EndSilently()
+    {
+        ThrottleTime(null);
+        connection.Responses.Complete(Slot);
+    }
+
+    /// <summary>Counts the time that the request took, for a quota of time (KIP-124).</summary>
+    private void ThrottleTime(IThrottledResponse? response)
+    {
+        if (!IsMeasured)
+        {
+            return;
+        }
+
+        long handled = Volatile.Read(ref _handledTicks);
+        int throttleMs = Server.Quotas.CountTime(connection.Login.UserName, header.ClientId ?? "", handled > 0 ? TimeSpan.FromTicks(handled) : Server.Clock.GetElapsedTime(_begunAt));
+        if (throttleMs > 0)
+        {
+            connection.Mute(throttleMs);
+            if (response is not null)
+            {
+                response.ThrottleTimeMs = Math.Max(response.ThrottleTimeMs, throttleMs);
+            }
+        }
+    }
 
     private bool Allows(AclOperation operation, AclResourceType type, string name) => connection.Access?.Allows(operation, type, name) == true;
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Buffers;
 using Sluice.Protocols.Kafka.Groups.Configs;
 
 namespace Sluice.Protocols.Kafka.Groups;
@@ -8,10 +9,11 @@ namespace Sluice.Protocols.Kafka.Groups;
 /// <param name="Timers">The shard's.</param>
 /// <param name="Topics">Those that groups may read.</param>
 /// <param name="Configs">What groups were configured to.</param>
+/// <param name="Buffers">For what is written to members.</param>
 /// <param name="Clock">For times in records.</param>
 /// <param name="Logger">For operators.</param>
 /// <param name="NewId">Makes ids that nobody can guess.</param>
-internal sealed record GroupContext(GroupOptions Options, GroupTimers Timers, IGroupTopics Topics, GroupConfigs Configs, TimeProvider Clock, ILogger Logger, Func<Guid> NewId)
+internal sealed record GroupContext(GroupOptions Options, GroupTimers Timers, IGroupTopics Topics, GroupConfigs Configs, BufferPool Buffers, TimeProvider Clock, ILogger Logger, Func<Guid> NewId)
 {
     /// <summary>Unix time.</summary>
     public long NowMs => Clock.GetUtcNow().ToUnixTimeMilliseconds();

@@ -82,13 +82,17 @@ internal sealed class GroupCoordinator : IDisposable
         var answer = new GroupAnswer<SyncGroupResponse>(Refused);
         shard.Run(answer, turn =>
         {
-            if (shard.Find(request.GroupId) is ClassicGroup group)
+            switch (shard.Find(request.GroupId))
             {
-                shard.Membership.Sync(group, request, version, answer, turn);
-            }
-            else
-            {
-                turn.Answer(answer, Refused(KafkaErrorCode.UnknownMemberId));
+                case ClassicGroup group:
+                    shard.Membership.Sync(group, request, version, answer, turn);
+                    break;
+                case ConsumerGroup group:
+                    turn.Answer(answer, shard.ClassicInConsumers.Sync(group, request, turn));
+                    break;
+                default:
+                    turn.Answer(answer, Refused(KafkaErrorCode.UnknownMemberId));
+                    break;
             }
         });
         return await answer.Task.ConfigureAwait(false);
@@ -149,9 +153,14 @@ internal sealed class GroupCoordinator : IDisposable
 
     public Task<HeartbeatResponse> HeartbeatAsync(HeartbeatRequest request) => RunAsync(
         request.GroupId,
-        (shard, _) => new HeartbeatResponse
+        (shard, turn) => new HeartbeatResponse
         {
-            ErrorCode = shard.Find(request.GroupId) is ClassicGroup group ? shard.Membership.Heartbeat(group, request) : KafkaErrorCode.UnknownMemberId,
+            ErrorCode = shard.Find(request.GroupId) switch
+            {
+                ClassicGroup group => shard.Membership.Heartbeat(group, request),
+                ConsumerGroup group => shard.ClassicInConsumers.Heartbeat(group, request, turn),
+                _ => KafkaErrorCode.UnknownMemberId,
+            },
         },
 
         // While groups are read nothing can be said of the member, and no error would help it.
@@ -161,12 +170,17 @@ internal sealed class GroupCoordinator : IDisposable
         groupId,
         (shard, turn) => new LeaveGroupResponse
         {
-            Members = shard.Find(groupId) is ClassicGroup group ? shard.Membership.Leave(group, leaving, turn) : [.. leaving.Select(static member => new LeaveGroupResponse.MemberResponse
+            Members = shard.Find(groupId) switch
             {
-                MemberId = member.MemberId,
-                GroupInstanceId = member.GroupInstanceId,
-                ErrorCode = KafkaErrorCode.UnknownMemberId,
-            })],
+                ClassicGroup group => shard.Membership.Leave(group, leaving, turn),
+                ConsumerGroup group => shard.ClassicInConsumers.Leave(group, leaving, turn),
+                _ => [.. leaving.Select(static member => new LeaveGroupResponse.MemberResponse
+                {
+                    MemberId = member.MemberId,
+                    GroupInstanceId = member.GroupInstanceId,
+                    ErrorCode = KafkaErrorCode.UnknownMemberId,
+                })],
+            },
         },
         static code => new LeaveGroupResponse { ErrorCode = code });
 
@@ -298,11 +312,11 @@ internal sealed class GroupCoordinator : IDisposable
             return;
         }
 
-        if (found is ConsumerGroup)
+        if (found is ConsumerGroup consumers)
         {
             if (!found.IsEmpty)
             {
-                turn.Answer(answer, new JoinGroupResponse { ErrorCode = KafkaErrorCode.InconsistentGroupProtocol, MemberId = request.MemberId });
+                turn.Answer(answer, shard.ClassicInConsumers.Join(shard, consumers, client, request, version, turn));
                 return;
             }
 

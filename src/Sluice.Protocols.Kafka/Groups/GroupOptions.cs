@@ -30,11 +30,11 @@ public sealed record GroupOptions
     /// <summary>How often expired offsets are looked for.</summary>
     public int RetentionCheckMs { get; init; } = 10 * 60 * 1000;
 
-    /// <summary>Session timeout of members that use ConsumerGroupHeartbeat (KIP-848).</summary>
-    public int ConsumerSessionTimeoutMs { get; init; } = 45_000;
+    /// <summary>Which groups may change their protocol while they have members.</summary>
+    public GroupMigrationPolicy MigrationPolicy { get; init; }
 
-    /// <summary>How often members that use ConsumerGroupHeartbeat are told to send it.</summary>
-    public int ConsumerHeartbeatIntervalMs { get; init; } = 5000;
+    /// <summary>What lies between two assignments that the broker computes for a group whose configuration does not say; 0: nothing.</summary>
+    public int AssignmentIntervalMs { get; init; } = 1000;
 
     /// <summary>Most members of a share group (KIP-932).</summary>
     public int ShareMembersMax { get; init; } = 200;

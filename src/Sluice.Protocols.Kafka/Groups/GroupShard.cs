@@ -5,6 +5,7 @@ using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Groups.Consumers;
+using Sluice.Protocols.Kafka.Groups.Migration;
 using Sluice.Protocols.Kafka.Groups.Offsets;
 using Sluice.Protocols.Kafka.Groups.Shares;
 using Sluice.Protocols.Kafka.Wire;
@@ -30,6 +31,7 @@ internal sealed class GroupShard : ICoordinatorShard
     private readonly GroupContext _context;
     private readonly GroupRecordWriter _writer;
     private readonly ClassicRebalance _rebalance;
+    private readonly ConsumerMembership _consumerMembership;
     private readonly GroupTimer _expiry;
     private ShardState _state;
     private JournalPosition _last = JournalPosition.None;
@@ -40,7 +42,7 @@ internal sealed class GroupShard : ICoordinatorShard
         _store = store;
         _promise = promise;
         _timers = new GroupTimers(clock, OnTimer);
-        _context = new GroupContext(options, _timers, topics, configs, clock, logger, newId);
+        _context = new GroupContext(options, _timers, topics, configs, buffers, clock, logger, newId);
         _table = new GroupTable(() => _context.NowMs);
         _writer = new GroupRecordWriter(buffers);
         _rebalance = new ClassicRebalance(_context);
@@ -48,7 +50,11 @@ internal sealed class GroupShard : ICoordinatorShard
         Membership = new ClassicMembership(_context, _rebalance, partition.Topic.Settings.MaxMessageBytes);
         OffsetOperations = new OffsetOperations(this, _context, _rebalance);
         TransactionalCommits = new TransactionalCommits(this, _context);
-        Consumers = new ConsumerOperations(this, _context);
+        var targets = new ConsumerTargets(this, _context);
+        var downgrade = new GroupDowngrade(this, _context, _rebalance);
+        _consumerMembership = new ConsumerMembership(this, _context, targets, downgrade);
+        Consumers = new ConsumerOperations(this, _context, targets, _consumerMembership, new GroupUpgrade(this, _context, _rebalance));
+        ClassicInConsumers = new ClassicInConsumers(_context, targets, _consumerMembership, downgrade);
         Shares = new ShareOperations(this, _context);
         _expiry = new GroupTimer(Expire);
     }
@@ -72,6 +78,9 @@ internal sealed class GroupShard : ICoordinatorShard
     public ClassicMembership Membership { get; }
 
     public ConsumerOperations Consumers { get; }
+
+    /// <summary>Members of consumer groups that speak the classic protocol.</summary>
+    public ClassicInConsumers ClassicInConsumers { get; }
 
     public ShareOperations Shares { get; }
 
@@ -131,6 +140,9 @@ internal sealed class GroupShard : ICoordinatorShard
     public Group? Find(string groupId) => _table.Find(groupId);
 
     public ClassicGroup AddClassic(string groupId) => _table.AddClassic(groupId);
+
+    /// <summary>There is no group of its name.</summary>
+    public void Add(Group group) => _table.Add(group);
 
     /// <summary>The group is no more.</summary>
     public void Remove(Group group, GroupTurn turn)
@@ -209,7 +221,7 @@ internal sealed class GroupShard : ICoordinatorShard
 
             foreach (ConsumerGroup group in _table.Groups.OfType<ConsumerGroup>())
             {
-                Consumers.OnLoaded(group);
+                _consumerMembership.WatchAll(group);
             }
 
             foreach (ShareGroup group in _table.Groups.OfType<ShareGroup>())

@@ -25,9 +25,12 @@ internal sealed class GroupTable(Func<long> nowMs)
     public ClassicGroup AddClassic(string groupId)
     {
         var group = new ClassicGroup(groupId, nowMs());
-        _groups.Add(groupId, group);
+        Add(group);
         return group;
     }
+
+    /// <summary>There is none of its name.</summary>
+    public void Add(Group group) => _groups.Add(group.Id, group);
 
     public void Remove(string groupId) => Replace(groupId, null);
 

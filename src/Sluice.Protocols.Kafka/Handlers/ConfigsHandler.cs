@@ -18,7 +18,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
     private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
     private const string RepeatedMessage = "The request names the resource more than once.";
 
-    private readonly NamedConfigsHandler<ShareSettings> _groups = new(server.Groups.Configs, new GroupConfigRules());
+    private readonly NamedConfigsHandler<GroupSettings> _groups = new(server.Groups.Configs, new GroupConfigRules());
     private readonly NamedConfigsHandler<MetricsSubscription> _metrics = new(server.Telemetry.Subscriptions, new MetricsConfigRules(), MetricsSubscriptions.CountMax);
 
     public DescribeConfigsResponse Handle(KafkaRequest request, DescribeConfigsRequest body) => new()

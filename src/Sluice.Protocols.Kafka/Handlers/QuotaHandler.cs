@@ -1,3 +1,4 @@
+using System.Net;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
@@ -21,6 +22,7 @@ internal sealed class QuotaHandler(KafkaServer server)
         string? problem = body.Components.FirstOrDefault(static part => !IsType(part.EntityType)) is { } unknown ? $"Unsupported entity type {unknown.EntityType}"
             : body.Components.Select(static part => part.EntityType).Distinct(StringComparer.Ordinal).Count() < body.Components.Length ? "An entity type is asked for twice."
             : body.Components.Any(static part => part.MatchType is < Exactly or > AnyName || (part.MatchType == Exactly) != part.Match is not null) ? "A match is given exactly where one name is asked for."
+            : IsMixed(body.Components.Select(static part => part.EntityType)) ? "Invalid entity filter component combination, IP filter component should not be used with user or clientId filter component."
             : null;
         if (problem is not null)
         {
@@ -70,25 +72,38 @@ internal sealed class QuotaHandler(KafkaServer server)
         return new AlterClientQuotasResponse { Entries = [.. results] };
     }
 
-    private static bool IsType(string type) => type is QuotaEntity.UserType or QuotaEntity.ClientType;
+    private static bool IsType(string type) => type is QuotaEntity.UserType or QuotaEntity.ClientType or QuotaEntity.AddressType;
+
+    /// <summary>Addresses have no quotas together with users and client ids.</summary>
+    private static bool IsMixed(IEnumerable<string> types) => types.Contains(QuotaEntity.AddressType) && types.Any(static type => type != QuotaEntity.AddressType);
 
     private static QuotaEntity EntityOf(AlterClientQuotasRequest.EntryData entry)
     {
         AlterClientQuotasRequest.EntityData? user = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.UserType);
         AlterClientQuotasRequest.EntityData? client = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.ClientType);
-        return new QuotaEntity(user is not null, user?.EntityName, client is not null, client?.EntityName);
+        AlterClientQuotasRequest.EntityData? address = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.AddressType);
+        return new QuotaEntity(user is not null, user?.EntityName, client is not null, client?.EntityName, address is not null, address?.EntityName is { } name ? IPAddress.Parse(name).ToString() : null);
     }
 
     private static string? Problem(AlterClientQuotasRequest.EntryData entry) =>
         entry.Entity.Length == 0 ? "Invalid empty client quota entity"
-        : entry.Entity.FirstOrDefault(static part => !IsType(part.EntityType)) is { } unknown ? $"Quotas of entity type {unknown.EntityType} are not served: users and client ids have them here."
+        : entry.Entity.FirstOrDefault(static part => !IsType(part.EntityType)) is { } unknown ? $"Quotas of entity type {unknown.EntityType} are not served: users, client ids and IP addresses have them here."
         : entry.Entity.Select(static part => part.EntityType).Distinct(StringComparer.Ordinal).Count() < entry.Entity.Length ? "The entity has a type twice."
+        : IsMixed(entry.Entity.Select(static part => part.EntityType)) ? "Invalid quota entity combination, IP entity should not be combined with user or client-id"
         : entry.Entity.FirstOrDefault(static part => part.EntityName is { Length: 0 }) is { } empty ? $"Empty {empty.EntityType} not supported"
-        : entry.Ops.FirstOrDefault(static op => !ClientQuotas.Keys.Contains(op.Key, StringComparer.Ordinal)) is { } key ? $"Quota {key.Key} is not served: {string.Join(", ", ClientQuotas.Keys)} are."
+        : entry.Entity.FirstOrDefault(static part => part is { EntityType: QuotaEntity.AddressType, EntityName: { } name } && !IPAddress.TryParse(name, out _)) is { } address ? $"{address.EntityName} is not a valid IP address."
         : entry.Ops.Select(static op => op.Key).Distinct(StringComparer.Ordinal).Count() < entry.Ops.Length ? "A quota is changed twice."
-        : entry.Ops.FirstOrDefault(static op => !op.Remove && op.Key == ClientQuotas.Mutations && !(op.Value > 0 && double.IsFinite(op.Value))) is { } rate ? $"Quota {rate.Key} must be greater than 0"
-        : entry.Ops.FirstOrDefault(static op => !op.Remove && op.Key != ClientQuotas.Mutations && !(op.Value >= 1 && double.IsInteger(op.Value) && op.Value <= long.MaxValue)) is { } value ? $"{value.Key} must be a whole number of bytes a second, at least 1"
-        : null;
+        : entry.Ops.Select(op => Problem(op, entry.Entity[0].EntityType == QuotaEntity.AddressType ? [ClientQuotas.Connections] : ClientQuotas.Keys)).FirstOrDefault(static problem => problem is not null);
+
+    private static string? Problem(AlterClientQuotasRequest.OpData op, IReadOnlyList<string> keys) =>
+        !keys.Contains(op.Key, StringComparer.Ordinal) ? $"Quota {op.Key} is not served for this entity: {string.Join(", ", keys)} are."
+        : op.Remove ? null
+        : op.Key switch
+        {
+            ClientQuotas.Mutations or ClientQuotas.Requests => op.Value > 0 && double.IsFinite(op.Value) ? null : $"Quota {op.Key} must be greater than 0",
+            ClientQuotas.Connections => op.Value >= 1 && double.IsInteger(op.Value) && op.Value <= int.MaxValue ? null : $"{op.Key} must be a whole number of connections a second, at least 1",
+            _ => op.Value >= 1 && double.IsInteger(op.Value) && op.Value <= long.MaxValue ? null : $"{op.Key} must be a whole number of bytes a second, at least 1",
+        };
 
     private static bool Matches(QuotaEntity entity, DescribeClientQuotasRequest body)
     {

@@ -127,7 +127,9 @@ internal sealed class RequestDispatcher
         body.Read(ref reader, header.ApiVersion);
         reader.End();
         connection.Responses.Add(request.Slot);
-        return Handle(request, body);
+        ValueTask handled = Handle(request, body);
+        request.EndHandling();
+        return handled;
     }
 
     private ValueTask Handle(KafkaRequest request, IKafkaMessage body)

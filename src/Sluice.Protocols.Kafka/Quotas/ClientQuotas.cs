@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
 using System.Text;
 using Sluice.Storage.Metadata;
 
@@ -8,7 +9,13 @@ namespace Sluice.Protocols.Kafka.Quotas;
 /// <summary>Which quotas there are, kept in the metadata store, and who has used how much of theirs. Thread-safe.</summary>
 internal sealed class ClientQuotas
 {
-    public const string Produce = "producer_byte_rate", Fetch = "consumer_byte_rate", Mutations = "controller_mutation_rate";
+    public const string Produce = "producer_byte_rate", Fetch = "consumer_byte_rate", Mutations = "controller_mutation_rate", Requests = "request_percentage";
+
+    /// <summary>The one of IP addresses.</summary>
+    public const string Connections = "connection_creation_rate";
+
+    /// <summary>Longest time, in ms, for which the quota of time, or of connections, has a client wait: Kafka's quota.window.size.seconds.</summary>
+    private const int WindowMs = 1000;
 
     /// <summary>Meters that were not used for longer say nothing any more.</summary>
     private const long MeterIdleMs = 60_000;
@@ -21,21 +28,29 @@ internal sealed class ClientQuotas
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaMeter> _meters = new();
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaBucket> _buckets = new();
     private volatile IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> _quotas;
+    private volatile bool _measuresRequests;
 
     public ClientQuotas(IMetadataStore metadata, TimeProvider clock)
     {
         _metadata = metadata;
         _clock = clock;
         _quotas = Read();
+        _measuresRequests = IsAny(Requests);
     }
 
-    /// <summary>The values that can be set, by Kafka's names.</summary>
-    public static IReadOnlyList<string> Keys { get; } = [Produce, Fetch, Mutations];
+    /// <summary>The values that can be set for users and client ids, by Kafka's names.</summary>
+    public static IReadOnlyList<string> Keys { get; } = [Produce, Fetch, Mutations, Requests];
+
+    /// <summary>Somebody has a quota of time, so that what requests take is of interest.</summary>
+    public bool MeasuresRequests => _measuresRequests;
 
     public IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> All => _quotas;
 
-    /// <summary>Counts bytes for a client; returns for how long it is to be left alone, in ms.</summary>
-    public int Count(string key, string user, string client, long bytes)
+    /// <summary>Counts the time that a client's request took; returns for how long the client is to be left alone, in ms.</summary>
+    public int CountTime(string user, string client, TimeSpan time) => Math.Min(Count(Requests, user, client, time.TotalSeconds * 100), WindowMs);
+
+    /// <summary>Counts a connection that an address has opened; returns after how long, in ms, it is to be closed; 0: it is not.</summary>
+    public int Connect(IPAddress address)
     {
         IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> quotas = _quotas;
         if (quotas.Count == 0)
@@ -43,19 +58,28 @@ internal sealed class ClientQuotas
             return 0;
         }
 
-        if (!TryFind(quotas, key, user, client, out (QuotaEntity, string, string, string) shared, out double perSecondMax))
+        string name = address.ToString();
+        foreach (QuotaEntity entity in QuotaEntity.For(name))
+        {
+            if (quotas.TryGetValue(entity, out IReadOnlyDictionary<string, double>? values) && values.TryGetValue(Connections, out double perSecondMax))
+            {
+                return Math.Min(Meter((entity, name, "", Connections), 1, perSecondMax, isStrict: true), WindowMs);
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Counts what a client has used; returns for how long it is to be left alone, in ms.</summary>
+    public int Count(string key, string user, string client, double amount)
+    {
+        IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> quotas = _quotas;
+        if (quotas.Count == 0)
         {
             return 0;
         }
 
-        long nowMs = NowMs;
-        int throttleMs = _meters.GetOrAdd(shared, static _ => new QuotaMeter()).Add(bytes, perSecondMax, nowMs);
-        if (_meters.Count > MetersMax)
-        {
-            Forget(nowMs - MeterIdleMs);
-        }
-
-        return throttleMs;
+        return TryFind(quotas, key, user, client, out (QuotaEntity, string, string, string) shared, out double perSecondMax) ? Meter(shared, amount, perSecondMax, isStrict: false) : 0;
     }
 
     /// <summary>What a client's request may take of its quota for making and deleting partitions.</summary>
@@ -118,6 +142,7 @@ internal sealed class ClientQuotas
         {
             // Of two changes at once, who reads last has both.
             _quotas = Read();
+            _measuresRequests = IsAny(Requests);
         }
     }
 
@@ -140,6 +165,20 @@ internal sealed class ClientQuotas
         (shared, value) = (default, 0);
         return false;
     }
+
+    private int Meter((QuotaEntity, string, string, string) shared, double amount, double perSecondMax, bool isStrict)
+    {
+        long nowMs = NowMs;
+        int throttleMs = _meters.GetOrAdd(shared, static _ => new QuotaMeter()).Add(amount, perSecondMax, nowMs, isStrict);
+        if (_meters.Count > MetersMax)
+        {
+            Forget(nowMs - MeterIdleMs);
+        }
+
+        return throttleMs;
+    }
+
+    private bool IsAny(string key) => _quotas.Values.Any(values => values.ContainsKey(key));
 
     private Dictionary<QuotaEntity, IReadOnlyDictionary<string, double>> Read() =>
         _metadata.Range(QuotaEntity.AllKeys).ToDictionary(static entry => QuotaEntity.OfKey(entry.Key), static entry => Decode(entry.Value.Span));

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using Sluice.Conformance.Kafka.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -115,6 +117,57 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Fact]
+    public async Task KIP124_A_client_that_takes_too_much_time_is_told_and_left_alone()
+    {
+        RawClient busy = await ConnectAsync();
+        busy.ClientId = Name("client");
+        await SetAsync([("client-id", busy.ClientId)], ("request_percentage", 0.0001));
+        int throttleMs = 0;
+        long answered = 0;
+        for (int i = 0; i < 100 && throttleMs == 0; i++)
+        {
+            throttleMs = (await busy.AskAsync<ListGroupsResponse>(new ListGroupsRequest(), 5)).ThrottleTimeMs;
+            answered = Stopwatch.GetTimestamp();
+        }
+
+        // At most a second at a time.
+        Assert.InRange(throttleMs, 1, 1000);
+        await busy.AskAsync<ListGroupsResponse>(new ListGroupsRequest(), 5);
+        Assert.True(Stopwatch.GetElapsedTime(answered).TotalMilliseconds > throttleMs - 100, $"The connection was served before {throttleMs} ms were over.");
+        Assert.Equal([$"client-id={busy.ClientId}: request_percentage=0.0001"], await DescribeAsync(strict: true, ("client-id", Exactly, busy.ClientId)));
+        await SetAsync([("client-id", busy.ClientId)], ("request_percentage", null));
+        await EventuallyAsync(async () => (await busy.AskAsync<ListGroupsResponse>(new ListGroupsRequest(), 5)).ThrottleTimeMs == 0, "no quota any more");
+    }
+
+    [Fact]
+    public async Task KIP612_An_address_that_opens_too_many_connections_is_not_served()
+    {
+        // One that no other test connects from.
+        const string address = "127.0.0.61";
+        try
+        {
+            await SetAsync([("ip", address)], ("connection_creation_rate", 1));
+            Assert.Equal([$"ip={address}: connection_creation_rate=1"], await DescribeAsync(strict: true, ("ip", Exactly, address)));
+            int refused = 0;
+            for (int i = 0; i < 40 && refused == 0; i++)
+            {
+                using var socket = new TcpClient(new IPEndPoint(IPAddress.Parse(address), 0));
+                await socket.ConnectAsync(Broker.Host, Broker.Port);
+                await socket.GetStream().WriteAsync(RawClient.Frame(new ApiVersionsRequest { ClientSoftwareName = "conformance", ClientSoftwareVersion = "1" }, 4, 1));
+                refused += await IsClosedAsync(socket) ? 1 : 0;
+            }
+
+            Assert.Equal(1, refused);
+            await ServesAsync(Client);
+        }
+        finally
+        {
+            await SetAsync([("ip", address)], ("connection_creation_rate", null));
+        }
+
+    }
+
+    [Fact]
     public async Task Quotas_that_cannot_be()
     {
         (KafkaErrorCode Expected, (string, string?)[] Entity, (string, double?)[] Values)[] cases =
@@ -125,6 +178,14 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
             (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("no_such_rate", 1)]),
             (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("producer_byte_rate", 0.5)]),
             (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("controller_mutation_rate", 0)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("request_percentage", 0)]),
+            (KafkaErrorCode.InvalidRequest, [("client-id", "c")], [("connection_creation_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1")], [("producer_byte_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1")], [("connection_creation_rate", 0.5)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1")], [("connection_creation_rate", 0)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1")], [("connection_creation_rate", 3e9)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1.2.3")], [("connection_creation_rate", 1)]),
+            (KafkaErrorCode.InvalidRequest, [("ip", "10.0.0.1"), ("user", "u")], [("connection_creation_rate", 1)]),
         ];
         foreach ((KafkaErrorCode expected, (string, string?)[] entity, (string, double?)[] values) in cases)
         {
@@ -136,6 +197,19 @@ public sealed class QuotaTests(BrokerFixture broker) : KafkaTest(broker)
         AlterClientQuotasResponse validated = await AlterAsync([("client-id", client)], validateOnly: true, ("producer_byte_rate", 5));
         Assert.Equal(KafkaErrorCode.None, Assert.Single(validated.Entries).ErrorCode);
         Assert.Empty(await DescribeAsync(strict: false, ("client-id", Exactly, client)));
+    }
+
+    /// <summary>Whether the connection ends instead of an answer; Kafka resets it, because it has not read what was sent.</summary>
+    private static async Task<bool> IsClosedAsync(TcpClient socket)
+    {
+        try
+        {
+            return await socket.GetStream().ReadAsync(new byte[4]).AsTask().WaitAsync(Patience) == 0;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
     }
 
     private static async Task<(KafkaErrorCode Error, int ThrottleMs)> CreateAsync(RawClient client, string topic, int partitions, int version)

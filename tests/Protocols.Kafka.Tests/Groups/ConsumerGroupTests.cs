@@ -239,7 +239,7 @@ public sealed class ConsumerGroupTests
     [Fact]
     public void A_group_without_members_changes_its_protocol_and_keeps_its_offsets()
     {
-        using var fixture = new GroupFixture();
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 3, MigrationPolicy = GroupMigrationPolicy.Disabled, AssignmentIntervalMs = 0 });
         fixture.CreateTopic("t", 2);
         JoinGroupResponse classic = fixture.Stable("g", 1)[0];
         fixture.Commit("g", "t", 0, 7, classic.MemberId, classic.GenerationId);

@@ -25,7 +25,7 @@ internal sealed class GroupFixture : IDisposable
 
     public GroupFixture(GroupOptions? options = null)
     {
-        _options = options ?? new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 3 };
+        _options = options ?? new GroupOptions { InitialRebalanceDelayMs = 0, OffsetsTopicPartitions = 3, AssignmentIntervalMs = 0 };
         Open();
     }
 

@@ -1,3 +1,4 @@
+using Sluice.Protocols.Kafka.Groups.Migration;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
@@ -9,8 +10,6 @@ namespace Sluice.Protocols.Kafka.Groups.Classic;
 /// </summary>
 internal sealed class ClassicGroup(string id, long nowMs) : Group(id)
 {
-    private const string ConsumerType = "consumer";
-
     private readonly Dictionary<string, ClassicMember> _members = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _staticIds = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GroupTimer> _pendingJoins = new(StringComparer.Ordinal);
@@ -100,11 +99,29 @@ internal sealed class ClassicGroup(string id, long nowMs) : Group(id)
         return group;
     }
 
+    /// <summary>A group of members that were in a consumer group; it has no record yet.</summary>
+    public static ClassicGroup Of(string id, int generation, IEnumerable<ClassicMember> members, long nowMs)
+    {
+        var group = new ClassicGroup(id, nowMs) { Generation = generation };
+        foreach (ClassicMember member in members)
+        {
+            group.Add(member, join: null);
+        }
+
+        group.ProtocolName = group.SelectProtocol();
+        group.State = ClassicGroupState.Stable;
+        group.Topics = group.ReadTopics();
+        return group;
+    }
+
     /// <summary>The record that <see cref="Restore"/> reads.</summary>
-    public GroupRecord ToRecord() => new(new GroupMetadataKey { Group = Id }, new GroupMetadataValue
+    public GroupRecord ToRecord() => ToRecord(Generation);
+
+    /// <summary>The record, with another generation.</summary>
+    public GroupRecord ToRecord(int generation) => new(new GroupMetadataKey { Group = Id }, new GroupMetadataValue
     {
         ProtocolType = ProtocolType,
-        Generation = Generation,
+        Generation = generation,
         Protocol = ProtocolName,
         Leader = Leader,
         CurrentStateTimestamp = StateSinceMs,
@@ -317,15 +334,15 @@ internal sealed class ClassicGroup(string id, long nowMs) : Group(id)
 
     public override KafkaErrorCode CheckFetch(string? memberId, int memberEpoch) => KafkaErrorCode.None;
 
-    public override KafkaErrorCode CheckOffsetDelete() => State == ClassicGroupState.Empty || Protocol == ConsumerType ? KafkaErrorCode.None : KafkaErrorCode.NonEmptyGroup;
+    public override KafkaErrorCode CheckOffsetDelete() => State == ClassicGroupState.Empty || Protocol == EmbeddedProtocol.Type ? KafkaErrorCode.None : KafkaErrorCode.NonEmptyGroup;
 
-    public override bool IsSubscribedTo(string topic) => Topics?.Contains(topic) ?? Protocol == ConsumerType;
+    public override bool IsSubscribedTo(string topic) => Topics?.Contains(topic) ?? Protocol == EmbeddedProtocol.Type;
 
     public override long? RetentionStart(long commitMs) => Protocol switch
     {
         null => commitMs,
         _ when State == ClassicGroupState.Empty => StateSinceMs >= 0 ? StateSinceMs : commitMs,
-        ConsumerType when State == ClassicGroupState.Stable && Topics is not null => commitMs,
+        EmbeddedProtocol.Type when State == ClassicGroupState.Stable && Topics is not null => commitMs,
         _ => null,
     };
 
@@ -359,28 +376,12 @@ internal sealed class ClassicGroup(string id, long nowMs) : Group(id)
 
     private HashSet<string>? ReadTopics()
     {
-        if (Protocol != ConsumerType)
+        if (Protocol != EmbeddedProtocol.Type)
         {
             return null;
         }
 
-        try
-        {
-            return [.. _members.Values.SelectMany(member => ReadTopics(member.Metadata(ProtocolName)))];
-        }
-        catch (KafkaParseException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>Reads as much of a consumer's subscription as version 0 had, which every later one begins with.</summary>
-    private static string[] ReadTopics(ReadOnlyMemory<byte> subscription)
-    {
-        var reader = new KafkaReader(subscription);
-        reader.ReadInt16();
-        var read = new ConsumerProtocolSubscription();
-        read.Read(ref reader, ConsumerProtocolSubscription.MinVersion);
-        return read.Topics;
+        string[]?[] topics = [.. _members.Values.Select(member => EmbeddedProtocol.ReadTopics(member.Metadata(ProtocolName)))];
+        return topics.Any(static read => read is null) ? null : [.. topics.SelectMany(static read => read!)];
     }
 }

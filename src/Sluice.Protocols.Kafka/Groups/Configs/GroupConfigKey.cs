@@ -11,8 +11,12 @@ namespace Sluice.Protocols.Kafka.Groups.Configs;
 /// </summary>
 internal static class GroupConfigKey
 {
+    public const string ConsumerSessionTimeoutMs = "consumer.session.timeout.ms";
+    public const string ConsumerHeartbeatIntervalMs = "consumer.heartbeat.interval.ms";
+    public const string ConsumerAssignmentIntervalMs = "consumer.assignment.interval.ms";
     public const string SessionTimeoutMs = "share.session.timeout.ms";
     public const string HeartbeatIntervalMs = "share.heartbeat.interval.ms";
+    public const string AssignmentIntervalMs = "share.assignment.interval.ms";
     public const string RecordLockDurationMs = "share.record.lock.duration.ms";
     public const string DeliveryCountLimit = "share.delivery.count.limit";
     public const string PartitionMaxRecordLocks = "share.partition.max.record.locks";
@@ -26,8 +30,12 @@ internal static class GroupConfigKey
     /// <summary>Every key, by name.</summary>
     public static FrozenDictionary<string, TopicConfigKey> All { get; } = new TopicConfigKey[]
     {
+        new(ConsumerSessionTimeoutMs, TopicConfigType.Int, "45000", Number(45_000, 60_000)),
+        new(ConsumerHeartbeatIntervalMs, TopicConfigType.Int, "5000", Number(5000, 15_000)),
+        new(ConsumerAssignmentIntervalMs, TopicConfigType.Int, "1000", Number(0, 15_000)),
         new(SessionTimeoutMs, TopicConfigType.Int, "45000", Number(45_000, 60_000)),
         new(HeartbeatIntervalMs, TopicConfigType.Int, "5000", Number(5000, 15_000)),
+        new(AssignmentIntervalMs, TopicConfigType.Int, "1000", Number(0, 15_000)),
         new(RecordLockDurationMs, TopicConfigType.Int, "30000", Number(15_000, 60_000)),
         new(DeliveryCountLimit, TopicConfigType.Int, "5", Number(2, 10)),
         new(PartitionMaxRecordLocks, TopicConfigType.Int, "2000", Number(100, 4000)),

@@ -4,7 +4,9 @@ using Sluice.Storage.Metadata;
 namespace Sluice.Protocols.Kafka.Groups.Configs;
 
 /// <summary>The configurations that groups were given. Thread-safe.</summary>
-internal sealed class GroupConfigs(IMetadataStore metadata) : NamedConfigs<ShareSettings>(metadata, "kafka/groups/", static config => new ShareSettings(config))
+internal sealed class GroupConfigs(IMetadataStore metadata) : NamedConfigs<GroupSettings>(metadata, "kafka/groups/", static config => new GroupSettings(new ConsumerSettings(config), new ShareSettings(config)))
 {
-    public ShareSettings SharesOf(string groupId) => Of(groupId);
+    public ConsumerSettings ConsumersOf(string groupId) => Of(groupId).Consumers;
+
+    public ShareSettings SharesOf(string groupId) => Of(groupId).Shares;
 }

@@ -12,6 +12,7 @@ internal sealed record ShareSettings
         _config = config;
         SessionTimeoutMs = Number(GroupConfigKey.SessionTimeoutMs);
         HeartbeatIntervalMs = Number(GroupConfigKey.HeartbeatIntervalMs);
+        AssignmentIntervalMs = config.ContainsKey(GroupConfigKey.AssignmentIntervalMs) ? Number(GroupConfigKey.AssignmentIntervalMs) : null;
         RecordLockDurationMs = Number(GroupConfigKey.RecordLockDurationMs);
         DeliveryCountMax = Number(GroupConfigKey.DeliveryCountLimit);
         InFlightMax = Number(GroupConfigKey.PartitionMaxRecordLocks);
@@ -24,6 +25,9 @@ internal sealed record ShareSettings
     public int SessionTimeoutMs { get; }
 
     public int HeartbeatIntervalMs { get; }
+
+    /// <summary>What lies between two assignments; null: it is not configured.</summary>
+    public int? AssignmentIntervalMs { get; }
 
     /// <summary>How long a member has a record before it is available again.</summary>
     public int RecordLockDurationMs { get; }

@@ -6,7 +6,7 @@ namespace Sluice.Protocols.Kafka.Groups.Consumers;
 /// <summary>ConsumerGroupDescribe.</summary>
 internal static class ConsumerDescription
 {
-    private const sbyte UsesConsumerProtocol = 1;
+    private const sbyte UsesClassicProtocol = 0, UsesConsumerProtocol = 1;
 
     /// <param name="group">Null: there is no such group.</param>
     /// <param name="groupId">Its name.</param>
@@ -32,7 +32,7 @@ internal static class ConsumerDescription
                 SubscribedTopicRegex = member.TopicRegex,
                 Assignment = Describe(member.Assigned, topics),
                 TargetAssignment = Describe(group.TargetOf(member.Id), topics),
-                MemberType = UsesConsumerProtocol,
+                MemberType = member.Classic is null ? UsesConsumerProtocol : UsesClassicProtocol,
             })],
         };
 

@@ -1,3 +1,4 @@
+using Sluice.Protocols.Kafka.Groups.Migration;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
@@ -31,6 +32,9 @@ internal sealed class ConsumerGroup(string id) : Group(id)
     /// <summary>The <see cref="Epoch"/> for which the targets were computed.</summary>
     public int TargetEpoch { get; private set; } = -1;
 
+    /// <summary>When the targets were computed, Unix time; 0: never.</summary>
+    public long TargetMs { get; private set; }
+
     /// <summary>Of the topics that members read, as they were when <see cref="Epoch"/> was raised.</summary>
     public long MetadataHash { get; private set; }
 
@@ -45,10 +49,7 @@ internal sealed class ConsumerGroup(string id) : Group(id)
     /// <summary>Of the names of all topics there were when patterns were last matched.</summary>
     public long PatternHash { get; set; }
 
-    /// <summary>Session and rebalance timers of members.</summary>
-    public Dictionary<string, GroupTimer> Sessions { get; } = new(StringComparer.Ordinal);
-
-    public Dictionary<string, GroupTimer> Revocations { get; } = new(StringComparer.Ordinal);
+    public ConsumerTimers Timers { get; } = new();
 
     public ConsumerMember? Find(string memberId) => _members.GetValueOrDefault(memberId);
 
@@ -66,18 +67,21 @@ internal sealed class ConsumerGroup(string id) : Group(id)
     public IEnumerable<string> TopicsOf(ConsumerMember member) =>
         member.TopicRegex is { } regex && _patterns.TryGetValue(regex, out HashSet<string>? matched) ? member.TopicNames.Union(matched, StringComparer.Ordinal) : member.TopicNames;
 
+    /// <summary>Whether a member of this kind can work with those that speak the classic protocol, so that the group can change to it.</summary>
+    public bool SupportsClassic(string protocolType, JoinGroupRequest.JoinGroupRequestProtocol[] protocols) =>
+        protocolType == EmbeddedProtocol.Type
+        && protocols.Any(protocol => _members.Values.All(member => member.Classic is null || member.Classic.Protocols.Any(known => known.Name == protocol.Name)));
+
     public override KafkaErrorCode CheckCommit(string memberId, string? instanceId, int generation, short version) =>
         generation < 0 && IsEmpty ? KafkaErrorCode.None
         : Find(memberId) is not { } member ? KafkaErrorCode.UnknownMemberId
-        : version < KnowsMemberEpochs ? KafkaErrorCode.UnsupportedVersion
-        : generation != member.Epoch ? KafkaErrorCode.StaleMemberEpoch
-        : KafkaErrorCode.None;
+        : version < KnowsMemberEpochs && member.Classic is null ? KafkaErrorCode.UnsupportedVersion
+        : CheckEpoch(member, generation);
 
     public override KafkaErrorCode CheckFetch(string? memberId, int memberEpoch) =>
         memberId is null && memberEpoch < 0 ? KafkaErrorCode.None
         : Find(memberId ?? "") is not { } member ? KafkaErrorCode.UnknownMemberId
-        : memberEpoch != member.Epoch ? KafkaErrorCode.StaleMemberEpoch
-        : KafkaErrorCode.None;
+        : CheckEpoch(member, memberEpoch);
 
     public override KafkaErrorCode CheckOffsetDelete() => KafkaErrorCode.None;
 
@@ -92,17 +96,18 @@ internal sealed class ConsumerGroup(string id) : Group(id)
             turn.Emit(ConsumerRecords.NoRegex(Id, regex));
         }
 
+        foreach (string member in _members.Keys)
+        {
+            turn.Emit(ConsumerRecords.NoCurrent(Id, member));
+            turn.Emit(ConsumerRecords.NoTarget(Id, member));
+            turn.Emit(ConsumerRecords.NoMetadata(Id, member));
+        }
+
         turn.Emit(ConsumerRecords.NoTargetEpoch(Id));
         turn.Emit(ConsumerRecords.NoEpoch(Id));
     }
 
-    public override void Close()
-    {
-        foreach (GroupTimer timer in Sessions.Values.Concat(Revocations.Values))
-        {
-            GroupTimers.Cancel(timer);
-        }
-    }
+    public override void Close() => Timers.CancelAll();
 
     /// <summary>Does what a record says; not for the record that the group itself is.</summary>
     public void Apply(GroupRecord record)
@@ -132,7 +137,7 @@ internal sealed class ConsumerGroup(string id) : Group(id)
                 _targets.Remove(key.MemberId);
                 break;
             case ConsumerGroupTargetAssignmentMetadataKey:
-                TargetEpoch = record.Value is ConsumerGroupTargetAssignmentMetadataValue target ? target.AssignmentEpoch : -1;
+                (TargetEpoch, TargetMs) = record.Value is ConsumerGroupTargetAssignmentMetadataValue target ? (target.AssignmentEpoch, target.AssignmentTimestamp) : (-1, 0);
                 break;
             case ConsumerGroupRegularExpressionKey key when record.Value is ConsumerGroupRegularExpressionValue value:
                 _patterns[key.RegularExpression] = value.Topics.ToHashSet(StringComparer.Ordinal);
@@ -151,6 +156,9 @@ internal sealed class ConsumerGroup(string id) : Group(id)
         Epoch = value.Epoch;
         MetadataHash = value.MetadataHash;
     }
+
+    private static KafkaErrorCode CheckEpoch(ConsumerMember member, int epoch) =>
+        epoch == member.Epoch ? KafkaErrorCode.None : member.Classic is null ? KafkaErrorCode.StaleMemberEpoch : KafkaErrorCode.IllegalGeneration;
 
     private void Put(ConsumerMember member)
     {
@@ -182,8 +190,7 @@ internal sealed class ConsumerGroup(string id) : Group(id)
             }
         }
 
-        Cancel(Sessions, memberId);
-        Cancel(Revocations, memberId);
+        Timers.CancelAll(memberId);
     }
 
     private void Release(ConsumerMember member)
@@ -194,14 +201,6 @@ internal sealed class ConsumerGroup(string id) : Group(id)
             {
                 _owners.Remove(partition);
             }
-        }
-    }
-
-    private static void Cancel(Dictionary<string, GroupTimer> timers, string memberId)
-    {
-        if (timers.Remove(memberId, out GroupTimer? timer))
-        {
-            GroupTimers.Cancel(timer);
         }
     }
 }

@@ -15,7 +15,7 @@ internal enum ConsumerMemberState : sbyte
     UnreleasedPartitions = 2,
 }
 
-/// <summary>One member of a consumer group by the protocol of KIP-848. Never changes: records put another in its place.</summary>
+/// <summary>One member of a consumer group. Never changes: records put another in its place.</summary>
 internal sealed record ConsumerMember(string Id)
 {
     /// <summary>Epoch in a heartbeat that says goodbye.</summary>
@@ -57,12 +57,16 @@ internal sealed record ConsumerMember(string Id)
     /// <summary>What it is to give up and may be reading still.</summary>
     public PartitionSet Revoking { get; init; } = PartitionSet.Empty;
 
+    /// <summary>Set if it speaks the classic protocol; null: it uses that of KIP-848.</summary>
+    public ClassicUse? Classic { get; init; }
+
     public bool IsReconciledTo(int epoch) => State == ConsumerMemberState.Stable && Epoch == epoch;
 
     /// <summary>Whether the other has said the same of itself.</summary>
     public bool HasSameMetadata(ConsumerMember other) =>
         InstanceId == other.InstanceId && RackId == other.RackId && ClientId == other.ClientId && ClientHost == other.ClientHost && RebalanceTimeoutMs == other.RebalanceTimeoutMs
-        && TopicRegex == other.TopicRegex && Assignor == other.Assignor && TopicNames.SequenceEqual(other.TopicNames, StringComparer.Ordinal);
+        && TopicRegex == other.TopicRegex && Assignor == other.Assignor && TopicNames.SequenceEqual(other.TopicNames, StringComparer.Ordinal)
+        && (Classic is null ? other.Classic is null : Classic.IsSame(other.Classic));
 
     public bool HasSameSubscription(ConsumerMember other) => TopicRegex == other.TopicRegex && TopicNames.SequenceEqual(other.TopicNames, StringComparer.Ordinal);
 
@@ -76,6 +80,7 @@ internal sealed record ConsumerMember(string Id)
         TopicNames = value.SubscribedTopicNames,
         TopicRegex = string.IsNullOrEmpty(value.SubscribedTopicRegex) ? null : value.SubscribedTopicRegex,
         Assignor = value.ServerAssignor,
+        Classic = ClassicUse.Of(value.ClassicMemberMetadata),
     };
 
     public ConsumerMember With(ConsumerGroupCurrentMemberAssignmentValue value) => this with

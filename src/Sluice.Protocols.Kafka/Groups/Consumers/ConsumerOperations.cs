@@ -1,15 +1,14 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Groups.Classic;
+using Sluice.Protocols.Kafka.Groups.Migration;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Groups.Consumers;
 
 /// <summary>ConsumerGroupHeartbeat: members come, say what they read, are told what to read, and go (KIP-848). Under the shard's lock.</summary>
-internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
+internal sealed class ConsumerOperations(GroupShard shard, GroupContext context, ConsumerTargets targets, ConsumerMembership membership, GroupUpgrade upgrade)
 {
-    private readonly ConsumerTargets _targets = new(shard, context);
-
     /// <summary>Handles a heartbeat that <see cref="HeartbeatCheck"/> lets pass.</summary>
     /// <param name="client">Who sends it.</param>
     /// <param name="request">The heartbeat.</param>
@@ -17,9 +16,10 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
     /// <param name="turn">What it leads to.</param>
     public ConsumerGroupHeartbeatResponse Heartbeat(GroupClient client, ConsumerGroupHeartbeatRequest request, Func<string, bool> mayDescribe, GroupTurn turn)
     {
-        ConsumerGroup? group = shard.Find(request.GroupId) as ConsumerGroup;
+        Group? found = shard.Find(request.GroupId);
+        var group = found as ConsumerGroup;
         bool joins = request.MemberEpoch == 0;
-        if (group is null && (!joins || shard.Find(request.GroupId) is not (null or ClassicGroup { IsEmpty: true })))
+        if (group is null && (!joins || found is not (null or ClassicGroup)))
         {
             return HeartbeatCheck.Refused(KafkaErrorCode.GroupIdNotFound, $"Group {request.GroupId} is not a consumer group or does not exist.");
         }
@@ -36,6 +36,22 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
             return refusal;
         }
 
+        if (found is ClassicGroup { IsEmpty: false } classic)
+        {
+            if (!upgrade.TryPrepare(classic, out ConsumerMember[]? members, out string? problem))
+            {
+                return HeartbeatCheck.Refused(KafkaErrorCode.GroupIdNotFound, problem);
+            }
+
+            if (members.Length >= context.Options.MembersMax && members.All(member => member.Id != memberId))
+            {
+                return Full();
+            }
+
+            group = upgrade.Run(classic, members, turn);
+            membership.WatchAll(group);
+        }
+
         group ??= Create(request.GroupId, turn);
         ConsumerMember before = Enter(group, request, memberId, turn);
         ConsumerMember updated = Update(before, client, request);
@@ -45,33 +61,19 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
             shard.EmitAndApply(turn, ConsumerRecords.Metadata(group.Id, updated));
         }
 
-        _targets.Refresh(group, isChanged, mayDescribe, turn);
-        if (group.Epoch > group.TargetEpoch)
-        {
-            _targets.Compute(group, turn);
-        }
-
-        ConsumerMember member = group.Find(memberId)!;
-        ConsumerMember reconciled = Reconcile(group, member, owned, turn);
-        ExtendSession(group, memberId);
+        targets.Update(group, isChanged, mayDescribe, turn);
+        ConsumerMember reconciled = membership.Reconcile(group, group.Find(memberId)!, owned, turn);
+        group.Timers.Cancel(memberId, ConsumerDeadline.Join);
+        group.Timers.Cancel(memberId, ConsumerDeadline.Sync);
+        membership.ExtendSession(group, reconciled);
         bool isFull = joins || (request.RebalanceTimeoutMs != -1 && (request.SubscribedTopicNames is not null || request.SubscribedTopicRegex is not null) && owned is not null);
         return new ConsumerGroupHeartbeatResponse
         {
             MemberId = memberId,
             MemberEpoch = reconciled.Epoch,
-            HeartbeatIntervalMs = context.Options.ConsumerHeartbeatIntervalMs,
+            HeartbeatIntervalMs = context.Configs.ConsumersOf(group.Id).HeartbeatIntervalMs,
             Assignment = isFull || !reconciled.Assigned.Equals(before.Assigned) ? AssignmentOf(reconciled) : null,
         };
-    }
-
-    /// <summary>The group was read from its records: its members must be heard of again.</summary>
-    public void OnLoaded(ConsumerGroup group)
-    {
-        foreach (ConsumerMember member in group.Members.Values)
-        {
-            ExtendSession(group, member.Id);
-            WatchRevocation(group, member);
-        }
     }
 
     private static ConsumerGroupHeartbeatResponse.AssignmentData AssignmentOf(ConsumerMember member) => new()
@@ -89,6 +91,7 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
         TopicRegex = request.SubscribedTopicRegex is { } regex ? (regex.Length > 0 ? regex : null) : member.TopicRegex,
         ClientId = client.Id,
         ClientHost = client.Host,
+        Classic = null,
     };
 
     /// <summary>The refusal; null: the member may be in the group. Nothing is changed.</summary>
@@ -107,7 +110,7 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
             if (known.Id != memberId)
             {
                 return !joins ? HeartbeatCheck.Refused(KafkaErrorCode.FencedInstanceId, $"Static member {memberId} with instance id {instanceId} was fenced by member {known.Id}.")
-                    : known.Epoch != ConsumerMember.LeavesForNow ? HeartbeatCheck.Refused(KafkaErrorCode.UnreleasedInstanceId, $"Static member {memberId} with instance id {instanceId} cannot join the group because the instance id is owned by {known.Id} member.")
+                    : known.Epoch != ConsumerMember.LeavesForNow && known.Classic is null ? HeartbeatCheck.Refused(KafkaErrorCode.UnreleasedInstanceId, $"Static member {memberId} with instance id {instanceId} cannot join the group because the instance id is owned by {known.Id} member.")
                     : null;
             }
         }
@@ -125,8 +128,11 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
     }
 
     private ConsumerGroupHeartbeatResponse? CheckSize(ConsumerGroup? group, ConsumerMember? member) => member is null && group?.Members.Count >= context.Options.MembersMax
-        ? HeartbeatCheck.Refused(KafkaErrorCode.GroupMaxSizeReached, $"The consumer group has reached its maximum capacity of {context.Options.MembersMax} members.")
+        ? Full()
         : null;
+
+    private ConsumerGroupHeartbeatResponse Full() =>
+        HeartbeatCheck.Refused(KafkaErrorCode.GroupMaxSizeReached, $"The consumer group has reached its maximum capacity of {context.Options.MembersMax} members.");
 
     /// <summary>Makes the group, in the place of a classic one without members if there is such; its offsets stay.</summary>
     private ConsumerGroup Create(string groupId, GroupTurn turn)
@@ -154,31 +160,7 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
             return new ConsumerMember(memberId);
         }
 
-        context.Logger.LogInformation("Group {Group}: static member {Instance} is back as {Member}", group.Id, instanceId, memberId);
-        PartitionSet target = group.TargetOf(old.Id);
-        ConsumerMember member = old with { Id = memberId, Epoch = 0, PreviousEpoch = 0 };
-        EmitRemoval(group, old.Id, turn);
-        shard.EmitAndApply(turn, ConsumerRecords.Metadata(group.Id, member));
-        shard.EmitAndApply(turn, ConsumerRecords.Target(group.Id, memberId, target));
-        shard.EmitAndApply(turn, ConsumerRecords.Current(group.Id, member));
-        return member;
-    }
-
-    private ConsumerMember Reconcile(ConsumerGroup group, ConsumerMember member, PartitionSet? owned, GroupTurn turn)
-    {
-        if (member.IsReconciledTo(group.TargetEpoch))
-        {
-            return member;
-        }
-
-        ConsumerMember next = Reconciliation.Step(group, member, owned);
-        if (next != member)
-        {
-            shard.EmitAndApply(turn, ConsumerRecords.Current(group.Id, next));
-            WatchRevocation(group, next);
-        }
-
-        return next;
+        return membership.Replace(group, old, memberId, turn);
     }
 
     private ConsumerGroupHeartbeatResponse Leave(ConsumerGroup group, ConsumerGroupHeartbeatRequest request, GroupTurn turn)
@@ -202,58 +184,9 @@ internal sealed class ConsumerOperations(GroupShard shard, GroupContext context)
         else
         {
             context.Logger.LogInformation("Group {Group}: member {Member} leaves", group.Id, member.Id);
-            Remove(group, member.Id, turn);
+            membership.Remove(group, [member.Id], turn);
         }
 
         return new ConsumerGroupHeartbeatResponse { MemberId = member.Id, MemberEpoch = request.MemberEpoch };
-    }
-
-    private void Remove(ConsumerGroup group, string memberId, GroupTurn turn)
-    {
-        EmitRemoval(group, memberId, turn);
-        shard.EmitAndApply(turn, ConsumerRecords.Epoch(group.Id, group.Epoch + 1, _targets.HashOf(group)));
-    }
-
-    private void EmitRemoval(ConsumerGroup group, string memberId, GroupTurn turn)
-    {
-        shard.EmitAndApply(turn, ConsumerRecords.NoCurrent(group.Id, memberId));
-        shard.EmitAndApply(turn, ConsumerRecords.NoTarget(group.Id, memberId));
-        shard.EmitAndApply(turn, ConsumerRecords.NoMetadata(group.Id, memberId));
-    }
-
-    private void ExtendSession(ConsumerGroup group, string memberId)
-    {
-        if (!group.Sessions.TryGetValue(memberId, out GroupTimer? session))
-        {
-            session = new GroupTimer(turn => Fence(group, memberId, "has not been heard of for its session timeout", turn));
-            group.Sessions.Add(memberId, session);
-        }
-
-        context.Timers.Schedule(session, context.Options.ConsumerSessionTimeoutMs);
-    }
-
-    /// <summary>A member that is to give up partitions has its rebalance timeout for it.</summary>
-    private void WatchRevocation(ConsumerGroup group, ConsumerMember member)
-    {
-        if (group.Revocations.Remove(member.Id, out GroupTimer? before))
-        {
-            GroupTimers.Cancel(before);
-        }
-
-        if (member.State == ConsumerMemberState.UnrevokedPartitions)
-        {
-            var timer = new GroupTimer(turn => Fence(group, member.Id, "has not given up its partitions in time", turn));
-            group.Revocations.Add(member.Id, timer);
-            context.Timers.Schedule(timer, member.RebalanceTimeoutMs);
-        }
-    }
-
-    private void Fence(ConsumerGroup group, string memberId, string reason, GroupTurn turn)
-    {
-        if (group.Find(memberId) is not null)
-        {
-            context.Logger.LogInformation("Group {Group}: member {Member} {Reason} and is dropped", group.Id, memberId, reason);
-            Remove(group, memberId, turn);
-        }
     }
 }

@@ -20,6 +20,7 @@ internal static class ConsumerRecords
         SubscribedTopicRegex = member.TopicRegex,
         RebalanceTimeoutMs = member.RebalanceTimeoutMs,
         ServerAssignor = member.Assignor,
+        ClassicMemberMetadata = member.Classic?.ToValue(),
     });
 
     public static GroupRecord NoMetadata(string group, string member) => new(MetadataKey(group, member), null);

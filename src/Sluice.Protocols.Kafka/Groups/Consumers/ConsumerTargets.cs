@@ -9,8 +9,25 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
     /// <summary>How long a group may work with topics as they were.</summary>
     private const int RefreshMs = 1000;
 
+    /// <summary>Notices what has changed and computes the assignment anew if it must be and may be again.</summary>
+    /// <param name="group">The group.</param>
+    /// <param name="isChanged">A member's subscription is another than before.</param>
+    /// <param name="mayDescribe">Whether the client that causes it may know of a topic; null: regular expressions are not matched for it.</param>
+    /// <param name="turn">What it leads to.</param>
+    public void Update(ConsumerGroup group, bool isChanged, Func<string, bool>? mayDescribe, GroupTurn turn)
+    {
+        Refresh(group, isChanged, mayDescribe, turn);
+        if (group.Epoch > group.TargetEpoch && AssignmentInterval.IsOver(group.TargetMs, context.Configs.ConsumersOf(group.Id).AssignmentIntervalMs ?? context.Options.AssignmentIntervalMs, context.NowMs))
+        {
+            Compute(group, turn);
+        }
+    }
+
+    /// <summary>A number that changes with the topics that the members read: which there are, and how many partitions they have.</summary>
+    public long HashOf(ConsumerGroup group) => TopicHash.Of(TopicsOf(group));
+
     /// <summary>Raises the group's epoch if a member's subscription has changed, or what there is of its topics.</summary>
-    public void Refresh(ConsumerGroup group, bool isChanged, Func<string, bool> mayDescribe, GroupTurn turn)
+    private void Refresh(ConsumerGroup group, bool isChanged, Func<string, bool>? mayDescribe, GroupTurn turn)
     {
         long now = context.Timers.NowMs;
         if (!isChanged && now < group.RefreshMs)
@@ -19,7 +36,11 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
         }
 
         group.RefreshMs = now + RefreshMs;
-        Match(group, mayDescribe, turn);
+        if (mayDescribe is not null)
+        {
+            Match(group, mayDescribe, turn);
+        }
+
         long hash = HashOf(group);
         if (isChanged || hash != group.MetadataHash)
         {
@@ -28,7 +49,7 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
     }
 
     /// <summary>Who is to have what from now on.</summary>
-    public void Compute(ConsumerGroup group, GroupTurn turn)
+    private void Compute(ConsumerGroup group, GroupTurn turn)
     {
         string name = group.Members.Values.Select(static member => member.Assignor).OfType<string>().CountBy(static name => name, StringComparer.Ordinal)
             .OrderByDescending(static votes => votes.Value).ThenBy(static votes => votes.Key, StringComparer.Ordinal).Select(static votes => votes.Key)
@@ -57,9 +78,6 @@ internal sealed class ConsumerTargets(GroupShard shard, GroupContext context)
         shard.EmitAndApply(turn, ConsumerRecords.TargetEpoch(group.Id, group.Epoch, context.NowMs));
         context.Logger.LogInformation("Group {Group}: assignment {Epoch} by {Assignor} for {Members} members", group.Id, group.Epoch, assignor.Name, members.Length);
     }
-
-    /// <summary>A number that changes with the topics that the members read: which there are, and how many partitions they have.</summary>
-    public long HashOf(ConsumerGroup group) => TopicHash.Of(TopicsOf(group));
 
     private IEnumerable<GroupTopic> TopicsOf(ConsumerGroup group) =>
         group.Members.Values.SelectMany(group.TopicsOf).Distinct(StringComparer.Ordinal).Select(context.Topics.Find).OfType<GroupTopic>();

@@ -33,6 +33,9 @@ internal sealed class ShareGroup(string id) : Group(id)
     /// <summary>The <see cref="Epoch"/> for which the targets were computed.</summary>
     public int TargetEpoch { get; private set; } = -1;
 
+    /// <summary>When the targets were computed, Unix time; 0: never.</summary>
+    public long TargetMs { get; private set; }
+
     /// <summary>Of the topics that members read, as they were when <see cref="Epoch"/> was raised.</summary>
     public long MetadataHash { get; private set; }
 
@@ -109,7 +112,7 @@ internal sealed class ShareGroup(string id) : Group(id)
                 _targets.Remove(key.MemberId);
                 break;
             case ShareGroupTargetAssignmentMetadataKey:
-                TargetEpoch = record.Value is ShareGroupTargetAssignmentMetadataValue target ? target.AssignmentEpoch : -1;
+                (TargetEpoch, TargetMs) = record.Value is ShareGroupTargetAssignmentMetadataValue target ? (target.AssignmentEpoch, target.AssignmentTimestamp) : (-1, 0);
                 break;
             case ShareGroupStatePartitionMetadataKey:
                 _topics.Clear();

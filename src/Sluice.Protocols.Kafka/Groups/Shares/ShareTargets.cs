@@ -27,7 +27,7 @@ internal sealed class ShareTargets(GroupShard shard, GroupContext context)
             }
         }
 
-        if (group.Epoch > group.TargetEpoch)
+        if (group.Epoch > group.TargetEpoch && AssignmentInterval.IsOver(group.TargetMs, context.Configs.SharesOf(group.Id).AssignmentIntervalMs ?? context.Options.AssignmentIntervalMs, context.NowMs))
         {
             Compute(group, turn);
         }

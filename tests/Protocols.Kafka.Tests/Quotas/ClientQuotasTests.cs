@@ -1,0 +1,71 @@
+using System.Net;
+using Sluice.Protocols.Kafka.Quotas;
+using Sluice.Protocols.Kafka.Tests.Groups;
+using Sluice.TestKit.Disk;
+
+namespace Sluice.Protocols.Kafka.Tests.Quotas;
+
+/// <summary>Quotas of time (KIP-124) and of connections (KIP-612).</summary>
+public sealed class ClientQuotasTests
+{
+    private static readonly QuotaEntity s_client = new(false, null, true, "c");
+    private static readonly QuotaEntity s_anyAddress = new(false, null, false, null, true, null);
+
+    [Fact]
+    public void Who_takes_more_than_its_part_of_a_thread_waits_at_most_a_second()
+    {
+        using var fixture = new GroupFixture();
+        var quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        Assert.False(quotas.MeasuresRequests);
+        Set(fixture, quotas, s_client, ClientQuotas.Requests, 10);
+        Assert.True(quotas.MeasuresRequests);
+
+        // A tenth of ten seconds is one.
+        Assert.Equal(0, quotas.CountTime("u", "c", TimeSpan.FromMilliseconds(900)));
+        Assert.Equal(0, quotas.CountTime("u", "other", TimeSpan.FromMinutes(1)));
+        Assert.InRange(quotas.CountTime("u", "c", TimeSpan.FromMilliseconds(150)), 1, 1000);
+        Assert.Equal(1000, quotas.CountTime("u", "c", TimeSpan.FromSeconds(5)));
+        fixture.Advance(11_000);
+        Assert.Equal(0, quotas.CountTime("u", "c", TimeSpan.FromMilliseconds(900)));
+        Set(fixture, quotas, s_client, ClientQuotas.Requests, null);
+        Assert.False(quotas.MeasuresRequests);
+        Assert.Equal(0, quotas.CountTime("u", "c", TimeSpan.FromMinutes(1)));
+    }
+
+    [Fact]
+    public void Each_address_has_its_own_connections_and_those_refused_do_not_count()
+    {
+        using var fixture = new GroupFixture();
+        var quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        IPAddress one = IPAddress.Parse("10.0.0.1"), two = IPAddress.Parse("10.0.0.2"), three = IPAddress.Parse("::1");
+        Assert.Equal(0, quotas.Connect(one));
+        Set(fixture, quotas, s_anyAddress, ClientQuotas.Connections, 1);
+        Set(fixture, quotas, s_anyAddress with { Address = "::1" }, ClientQuotas.Connections, 100);
+        Assert.Equal(10, Admitted(one, 30));
+        Assert.Equal(10, Admitted(two, 30));
+        Assert.Equal(30, Admitted(three, 30));
+        Assert.InRange(quotas.Connect(one), 1, 1000);
+
+        // After a second there is room for no more than before, after eleven for all again.
+        fixture.Advance(11_000);
+        Assert.Equal(10, Admitted(one, 30));
+
+        fixture.Crash(CrashKind.Power);
+        quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        Assert.Equal(["ip=", "ip=::1"], quotas.All.Keys.SelectMany(static entity => entity.Parts).Select(static part => $"{part.Type}={part.Name}").Order(StringComparer.Ordinal));
+        Assert.Equal(10, Admitted(one, 30));
+
+        int Admitted(IPAddress address, int attempts) => Enumerable.Range(0, attempts).Count(_ => quotas.Connect(address) == 0);
+    }
+
+    private static void Set(GroupFixture fixture, ClientQuotas quotas, QuotaEntity entity, string key, double? value)
+    {
+        fixture.Run(Done());
+
+        async Task<bool> Done()
+        {
+            await quotas.AlterAsync(entity, new Dictionary<string, double?> { [key] = value });
+            return true;
+        }
+    }
+}
