@@ -25,6 +25,9 @@ public sealed class Log
     private long _bytes;
     private CompactionState? _compaction;
 
+    /// <summary>What is in memory. Held in place, which saves an idle log an object.</summary>
+    internal LogTail Tail;
+
     internal Log(StoreContext store, LogId id, LogKind kind, RetentionPolicy retention, long start)
     {
         Store = store;
@@ -78,14 +81,6 @@ public sealed class Log
     internal StoreContext Store { get; }
 
     internal RetentionPolicy Retention { get; private set; }
-
-    /// <summary>First and last chunk in memory.</summary>
-    internal Chunk? Head { get; private set; }
-
-    internal Chunk? Tail { get; private set; }
-
-    /// <summary>Capacity of the chunks in memory, in bytes.</summary>
-    internal int TailBytes { get; private set; }
 
     /// <summary>In offset order; null until the first.</summary>
     internal List<Segment>? Segments { get; set; }
@@ -288,11 +283,7 @@ public sealed class Log
                 {
                     max = Math.Max(max, segment.MaxTimestamp);
                 }
-                for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-                {
-                    max = Math.Max(max, chunk.MaxTimestamp);
-                }
-                return max;
+                return Math.Max(max, Tail.MaxTimestamp);
             }
         }
     }
@@ -304,7 +295,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                return Head?.FirstOffset ?? _next;
+                return Tail.First?.FirstOffset ?? _next;
             }
         }
     }
@@ -316,16 +307,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                long last = Math.Max(StartOffset, _next - 1);
-                if (Tail is { Length: > 0 } tail)
-                {
-                    for (int at = 0; at < tail.Length; at += RecordBatch.Size(tail.Buffer.AsSpan(at)))
-                    {
-                        last = RecordBatch.BaseOffset(tail.Buffer.AsSpan(at));
-                    }
-                }
-
-                return last;
+                return Tail.LastBatchOffset ?? Math.Max(StartOffset, _next - 1);
             }
         }
     }
@@ -396,17 +378,8 @@ public sealed class Log
     /// <summary>Copies a batch to the tail. Under the lock.</summary>
     internal Span<byte> Place(ReadOnlySpan<byte> batch, long baseOffset)
     {
-        Chunk chunk = RoomFor(batch.Length, baseOffset);
-        int at = chunk.Length;
-        Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
-        batch.CopyTo(placed);
-        RecordBatch.Place(placed, baseOffset);
-        long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
-        chunk.EndOffset = end;
-        chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));
-        chunk.Length = at + batch.Length;
-        Volatile.Write(ref _next, end);
-        _bytes += batch.Length;
+        Span<byte> placed = Tail.Add(this, batch, baseOffset);
+        Volatile.Write(ref _next, Tail.Last!.EndOffset);
         return placed;
     }
 
@@ -416,10 +389,7 @@ public sealed class Log
         if (Cursor is { } cursor)
         {
             long floor = cursor.Floor;
-            while (Head is { } head && head != Tail && head.EndOffset <= floor)
-            {
-                RemoveHead();
-            }
+            Tail.RemoveSettled(this, floor);
             if (Segments is { Count: > 0 } segments && segments[0].EndOffset <= floor)
             {
                 QueueForMaintenance();
@@ -437,23 +407,7 @@ public sealed class Log
         }
     }
 
-    /// <summary>Takes the first chunk out of memory. Under the lock.</summary>
-    internal void RemoveHead()
-    {
-        Chunk head = Head!;
-        Head = head.Next;
-        if (Head is null)
-        {
-            Tail = null;
-        }
-        _bytes -= head.Length - head.FlushedLength;
-        TailBytes -= head.Buffer.Length;
-        head.Owner = null;
-        head.Next = null;
-        Store.Chunks.Drop(head);
-    }
-
-    /// <summary>Notes that bytes moved from a chunk to a segment (or were settled, and moved nowhere). Under the lock.</summary>
+    /// <summary>Notes how many bytes more, or fewer, there are in memory and on disk. Under the lock.</summary>
     internal void AddBytes(long bytes) => _bytes += bytes;
 
     internal void SetStart(long start)
@@ -487,10 +441,7 @@ public sealed class Log
     internal void MarkDeleted()
     {
         IsDeleted = true;
-        while (Head is not null)
-        {
-            RemoveHead();
-        }
+        Tail.Clear(this);
         Cursor?.Release();
         _bytes = 0;
     }
@@ -500,10 +451,7 @@ public sealed class Log
     /// <summary>Drops chunks and segments that end at or below the offset; returns the segments. Under the lock.</summary>
     internal List<Segment> CutBelow(long offset)
     {
-        while (Head is { } head && head.EndOffset <= offset)
-        {
-            RemoveHead();
-        }
+        Tail.RemoveBelow(this, offset);
         List<Segment> dropped = [];
         while (Segments is { Count: > 0 } segments && segments[0].EndOffset <= offset)
         {
@@ -512,25 +460,6 @@ public sealed class Log
             segments.RemoveAt(0);
         }
         return dropped;
-    }
-
-    /// <summary>Notes that everything below the offset is in files: what of it is in memory goes. Under the lock.</summary>
-    internal void MarkWritten(long offset)
-    {
-        for (Chunk? chunk = Head; chunk is not null && chunk.FirstOffset < offset; chunk = chunk.Next)
-        {
-            int flushed = chunk.FlushedLength;
-            while (flushed < chunk.Length && RecordBatch.EndOffset(chunk.Buffer.AsSpan(flushed)) <= offset)
-            {
-                flushed += RecordBatch.Size(chunk.Buffer.AsSpan(flushed));
-            }
-            _bytes -= flushed - chunk.FlushedLength;
-            chunk.FlushedLength = flushed;
-        }
-        while (Head is { } head && head.FlushedLength == head.Length)
-        {
-            RemoveHead();
-        }
     }
 
     /// <summary>The offset that retention keeps from: whole segments and chunks go. Under the lock.</summary>
@@ -557,7 +486,7 @@ public sealed class Log
         }
         if (Retention.AgeMsMax is { } tailAgeMax)
         {
-            for (Chunk? chunk = Head; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
+            for (Chunk? chunk = Tail.First; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
             {
                 start = chunk.MaxTimestamp < 0 ? start : chunk.EndOffset;
             }
@@ -570,23 +499,8 @@ public sealed class Log
     {
         lock (Sync)
         {
-            long? timestamp = Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Head?.MaxTimestamp;
+            long? timestamp = Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Tail.First?.MaxTimestamp;
             return timestamp < 0 ? null : timestamp;
-        }
-    }
-
-    /// <summary>Bytes in memory that are in no segment.</summary>
-    internal long UnflushedBytes()
-    {
-        lock (Sync)
-        {
-            long bytes = 0;
-            long floor = Cursor?.Floor ?? 0;
-            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-            {
-                bytes += chunk.EndOffset > floor ? chunk.Length - chunk.FlushedLength : 0;
-            }
-            return bytes;
         }
     }
 
@@ -635,47 +549,6 @@ public sealed class Log
         Span<byte> note = stackalloc byte[WrittenBatch.PayloadBytes];
         WrittenBatch.Of(placed).Write(note);
         return Store.Journal.Add(JournalEntryType.Written, promise, Id.Value, note, isAwaited);
-    }
-
-    private Chunk RoomFor(int bytes, long firstOffset)
-    {
-        Chunk? tail = Tail;
-        if (tail is not null)
-        {
-            if (tail.Buffer.Length - tail.Length >= bytes)
-            {
-                return tail;
-            }
-            if (Cursor is { } cursor && tail == Head && tail.Buffer.Length >= bytes && cursor.Floor >= tail.EndOffset && !tail.IsShared)
-            {
-                // All consumed and nobody reads it: the same warm memory again.
-                _bytes -= tail.Length - tail.FlushedLength;
-                tail.Reset(Store.Chunks.NextSerial(), firstOffset);
-                return tail;
-            }
-        }
-        int size = tail is null ? Base.Buffers.BufferPool.BlockBytesMin : Math.Min(tail.Buffer.Length * 4, Math.Clamp(Store.Options.TailBytesPerLogMax / 4, 1 << 10, 256 << 10));
-        Chunk chunk = Store.Chunks.Take(this, Math.Max(size, bytes), firstOffset);
-        if (tail is null)
-        {
-            Head = chunk;
-        }
-        else
-        {
-            tail.Next = chunk;
-        }
-        Tail = chunk;
-        TailBytes += chunk.Buffer.Length;
-        ReleaseSettled();
-        if (TailBytes > Store.Options.TailBytesPerLogMax)
-        {
-            QueueForMaintenance();
-        }
-        else if (Store.Chunks.Bytes > Store.Options.TailBytesMax)
-        {
-            Store.RequestMaintenance();
-        }
-        return chunk;
     }
 
     private void Validate(ReadOnlySpan<byte> batch)

@@ -153,7 +153,7 @@ internal sealed class Maintenance : IDisposable
                 return;
             }
             // A flush going on may be creating the first file, so a tail counts too.
-            mayHaveFiles = log.Segments is not null || log.Head is not null;
+            mayHaveFiles = log.Segments is not null || log.Tail.First is not null;
             log.MarkDeleted();
             segments = log.Segments is { } list ? [.. list] : [];
             log.Segments = null;
@@ -293,11 +293,16 @@ internal sealed class Maintenance : IDisposable
 
     private void FlushLargeTails(List<Log> durable)
     {
-        int withTail = durable.Count(static log => log.Head is not null);
+        int withTail = durable.Count(static log => log.Tail.First is not null);
         long inlineMax = Math.Clamp(InlineTotalBytesMax / Math.Max(1, withTail), InlineTailBytesMin, InlineTailBytesMax);
         foreach (Log log in durable)
         {
-            if (log.UnflushedBytes() > inlineMax)
+            long unflushed;
+            lock (log.Sync)
+            {
+                unflushed = log.Tail.UnflushedBytes(log.Cursor?.Floor ?? 0);
+            }
+            if (unflushed > inlineMax)
             {
                 Flusher.FlushAll(log);
             }

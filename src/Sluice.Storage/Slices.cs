@@ -17,12 +17,7 @@ internal static class Slices
             lock (log.Sync)
             {
                 offset = Math.Max(offset, log.PhysicalStart);
-                Chunk? chunk = log.Head;
-                while (chunk is not null && chunk.EndOffset <= offset)
-                {
-                    chunk = chunk.Next;
-                }
-
+                Chunk? chunk = log.Tail.AtOrAfter(offset);
                 segment = chunk is not null && chunk.FirstOffset <= offset ? null : log.SegmentAtOrAfter(offset);
                 if (segment is null || (chunk is not null && chunk.FirstOffset <= segment.BaseOffset))
                 {

@@ -65,7 +65,7 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
             int length;
             lock (log.Sync)
             {
-                for (chunk = log.Head; chunk is not null && (chunk.EndOffset <= from || chunk.MaxTimestamp < timestampMs); chunk = chunk.Next)
+                for (chunk = log.Tail.First; chunk is not null && (chunk.EndOffset <= from || chunk.MaxTimestamp < timestampMs); chunk = chunk.Next)
                 {
                 }
                 if (chunk is null)
