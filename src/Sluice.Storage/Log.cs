@@ -187,49 +187,7 @@ public sealed class Log
     /// Reads whole batches from segment files, beginning with the one that holds <paramref name="offset"/>. Blocks on the disk; thread-safe; call off the owner's lock.
     /// Returns null if the offset is (by now) not in a file: try the reader again. Throws <see cref="LogFailedException"/> for damage, naming file and position.
     /// </summary>
-    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10)
-    {
-        Segment? segment;
-        long written;
-        lock (Sync)
-        {
-            segment = SegmentAtOrAfter(offset);
-            if (segment is null)
-            {
-                return null;
-            }
-            written = segment.WrittenBytes;
-        }
-        try
-        {
-            return SegmentReader.Load(Store.Files, Store.Buffers, segment, written, offset, bytesMax);
-        }
-        catch (LogFailedException)
-        {
-            lock (Sync)
-            {
-                if (SegmentAtOrAfter(offset) != segment)
-                {
-                    return null;
-                }
-            }
-            throw;
-        }
-        catch (IOException e)
-        {
-            lock (Sync)
-            {
-                if (SegmentAtOrAfter(offset) != segment)
-                {
-                    return null;
-                }
-            }
-            throw new LogFailedException($"{Store.PathOf(segment.Path)} cannot be read: offsets from {offset} up to {segment.EndOffset} of log {Id.Value} are out of reach. Check the disk, or restore the file from a backup.", e)
-            {
-                ResumeOffset = segment.EndOffset,
-            };
-        }
-    }
+    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10) => Windows.Load(this, offset, bytesMax);
 
     /// <summary>
     /// Stored bytes from the batch that holds <paramref name="offset"/> (or the first after it) on: from one place, so ask again from <see cref="LogSlice.EndOffset"/> for more.
@@ -243,33 +201,11 @@ public sealed class Log
 
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
     /// <exception cref="LogFailedException">A batch that had to be looked into cannot be read.</exception>
-    public long FindOffset(long timestampMs)
-    {
-        using TimeSearch search = new(this, timestampMs);
-        return search.Run();
-    }
+    public long FindOffset(long timestampMs) => TimeSearch.FindOffset(this, timestampMs);
 
     /// <summary>The first record whose timestamp is at or after the given one; null if there is none. Blocks on the disk.</summary>
     /// <exception cref="LogFailedException">A part of the log that had to be read is damaged.</exception>
-    public TimedOffset? FindRecord(long timestampMs)
-    {
-        using LogReader reader = OpenReader(FindOffset(timestampMs));
-        while (true)
-        {
-            switch (reader.TryPeek(out RecordView record))
-            {
-                case PeekResult.Record:
-                    return new TimedOffset(record.Offset, record.Timestamp);
-                case PeekResult.NeedsLoad when LoadWindow(reader.NextOffset) is { } window:
-                    reader.Attach(window);
-                    break;
-                case PeekResult.NeedsLoad:
-                    break;
-                default:
-                    return null;
-            }
-        }
-    }
+    public TimedOffset? FindRecord(long timestampMs) => TimeSearch.FindRecord(this, timestampMs);
 
     /// <summary>Largest timestamp of a record in the log; -1 if it is empty.</summary>
     public long MaxTimestamp
@@ -278,12 +214,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                long max = -1;
-                foreach (Segment segment in Segments ?? [])
-                {
-                    max = Math.Max(max, segment.MaxTimestamp);
-                }
-                return Math.Max(max, Tail.MaxTimestamp);
+                return Math.Max(-1, Math.Max(Segments.MaxTimestamp(), Tail.MaxTimestamp));
             }
         }
     }
@@ -504,30 +435,6 @@ public sealed class Log
         }
     }
 
-    /// <summary>The segment that holds the offset or the first one after it. Under the lock.</summary>
-    internal Segment? SegmentAtOrAfter(long offset)
-    {
-        if (Segments is not { } segments)
-        {
-            return null;
-        }
-        int low = 0;
-        int high = segments.Count;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            if (segments[middle].EndOffset > offset)
-            {
-                high = middle;
-            }
-            else
-            {
-                low = middle + 1;
-            }
-        }
-        return low < segments.Count ? segments[low] : null;
-    }
-
     /// <summary>Small batches are gathered in memory; what a cursor may settle before it is written, or what a group or a checkpoint has to do with, goes by the journal.</summary>
     private bool CanWriteThrough(int bytes) =>
         bytes >= Store.Options.WriteThroughBytesMin && Cursor is null && !IsInGroup && !Store.IsCheckpointing;
@@ -580,29 +487,5 @@ public sealed class Log
     }
 }
 
-/// <summary>A record's offset and time.</summary>
-public readonly record struct TimedOffset(long Offset, long TimestampMs);
-
 /// <summary>Where an append landed.</summary>
 public readonly record struct AppendResult(long BaseOffset, JournalPosition Position);
-
-/// <summary>The log stopped taking promises (a failed write or sync), or a part of it is damaged.</summary>
-public sealed class LogFailedException : IOException
-{
-    public LogFailedException()
-    {
-    }
-
-    public LogFailedException(string message)
-        : base(message)
-    {
-    }
-
-    public LogFailedException(string message, Exception inner)
-        : base(message, inner)
-    {
-    }
-
-    /// <summary>For damage: the first offset after it, where reading can go on. Null when the log as a whole failed.</summary>
-    public long? ResumeOffset { get; init; }
-}

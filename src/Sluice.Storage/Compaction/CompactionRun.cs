@@ -236,7 +236,7 @@ internal sealed class CompactionRun : IDisposable
     {
         lock (_log.Sync)
         {
-            return !_log.IsDeleted && _log.SegmentAtOrAfter(offset) is { IsSealed: true } segment && segment.BaseOffset < end ? segment : null;
+            return !_log.IsDeleted && _log.Segments.AtOrAfter(offset) is { IsSealed: true } segment && segment.BaseOffset < end ? segment : null;
         }
     }
 }

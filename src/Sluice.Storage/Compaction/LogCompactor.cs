@@ -154,7 +154,7 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
         Segment? segment;
         lock (log.Sync)
         {
-            segment = log.SegmentAtOrAfter(offset);
+            segment = log.Segments.AtOrAfter(offset);
             if (segment is null)
             {
                 return IsOlderInTail(log, offset, timeMs);
