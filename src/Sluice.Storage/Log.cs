@@ -248,57 +248,11 @@ public sealed class Log
     /// (<see cref="JournalPosition.None"/> if nothing changed). Only for a log without a cursor.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Above <see cref="NextOffset"/>.</exception>
-    public JournalPosition DeleteBefore(long offset)
-    {
-        if (Cursor is not null)
-        {
-            throw new InvalidOperationException("A log with a cursor gives up what the cursor has settled.");
-        }
-        lock (Sync)
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _next);
-            if (offset <= PhysicalStart || IsDeleted)
-            {
-                return JournalPosition.None;
-            }
-            SetStart(offset);
-            QueueForMaintenance();
-            if (Kind != LogKind.Durable)
-            {
-                return JournalPosition.None;
-            }
-            Span<byte> payload = stackalloc byte[8];
-            System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
-            return Store.Journal.Add(JournalEntryType.StartOffset, Durability.OperatingSystem, Id.Value, payload);
-        }
-    }
+    public JournalPosition DeleteBefore(long offset) => LogRetention.DeleteBefore(this, offset);
 
     /// <summary>Replaces the retention policy and applies it.</summary>
     /// <exception cref="ArgumentException">It would give or take the log's cursor, or compact a log with one.</exception>
-    public void SetRetention(RetentionPolicy retention)
-    {
-        ArgumentNullException.ThrowIfNull(retention);
-        if (retention is { BehindCursor: true, Compaction: not null })
-        {
-            throw new ArgumentException("Compaction is for logs without a cursor.", nameof(retention));
-        }
-        if (retention.BehindCursor != Retention.BehindCursor)
-        {
-            throw new ArgumentException("A log is reclaimed behind its cursor or not from its creation on; this cannot be changed.", nameof(retention));
-        }
-        lock (Sync)
-        {
-            Retention = retention;
-            if (Kind == LogKind.Durable && !IsDeleted)
-            {
-                Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
-                int length = LogDefinition.Write(definition, Kind, retention);
-                Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition[..length]);
-            }
-            QueueForMaintenance();
-        }
-        Store.RetentionChanged();
-    }
+    public void SetRetention(RetentionPolicy retention) => LogRetention.Set(this, retention);
 
     /// <summary>Whether settling this offset has to be remembered by the journal.</summary>
     internal bool IsJournaled(long offset) => offset < _journaledEnd;
@@ -377,63 +331,8 @@ public sealed class Log
         _bytes = 0;
     }
 
+    /// <summary>Takes the policy as it is; <see cref="SetRetention"/> is for others.</summary>
     internal void RestoreRetention(RetentionPolicy retention) => Retention = retention;
-
-    /// <summary>Drops chunks and segments that end at or below the offset; returns the segments. Under the lock.</summary>
-    internal List<Segment> CutBelow(long offset)
-    {
-        Tail.RemoveBelow(this, offset);
-        List<Segment> dropped = [];
-        while (Segments is { Count: > 0 } segments && segments[0].EndOffset <= offset)
-        {
-            dropped.Add(segments[0]);
-            _bytes -= segments[0].WrittenBytes;
-            segments.RemoveAt(0);
-        }
-        return dropped;
-    }
-
-    /// <summary>The offset that retention keeps from: whole segments and chunks go. Under the lock.</summary>
-    internal long RetainedFrom(long nowMs)
-    {
-        long start = PhysicalStart;
-        long bytes = _bytes;
-        foreach (Segment segment in Segments ?? [])
-        {
-            bool isSettled = Cursor is { } cursor && segment.EndOffset <= cursor.Floor;
-            bool isOver = Retention.BytesMax is { } bytesMax && bytes - segment.WrittenBytes >= bytesMax;
-            bool isOld = Retention.AgeMsMax is { } ageMax && segment.MaxTimestamp < nowMs - ageMax;
-            if (isOld && !isSettled && !isOver && segment.MaxTimestamp < 0)
-            {
-                // Nobody knows how old it is: it goes with what comes after it.
-                continue;
-            }
-            if (!isSettled && !isOver && !isOld)
-            {
-                return start;
-            }
-            start = segment.EndOffset;
-            bytes -= segment.WrittenBytes;
-        }
-        if (Retention.AgeMsMax is { } tailAgeMax)
-        {
-            for (Chunk? chunk = Tail.First; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
-            {
-                start = chunk.MaxTimestamp < 0 ? start : chunk.EndOffset;
-            }
-        }
-        return start;
-    }
-
-    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty, or when it has none.</summary>
-    internal long? OldestUnitTimestamp()
-    {
-        lock (Sync)
-        {
-            long? timestamp = Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Tail.First?.MaxTimestamp;
-            return timestamp < 0 ? null : timestamp;
-        }
-    }
 
     /// <summary>Small batches are gathered in memory; what a cursor may settle before it is written, or what a group or a checkpoint has to do with, goes by the journal.</summary>
     private bool CanWriteThrough(int bytes) =>

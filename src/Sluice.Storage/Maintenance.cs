@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Disk;
@@ -108,7 +107,7 @@ internal sealed class Maintenance : IDisposable
                 {
                     ApplyRetention(log);
                     // What is appended from now on can come of age no earlier than this.
-                    long at = (log.OldestUnitTimestamp() ?? Now()) + ageMax;
+                    long at = (LogRetention.OldestUnitTimestamp(log) ?? Now()) + ageMax;
                     due = Math.Min(due ?? at, at);
                 }
                 if (log.Retention.Compaction is not null)
@@ -332,27 +331,10 @@ internal sealed class Maintenance : IDisposable
 
     private void ApplyRetention(Log log)
     {
-        List<Segment> dropped = [];
+        List<Segment> dropped;
         lock (Flusher.Sync)
-        lock (log.Sync)
         {
-            if (log.IsDeleted)
-            {
-                return;
-            }
-            long start = log.RetainedFrom(Now());
-            bool isMoved = start > log.PhysicalStart;
-            if (isMoved)
-            {
-                log.SetStart(start);
-            }
-            dropped.AddRange(log.CutBelow(start));
-            if (isMoved && dropped.Count > 0 && log.Kind == LogKind.Durable)
-            {
-                Span<byte> payload = stackalloc byte[8];
-                BinaryPrimitives.WriteInt64LittleEndian(payload, start);
-                _store.Journal.Add(JournalEntryType.StartOffset, Durability.Memory, log.Id.Value, payload);
-            }
+            dropped = LogRetention.Apply(log, Now());
         }
         foreach (Segment segment in dropped)
         {

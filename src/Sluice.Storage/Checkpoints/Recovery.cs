@@ -247,7 +247,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         lock (log.Sync)
         {
             log.SetStart(start);
-            Forget(log.CutBelow(start));
+            Forget(LogRetention.CutBelow(log, start));
             log.Cursor?.Apply(0, start);
         }
     }
