@@ -25,6 +25,9 @@ public sealed class Log
     private long _bytes;
     private CompactionState? _compaction;
 
+    /// <summary>What is in memory. Held in place, which saves an idle log an object.</summary>
+    internal LogTail Tail;
+
     internal Log(StoreContext store, LogId id, LogKind kind, RetentionPolicy retention, long start)
     {
         Store = store;
@@ -78,14 +81,6 @@ public sealed class Log
     internal StoreContext Store { get; }
 
     internal RetentionPolicy Retention { get; private set; }
-
-    /// <summary>First and last chunk in memory.</summary>
-    internal Chunk? Head { get; private set; }
-
-    internal Chunk? Tail { get; private set; }
-
-    /// <summary>Capacity of the chunks in memory, in bytes.</summary>
-    internal int TailBytes { get; private set; }
 
     /// <summary>In offset order; null until the first.</summary>
     internal List<Segment>? Segments { get; set; }
@@ -192,49 +187,7 @@ public sealed class Log
     /// Reads whole batches from segment files, beginning with the one that holds <paramref name="offset"/>. Blocks on the disk; thread-safe; call off the owner's lock.
     /// Returns null if the offset is (by now) not in a file: try the reader again. Throws <see cref="LogFailedException"/> for damage, naming file and position.
     /// </summary>
-    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10)
-    {
-        Segment? segment;
-        long written;
-        lock (Sync)
-        {
-            segment = SegmentAtOrAfter(offset);
-            if (segment is null)
-            {
-                return null;
-            }
-            written = segment.WrittenBytes;
-        }
-        try
-        {
-            return SegmentReader.Load(Store.Files, Store.Buffers, segment, written, offset, bytesMax);
-        }
-        catch (LogFailedException)
-        {
-            lock (Sync)
-            {
-                if (SegmentAtOrAfter(offset) != segment)
-                {
-                    return null;
-                }
-            }
-            throw;
-        }
-        catch (IOException e)
-        {
-            lock (Sync)
-            {
-                if (SegmentAtOrAfter(offset) != segment)
-                {
-                    return null;
-                }
-            }
-            throw new LogFailedException($"{Store.PathOf(segment.Path)} cannot be read: offsets from {offset} up to {segment.EndOffset} of log {Id.Value} are out of reach. Check the disk, or restore the file from a backup.", e)
-            {
-                ResumeOffset = segment.EndOffset,
-            };
-        }
-    }
+    public LogWindow? LoadWindow(long offset, int bytesMax = 256 << 10) => Windows.Load(this, offset, bytesMax);
 
     /// <summary>
     /// Stored bytes from the batch that holds <paramref name="offset"/> (or the first after it) on: from one place, so ask again from <see cref="LogSlice.EndOffset"/> for more.
@@ -248,33 +201,11 @@ public sealed class Log
 
     /// <summary>Offset of the first record whose timestamp is at or after the given one; <see cref="NextOffset"/> if there is none. Blocks on the disk.</summary>
     /// <exception cref="LogFailedException">A batch that had to be looked into cannot be read.</exception>
-    public long FindOffset(long timestampMs)
-    {
-        using TimeSearch search = new(this, timestampMs);
-        return search.Run();
-    }
+    public long FindOffset(long timestampMs) => TimeSearch.FindOffset(this, timestampMs);
 
     /// <summary>The first record whose timestamp is at or after the given one; null if there is none. Blocks on the disk.</summary>
     /// <exception cref="LogFailedException">A part of the log that had to be read is damaged.</exception>
-    public TimedOffset? FindRecord(long timestampMs)
-    {
-        using LogReader reader = OpenReader(FindOffset(timestampMs));
-        while (true)
-        {
-            switch (reader.TryPeek(out RecordView record))
-            {
-                case PeekResult.Record:
-                    return new TimedOffset(record.Offset, record.Timestamp);
-                case PeekResult.NeedsLoad when LoadWindow(reader.NextOffset) is { } window:
-                    reader.Attach(window);
-                    break;
-                case PeekResult.NeedsLoad:
-                    break;
-                default:
-                    return null;
-            }
-        }
-    }
+    public TimedOffset? FindRecord(long timestampMs) => TimeSearch.FindRecord(this, timestampMs);
 
     /// <summary>Largest timestamp of a record in the log; -1 if it is empty.</summary>
     public long MaxTimestamp
@@ -283,16 +214,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                long max = -1;
-                foreach (Segment segment in Segments ?? [])
-                {
-                    max = Math.Max(max, segment.MaxTimestamp);
-                }
-                for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-                {
-                    max = Math.Max(max, chunk.MaxTimestamp);
-                }
-                return max;
+                return Math.Max(-1, Math.Max(Segments.MaxTimestamp(), Tail.MaxTimestamp));
             }
         }
     }
@@ -304,7 +226,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                return Head?.FirstOffset ?? _next;
+                return Tail.First?.FirstOffset ?? _next;
             }
         }
     }
@@ -316,16 +238,7 @@ public sealed class Log
         {
             lock (Sync)
             {
-                long last = Math.Max(StartOffset, _next - 1);
-                if (Tail is { Length: > 0 } tail)
-                {
-                    for (int at = 0; at < tail.Length; at += RecordBatch.Size(tail.Buffer.AsSpan(at)))
-                    {
-                        last = RecordBatch.BaseOffset(tail.Buffer.AsSpan(at));
-                    }
-                }
-
-                return last;
+                return Tail.LastBatchOffset ?? Math.Max(StartOffset, _next - 1);
             }
         }
     }
@@ -335,57 +248,11 @@ public sealed class Log
     /// (<see cref="JournalPosition.None"/> if nothing changed). Only for a log without a cursor.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Above <see cref="NextOffset"/>.</exception>
-    public JournalPosition DeleteBefore(long offset)
-    {
-        if (Cursor is not null)
-        {
-            throw new InvalidOperationException("A log with a cursor gives up what the cursor has settled.");
-        }
-        lock (Sync)
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _next);
-            if (offset <= PhysicalStart || IsDeleted)
-            {
-                return JournalPosition.None;
-            }
-            SetStart(offset);
-            QueueForMaintenance();
-            if (Kind != LogKind.Durable)
-            {
-                return JournalPosition.None;
-            }
-            Span<byte> payload = stackalloc byte[8];
-            System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(payload, offset);
-            return Store.Journal.Add(JournalEntryType.StartOffset, Durability.OperatingSystem, Id.Value, payload);
-        }
-    }
+    public JournalPosition DeleteBefore(long offset) => LogRetention.DeleteBefore(this, offset);
 
     /// <summary>Replaces the retention policy and applies it.</summary>
     /// <exception cref="ArgumentException">It would give or take the log's cursor, or compact a log with one.</exception>
-    public void SetRetention(RetentionPolicy retention)
-    {
-        ArgumentNullException.ThrowIfNull(retention);
-        if (retention is { BehindCursor: true, Compaction: not null })
-        {
-            throw new ArgumentException("Compaction is for logs without a cursor.", nameof(retention));
-        }
-        if (retention.BehindCursor != Retention.BehindCursor)
-        {
-            throw new ArgumentException("A log is reclaimed behind its cursor or not from its creation on; this cannot be changed.", nameof(retention));
-        }
-        lock (Sync)
-        {
-            Retention = retention;
-            if (Kind == LogKind.Durable && !IsDeleted)
-            {
-                Span<byte> definition = stackalloc byte[LogDefinition.BytesMax];
-                int length = LogDefinition.Write(definition, Kind, retention);
-                Store.Journal.Add(JournalEntryType.SetRetention, Durability.OperatingSystem, Id.Value, definition[..length]);
-            }
-            QueueForMaintenance();
-        }
-        Store.RetentionChanged();
-    }
+    public void SetRetention(RetentionPolicy retention) => LogRetention.Set(this, retention);
 
     /// <summary>Whether settling this offset has to be remembered by the journal.</summary>
     internal bool IsJournaled(long offset) => offset < _journaledEnd;
@@ -396,17 +263,8 @@ public sealed class Log
     /// <summary>Copies a batch to the tail. Under the lock.</summary>
     internal Span<byte> Place(ReadOnlySpan<byte> batch, long baseOffset)
     {
-        Chunk chunk = RoomFor(batch.Length, baseOffset);
-        int at = chunk.Length;
-        Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
-        batch.CopyTo(placed);
-        RecordBatch.Place(placed, baseOffset);
-        long end = baseOffset + RecordBatch.LastOffsetDelta(batch) + 1;
-        chunk.EndOffset = end;
-        chunk.MaxTimestamp = Math.Max(chunk.MaxTimestamp, RecordBatch.MaxTimestamp(batch));
-        chunk.Length = at + batch.Length;
-        Volatile.Write(ref _next, end);
-        _bytes += batch.Length;
+        Span<byte> placed = Tail.Add(this, batch, baseOffset);
+        Volatile.Write(ref _next, Tail.Last!.EndOffset);
         return placed;
     }
 
@@ -416,10 +274,7 @@ public sealed class Log
         if (Cursor is { } cursor)
         {
             long floor = cursor.Floor;
-            while (Head is { } head && head != Tail && head.EndOffset <= floor)
-            {
-                RemoveHead();
-            }
+            Tail.RemoveSettled(this, floor);
             if (Segments is { Count: > 0 } segments && segments[0].EndOffset <= floor)
             {
                 QueueForMaintenance();
@@ -437,23 +292,7 @@ public sealed class Log
         }
     }
 
-    /// <summary>Takes the first chunk out of memory. Under the lock.</summary>
-    internal void RemoveHead()
-    {
-        Chunk head = Head!;
-        Head = head.Next;
-        if (Head is null)
-        {
-            Tail = null;
-        }
-        _bytes -= head.Length - head.FlushedLength;
-        TailBytes -= head.Buffer.Length;
-        head.Owner = null;
-        head.Next = null;
-        Store.Chunks.Drop(head);
-    }
-
-    /// <summary>Notes that bytes moved from a chunk to a segment (or were settled, and moved nowhere). Under the lock.</summary>
+    /// <summary>Notes how many bytes more, or fewer, there are in memory and on disk. Under the lock.</summary>
     internal void AddBytes(long bytes) => _bytes += bytes;
 
     internal void SetStart(long start)
@@ -487,132 +326,13 @@ public sealed class Log
     internal void MarkDeleted()
     {
         IsDeleted = true;
-        while (Head is not null)
-        {
-            RemoveHead();
-        }
+        Tail.Clear(this);
         Cursor?.Release();
         _bytes = 0;
     }
 
+    /// <summary>Takes the policy as it is; <see cref="SetRetention"/> is for others.</summary>
     internal void RestoreRetention(RetentionPolicy retention) => Retention = retention;
-
-    /// <summary>Drops chunks and segments that end at or below the offset; returns the segments. Under the lock.</summary>
-    internal List<Segment> CutBelow(long offset)
-    {
-        while (Head is { } head && head.EndOffset <= offset)
-        {
-            RemoveHead();
-        }
-        List<Segment> dropped = [];
-        while (Segments is { Count: > 0 } segments && segments[0].EndOffset <= offset)
-        {
-            dropped.Add(segments[0]);
-            _bytes -= segments[0].WrittenBytes;
-            segments.RemoveAt(0);
-        }
-        return dropped;
-    }
-
-    /// <summary>Notes that everything below the offset is in files: what of it is in memory goes. Under the lock.</summary>
-    internal void MarkWritten(long offset)
-    {
-        for (Chunk? chunk = Head; chunk is not null && chunk.FirstOffset < offset; chunk = chunk.Next)
-        {
-            int flushed = chunk.FlushedLength;
-            while (flushed < chunk.Length && RecordBatch.EndOffset(chunk.Buffer.AsSpan(flushed)) <= offset)
-            {
-                flushed += RecordBatch.Size(chunk.Buffer.AsSpan(flushed));
-            }
-            _bytes -= flushed - chunk.FlushedLength;
-            chunk.FlushedLength = flushed;
-        }
-        while (Head is { } head && head.FlushedLength == head.Length)
-        {
-            RemoveHead();
-        }
-    }
-
-    /// <summary>The offset that retention keeps from: whole segments and chunks go. Under the lock.</summary>
-    internal long RetainedFrom(long nowMs)
-    {
-        long start = PhysicalStart;
-        long bytes = _bytes;
-        foreach (Segment segment in Segments ?? [])
-        {
-            bool isSettled = Cursor is { } cursor && segment.EndOffset <= cursor.Floor;
-            bool isOver = Retention.BytesMax is { } bytesMax && bytes - segment.WrittenBytes >= bytesMax;
-            bool isOld = Retention.AgeMsMax is { } ageMax && segment.MaxTimestamp < nowMs - ageMax;
-            if (isOld && !isSettled && !isOver && segment.MaxTimestamp < 0)
-            {
-                // Nobody knows how old it is: it goes with what comes after it.
-                continue;
-            }
-            if (!isSettled && !isOver && !isOld)
-            {
-                return start;
-            }
-            start = segment.EndOffset;
-            bytes -= segment.WrittenBytes;
-        }
-        if (Retention.AgeMsMax is { } tailAgeMax)
-        {
-            for (Chunk? chunk = Head; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
-            {
-                start = chunk.MaxTimestamp < 0 ? start : chunk.EndOffset;
-            }
-        }
-        return start;
-    }
-
-    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty, or when it has none.</summary>
-    internal long? OldestUnitTimestamp()
-    {
-        lock (Sync)
-        {
-            long? timestamp = Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : Head?.MaxTimestamp;
-            return timestamp < 0 ? null : timestamp;
-        }
-    }
-
-    /// <summary>Bytes in memory that are in no segment.</summary>
-    internal long UnflushedBytes()
-    {
-        lock (Sync)
-        {
-            long bytes = 0;
-            long floor = Cursor?.Floor ?? 0;
-            for (Chunk? chunk = Head; chunk is not null; chunk = chunk.Next)
-            {
-                bytes += chunk.EndOffset > floor ? chunk.Length - chunk.FlushedLength : 0;
-            }
-            return bytes;
-        }
-    }
-
-    /// <summary>The segment that holds the offset or the first one after it. Under the lock.</summary>
-    internal Segment? SegmentAtOrAfter(long offset)
-    {
-        if (Segments is not { } segments)
-        {
-            return null;
-        }
-        int low = 0;
-        int high = segments.Count;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            if (segments[middle].EndOffset > offset)
-            {
-                high = middle;
-            }
-            else
-            {
-                low = middle + 1;
-            }
-        }
-        return low < segments.Count ? segments[low] : null;
-    }
 
     /// <summary>Small batches are gathered in memory; what a cursor may settle before it is written, or what a group or a checkpoint has to do with, goes by the journal.</summary>
     private bool CanWriteThrough(int bytes) =>
@@ -635,47 +355,6 @@ public sealed class Log
         Span<byte> note = stackalloc byte[WrittenBatch.PayloadBytes];
         WrittenBatch.Of(placed).Write(note);
         return Store.Journal.Add(JournalEntryType.Written, promise, Id.Value, note, isAwaited);
-    }
-
-    private Chunk RoomFor(int bytes, long firstOffset)
-    {
-        Chunk? tail = Tail;
-        if (tail is not null)
-        {
-            if (tail.Buffer.Length - tail.Length >= bytes)
-            {
-                return tail;
-            }
-            if (Cursor is { } cursor && tail == Head && tail.Buffer.Length >= bytes && cursor.Floor >= tail.EndOffset && !tail.IsShared)
-            {
-                // All consumed and nobody reads it: the same warm memory again.
-                _bytes -= tail.Length - tail.FlushedLength;
-                tail.Reset(Store.Chunks.NextSerial(), firstOffset);
-                return tail;
-            }
-        }
-        int size = tail is null ? Base.Buffers.BufferPool.BlockBytesMin : Math.Min(tail.Buffer.Length * 4, Math.Clamp(Store.Options.TailBytesPerLogMax / 4, 1 << 10, 256 << 10));
-        Chunk chunk = Store.Chunks.Take(this, Math.Max(size, bytes), firstOffset);
-        if (tail is null)
-        {
-            Head = chunk;
-        }
-        else
-        {
-            tail.Next = chunk;
-        }
-        Tail = chunk;
-        TailBytes += chunk.Buffer.Length;
-        ReleaseSettled();
-        if (TailBytes > Store.Options.TailBytesPerLogMax)
-        {
-            QueueForMaintenance();
-        }
-        else if (Store.Chunks.Bytes > Store.Options.TailBytesMax)
-        {
-            Store.RequestMaintenance();
-        }
-        return chunk;
     }
 
     private void Validate(ReadOnlySpan<byte> batch)
@@ -707,29 +386,5 @@ public sealed class Log
     }
 }
 
-/// <summary>A record's offset and time.</summary>
-public readonly record struct TimedOffset(long Offset, long TimestampMs);
-
 /// <summary>Where an append landed.</summary>
 public readonly record struct AppendResult(long BaseOffset, JournalPosition Position);
-
-/// <summary>The log stopped taking promises (a failed write or sync), or a part of it is damaged.</summary>
-public sealed class LogFailedException : IOException
-{
-    public LogFailedException()
-    {
-    }
-
-    public LogFailedException(string message)
-        : base(message)
-    {
-    }
-
-    public LogFailedException(string message, Exception inner)
-        : base(message, inner)
-    {
-    }
-
-    /// <summary>For damage: the first offset after it, where reading can go on. Null when the log as a whole failed.</summary>
-    public long? ResumeOffset { get; init; }
-}

@@ -139,7 +139,7 @@ public sealed class LogReader : IDisposable
         offset = window.EndOffset;
         lock (_log.Sync)
         {
-            return _log.SegmentAtOrAfter(offset) is { } segment && (_log.Head is not { } head || segment.BaseOffset < head.FirstOffset);
+            return _log.Segments.AtOrAfter(offset) is { } segment && (_log.Tail.First is not { } first || segment.BaseOffset < first.FirstOffset);
         }
     }
 
@@ -272,12 +272,12 @@ public sealed class LogReader : IDisposable
                 result = PeekResult.Record;
                 return true;
             }
-            chunk = known ? chunk : _log.Head;
+            chunk = known ? chunk : _log.Tail.First;
             while (chunk is not null && chunk.EndOffset <= _next)
             {
                 chunk = chunk.Next;
             }
-            Segment? segment = chunk is not null && chunk.FirstOffset <= _next ? null : _log.SegmentAtOrAfter(_next);
+            Segment? segment = chunk is not null && chunk.FirstOffset <= _next ? null : _log.Segments.AtOrAfter(_next);
             if (segment is not null && (chunk is null || segment.BaseOffset < chunk.FirstOffset))
             {
                 _next = Math.Max(_next, segment.BaseOffset);

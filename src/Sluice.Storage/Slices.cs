@@ -17,13 +17,8 @@ internal static class Slices
             lock (log.Sync)
             {
                 offset = Math.Max(offset, log.PhysicalStart);
-                Chunk? chunk = log.Head;
-                while (chunk is not null && chunk.EndOffset <= offset)
-                {
-                    chunk = chunk.Next;
-                }
-
-                segment = chunk is not null && chunk.FirstOffset <= offset ? null : log.SegmentAtOrAfter(offset);
+                Chunk? chunk = log.Tail.AtOrAfter(offset);
+                segment = chunk is not null && chunk.FirstOffset <= offset ? null : log.Segments.AtOrAfter(offset);
                 if (segment is null || (chunk is not null && chunk.FirstOffset <= segment.BaseOffset))
                 {
                     return chunk is null ? null : FromTail(log, chunk, offset, bytesMax, endOffset);
@@ -53,7 +48,7 @@ internal static class Slices
             {
                 lock (log.Sync)
                 {
-                    if (log.SegmentAtOrAfter(offset) != segment)
+                    if (log.Segments.AtOrAfter(offset) != segment)
                     {
                         // Retention or the cleaner took the file away meanwhile.
                         continue;

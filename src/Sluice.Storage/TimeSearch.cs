@@ -11,8 +11,37 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
 
     private readonly BatchOpener _opener = new(log.Store.Buffers, log.Store.Options.DecompressedBatchBytesMax);
 
-    /// <summary>The offset, or the log's next if there is no such record.</summary>
-    public long Run()
+    /// <inheritdoc cref="Log.FindOffset"/>
+    public static long FindOffset(Log log, long timestampMs)
+    {
+        using TimeSearch search = new(log, timestampMs);
+        return search.Run();
+    }
+
+    /// <inheritdoc cref="Log.FindRecord"/>
+    public static TimedOffset? FindRecord(Log log, long timestampMs)
+    {
+        using LogReader reader = log.OpenReader(FindOffset(log, timestampMs));
+        while (true)
+        {
+            switch (reader.TryPeek(out RecordView record))
+            {
+                case PeekResult.Record:
+                    return new TimedOffset(record.Offset, record.Timestamp);
+                case PeekResult.NeedsLoad when log.LoadWindow(reader.NextOffset) is { } window:
+                    reader.Attach(window);
+                    break;
+                case PeekResult.NeedsLoad:
+                    break;
+                default:
+                    return null;
+            }
+        }
+    }
+
+    public void Dispose() => _opener.Dispose();
+
+    private long Run()
     {
         List<(Segment Segment, long Written)> segments = [];
         lock (log.Sync)
@@ -35,8 +64,6 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
         }
         return FindInTail();
     }
-
-    public void Dispose() => _opener.Dispose();
 
     private long FindIn(Segment segment, long written)
     {
@@ -65,7 +92,7 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
             int length;
             lock (log.Sync)
             {
-                for (chunk = log.Head; chunk is not null && (chunk.EndOffset <= from || chunk.MaxTimestamp < timestampMs); chunk = chunk.Next)
+                for (chunk = log.Tail.First; chunk is not null && (chunk.EndOffset <= from || chunk.MaxTimestamp < timestampMs); chunk = chunk.Next)
                 {
                 }
                 if (chunk is null)
@@ -116,3 +143,6 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
         return -1;
     }
 }
+
+/// <summary>A record's offset and time.</summary>
+public readonly record struct TimedOffset(long Offset, long TimestampMs);

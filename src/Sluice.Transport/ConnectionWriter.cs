@@ -24,13 +24,11 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
 
     private readonly Lock _lock = new();
     private readonly Stream _stream;
-    private readonly BlockPool _pool;
     private readonly Action<string> _abort;
     private readonly Action<IThreadPoolWorkItem>? _post;
 
     // Guarded by _lock.
-    private OutputPiece? _head;
-    private OutputPiece? _tail;
+    private OutputChain _output;
     private long _pendingBytes;
     private State _state;
     private bool _flushing;
@@ -53,7 +51,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         _post = post;
         _stream = stream;
-        _pool = pool;
+        _output = new OutputChain(pool);
         _abort = abort;
         Limits = limits;
     }
@@ -100,21 +98,14 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "Reserve outside of Enter and Exit");
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size - 1, (uint)ReserveBytesMax - 1, nameof(size));
-        if (_tail is not Block tail || BlockPool.BlockBytes - tail.Length < size)
-        {
-            tail = AddBlock();
-        }
-
-        return tail.SpanFrom(tail.Length, size);
+        return _output.Reserve(size);
     }
 
     /// <summary>Makes the first <paramref name="size"/> bytes of the last reservation part of the output.</summary>
     public void Commit(int size)
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "Commit outside of Enter and Exit");
-        var tail = (Block)_tail!;
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)size, (uint)(BlockPool.BlockBytes - tail.Length), nameof(size));
-        tail.Length += size;
+        _output.Commit(size);
         _pendingBytes += size;
     }
 
@@ -123,18 +114,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "Append outside of Enter and Exit");
         _pendingBytes += bytes.Length;
-        while (!bytes.IsEmpty)
-        {
-            if (_tail is not Block tail || tail.Length == BlockPool.BlockBytes)
-            {
-                tail = AddBlock();
-            }
-
-            int count = Math.Min(bytes.Length, BlockPool.BlockBytes - tail.Length);
-            bytes[..count].CopyTo(tail.SpanFrom(tail.Length, count));
-            tail.Length += count;
-            bytes = bytes[count..];
-        }
+        _output.Append(bytes);
     }
 
     /// <summary>Copies a sequence to the output. Between Enter and Exit only.</summary>
@@ -158,7 +138,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         Debug.Assert(_lock.IsHeldByCurrentThread, "AppendFile outside of Enter and Exit");
         var piece = new FilePiece(file, position, length, owner);
-        Add(piece);
+        _output.Add(piece);
         _pendingBytes += piece.Weight;
     }
 
@@ -236,14 +216,15 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         TaskCompletionSource? idle;
         lock (_lock)
         {
-            dropped = DropAll();
+            dropped = _output.TakeAll();
+            _pendingBytes = WeightOf(_sending);
             _state = State.Closed;
             room = _room;
             _room = null;
             idle = _flushing ? null : _idle;
         }
 
-        ReturnChain(dropped);
+        OutputChain.Drop(dropped);
         _abort(reason);
         room?.TrySetResult();
         idle?.TrySetResult();
@@ -266,7 +247,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
             room = _room;
             _room = null;
             idle = _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            isIdle = !_flushing && _head is null;
+            isIdle = !_flushing && _output.IsEmpty;
         }
 
         room?.TrySetResult();
@@ -278,32 +259,11 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         return idle.Task;
     }
 
-    private Block AddBlock()
-    {
-        Block block = _pool.RentBlock();
-        Add(block);
-        return block;
-    }
-
-    private void Add(OutputPiece piece)
-    {
-        if (_tail is null)
-        {
-            _head = piece;
-        }
-        else
-        {
-            _tail.Next = piece;
-        }
-
-        _tail = piece;
-    }
-
     private bool TryBeginFlush()
     {
         lock (_lock)
         {
-            if (_flushing || _head is null)
+            if (_flushing || _output.IsEmpty)
             {
                 return false;
             }
@@ -449,17 +409,9 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
                 return true;
             }
 
-            OutputPiece? piece = _head;
-            if (piece is not null)
+            _sending = _output.TakeFirst();
+            if (_sending is not null)
             {
-                _head = piece.Next;
-                if (_head is null)
-                {
-                    _tail = null;
-                }
-
-                piece.Next = null;
-                _sending = piece;
                 return true;
             }
 
@@ -477,25 +429,6 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         FilePiece file => file.Weight,
         _ => 0,
     };
-
-    private OutputPiece? DropAll()
-    {
-        OutputPiece? chain = _head;
-        _head = null;
-        _tail = null;
-        _pendingBytes = WeightOf(_sending);
-        return chain;
-    }
-
-    private static void ReturnChain(OutputPiece? chain)
-    {
-        while (chain is not null)
-        {
-            OutputPiece? next = chain.Next;
-            chain.Dispose();
-            chain = next;
-        }
-    }
 
     private static bool IsConnectionError(Exception error) =>
         error is IOException or ObjectDisposedException or System.Net.Sockets.SocketException or OperationCanceledException or InvalidOperationException;

@@ -303,7 +303,7 @@ public sealed class DurabilityTests
         Turn(10_000);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.Equal(30_001, log.Cursor!.Floor);
-        Assert.True(log.TailBytes <= 1 << 20);
+        Assert.True(log.Tail.Bytes <= 1 << 20);
 
         void Turn(int count)
         {

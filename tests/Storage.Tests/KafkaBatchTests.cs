@@ -150,7 +150,7 @@ public sealed class KafkaBatchTests : IDisposable
         }
         _scheduler.RunAll();
         Assert.NotEmpty(log.Segments!);
-        Assert.NotNull(log.Head);
+        Assert.NotNull(log.Tail.First);
         foreach (int record in (int[])[0, 1, 2, 17, 1999, 2000, 3989, 3998, 3999])
         {
             Assert.Equal(record, log.FindOffset(10_000 + (record * 10)));

@@ -20,7 +20,7 @@ public sealed class LogSliceTests
         StepScheduler scheduler = new(1);
         using LogStore store = StoreFixture.Open(new FaultDisk(1), scheduler, new ManualTimeProvider(), SmallOptions);
         (Log log, List<byte[]> batches) = Fill(store, scheduler, 2000);
-        Assert.True(log.Segments!.Count > 2 && log.Head is not null, "The log is not both in files and in memory.");
+        Assert.True(log.Segments!.Count > 2 && log.Tail.First is not null, "The log is not both in files and in memory.");
         long offset = 0;
         int at = 0;
         while (offset < log.NextOffset)

@@ -85,7 +85,7 @@ internal static class StoreFixture
                 Split(window.Buffer.AsSpan(window.Start, window.End - window.Start));
             }
         }
-        for (Chunk? chunk = log.Head; chunk is not null; chunk = chunk.Next)
+        for (Chunk? chunk = log.Tail.First; chunk is not null; chunk = chunk.Next)
         {
             Split(chunk.Buffer.AsSpan(0, chunk.Length));
         }

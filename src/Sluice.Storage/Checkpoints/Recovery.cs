@@ -247,7 +247,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         lock (log.Sync)
         {
             log.SetStart(start);
-            Forget(log.CutBelow(start));
+            Forget(LogRetention.CutBelow(log, start));
             log.Cursor?.Apply(0, start);
         }
     }
@@ -312,7 +312,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         }
         foreach (Log log in _logs.Values)
         {
-            if (log.Cursor is null && log.TailBytes > 0)
+            if (log.Cursor is null && log.Tail.Bytes > 0)
             {
                 // What is in its files already must not be written over: behind it may be what is nowhere else.
                 _adopter.Adopt(log, log.NextOffset, note: null);

@@ -59,7 +59,7 @@ internal sealed class SegmentAdopter(StoreContext store, SegmentWriter writer)
         }
         lock (log.Sync)
         {
-            log.MarkWritten(FileEnd(log));
+            log.Tail.MarkWritten(log, FileEnd(log));
         }
     }
 
@@ -267,7 +267,7 @@ internal sealed class SegmentAdopter(StoreContext store, SegmentWriter writer)
 
         public TailWalk(Log log, long from)
         {
-            _chunk = log.Head;
+            _chunk = log.Tail.First;
             SkipEmpty();
             while (!Next.IsEmpty && RecordBatch.BaseOffset(Next) < from)
             {

@@ -113,7 +113,7 @@ internal sealed class SnapshotWriter(IDiskFile file, int gatherBytesMax)
             segments++;
         }
         int tailStart = _buffer.WrittenCount;
-        for (Chunk? chunk = log.Head; chunk is not null; chunk = chunk.Next)
+        for (Chunk? chunk = log.Tail.First; chunk is not null; chunk = chunk.Next)
         {
             PutLive(chunk, log.StartOffset);
         }

@@ -222,11 +222,11 @@ internal sealed class CompactionRun : IDisposable
     {
         lock (_log.Sync)
         {
-            while (_log.Head is { } head && head.EndOffset <= _position && head.FlushedLength == head.Length)
+            while (_log.Tail.First is { } first && first.EndOffset <= _position && first.FlushedLength == first.Length)
             {
-                _log.RemoveHead();
+                _log.Tail.RemoveFirst(_log);
             }
-            long inMemoryFrom = _log.Head?.FirstOffset ?? long.MaxValue;
+            long inMemoryFrom = _log.Tail.First?.FirstOffset ?? long.MaxValue;
             _log.Producers?.RemoveAborted(aborted => aborted.LastOffset < inMemoryFrom && _rewritten.Gone.Contains(aborted));
         }
     }
@@ -236,7 +236,7 @@ internal sealed class CompactionRun : IDisposable
     {
         lock (_log.Sync)
         {
-            return !_log.IsDeleted && _log.SegmentAtOrAfter(offset) is { IsSealed: true } segment && segment.BaseOffset < end ? segment : null;
+            return !_log.IsDeleted && _log.Segments.AtOrAfter(offset) is { IsSealed: true } segment && segment.BaseOffset < end ? segment : null;
         }
     }
 }

@@ -154,7 +154,7 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
         Segment? segment;
         lock (log.Sync)
         {
-            segment = log.SegmentAtOrAfter(offset);
+            segment = log.Segments.AtOrAfter(offset);
             if (segment is null)
             {
                 return IsOlderInTail(log, offset, timeMs);
@@ -175,12 +175,7 @@ internal sealed class LogCompactor(StoreContext store, SegmentWriter writer, Tai
     /// <summary>Under the log's lock.</summary>
     private static bool IsOlderInTail(Log log, long offset, long timeMs)
     {
-        Chunk? chunk = log.Head;
-        while (chunk is not null && chunk.EndOffset <= offset)
-        {
-            chunk = chunk.Next;
-        }
-        if (chunk is null)
+        if (log.Tail.AtOrAfter(offset) is not { } chunk)
         {
             return false;
         }

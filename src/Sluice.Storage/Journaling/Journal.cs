@@ -1,15 +1,11 @@
-using System.Buffers.Binary;
 using Microsoft.Extensions.Logging;
-using Sluice.Base.Binary;
 using Sluice.Base.Buffers;
-using Sluice.Base.Disk;
 using Sluice.Base.Scheduling;
-using Sluice.Storage.Records;
 
 namespace Sluice.Storage.Journaling;
 
 /// <summary>
-/// The write-ahead journal shared by all logs. Producers copy entries into a queue under a short lock; one worker writes the
+/// The write-ahead journal shared by all logs. Producers copy entries into a <see cref="JournalQueue"/>; one worker writes the
 /// queue in one go and syncs once for all that asked for it; while it does, the next queue gathers. No timer stands between an
 /// append and its write; settlements and delivery counts ride along and go by themselves only after 50 ms or 64 KB.
 /// Whoever waits for a write alone, not for a sync, does it on its own thread if nobody is at it: cheaper than waking another.
@@ -17,35 +13,22 @@ namespace Sluice.Storage.Journaling;
 /// </summary>
 internal sealed class Journal : IDisposable
 {
-    private const int LazyBytesMax = 64 << 10;
     private static readonly TimeSpan LazyDelay = TimeSpan.FromMilliseconds(50);
 
-    private readonly Lock _sync = new();
     private readonly Lock _io = new();
     private readonly DurabilityWaiters _waiters = new();
     private readonly RoomWaiters _room;
+    private readonly JournalQueue _queue;
     private readonly JournalFiles _files;
     private readonly ILogger _logger;
     private readonly ITimer _lazyTimer;
     private readonly IWorker _worker;
-    private readonly long _fileBytes;
     private readonly long _backlogBytesMax;
     private readonly Action? _onGrown;
     private readonly Func<bool> _hasTailRoom;
     private readonly IWriteThrough _through;
     private readonly long _grownBytes;
-    private JournalBuffer _pending;
-    private JournalBuffer _writing;
-    private long _position;
-    private long _fileFirst;
-    private long _epoch;
-    private long _pendingStart;
-    private long _lazyStart;
     private long _bytes;
-    private bool _lazyArmed;
-    private long _syncThrough;
-    private bool _wantsSync;
-    private bool _disposed;
     private Exception? _stopError;
 
     /// <param name="position">Where the next entry goes; a new file begins there.</param>
@@ -61,16 +44,10 @@ internal sealed class Journal : IDisposable
         _hasTailRoom = hasTailRoom;
         _through = through;
         _grownBytes = options.JournalBytesMax;
-        _fileBytes = Math.Clamp(options.JournalBytesMax / 4, 4 << 10, 64 << 20);
         _backlogBytesMax = options.JournalBacklogBytesMax;
-        _pending = new JournalBuffer(pool);
-        _writing = new JournalBuffer(pool);
         _room = new RoomWaiters(scheduler);
-        _position = position;
-        _pendingStart = position;
-        _epoch = epoch;
         _waiters.Start(position);
-        BeginFile();
+        _queue = new JournalQueue(pool, _waiters, Math.Clamp(options.JournalBytesMax / 4, 4 << 10, 64 << 20), position, epoch);
         _lazyTimer = clock.CreateTimer(static state => ((Journal)state!).OnLazyTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _worker = scheduler.StartWorker("sluice-journal", Step, Fail);
     }
@@ -78,11 +55,11 @@ internal sealed class Journal : IDisposable
     public JournalPosition Durable => new(_waiters.Durable);
 
     /// <summary>Where the next entry goes.</summary>
-    public JournalPosition End => new(Volatile.Read(ref _position));
+    public JournalPosition End => new(_queue.End);
 
     public Exception? Failure => _waiters.Failure;
 
-    public long BacklogBytes => Volatile.Read(ref _position) - _waiters.Written;
+    public long BacklogBytes => _queue.End - _waiters.Written;
 
     /// <summary>Bytes a recovery would replay, as of the last write.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
@@ -95,65 +72,19 @@ internal sealed class Journal : IDisposable
     /// <param name="isAwaited">The caller is about to <see cref="NotifyWhenKept"/>, which sees to the write.</param>
     public JournalPosition Add(JournalEntryType type, Durability promise, long logId, ReadOnlySpan<byte> payload, bool isAwaited = false)
     {
-        uint bodyCrc = JournalFormat.BodyCrc(type, payload);
-        int total = JournalFormat.EntryHeaderBytes + JournalFormat.Padded(payload.Length);
-        bool wake;
-        bool arm;
-        long end;
-        lock (_sync)
-        {
-            if (_waiters.Failure is not null || _disposed)
-            {
-                return new JournalPosition(_position + total);
-            }
-            long position = BeginEntry(total);
-            Span<byte> header = _pending.Reserve(position, JournalFormat.EntryHeaderBytes);
-            JournalFormat.WriteEntryHeader(header, type, promise, logId, payload.Length, bodyCrc, _epoch, position, _waiters.Durable);
-            _pending.Copy(position + JournalFormat.EntryHeaderBytes, payload);
-            int padding = total - JournalFormat.EntryHeaderBytes - payload.Length;
-            _pending.Copy(_position + total - padding, "\0\0\0\0\0\0\0"u8[..padding]);
-            end = EndEntry(total, promise, isAwaited, out wake, out arm);
-        }
-        Nudge(wake, arm);
-        return new JournalPosition(end);
+        JournalPosition position = _queue.Add(type, promise, logId, payload, isAwaited, out JournalNudge nudge);
+        Nudge(nudge);
+        return position;
     }
 
     /// <summary>
     /// Queues a settled range lazily. If the log's last settle entry is still queued and ends where this begins, that one grows instead:
     /// consumers that acknowledge in order cost one entry per write. <paramref name="entryPosition"/> is the log's memory of that entry.
     /// </summary>
-    public void AddSettled(long logId, long from, long to, ref long entryPosition)
-    {
-        const int Total = JournalFormat.EntryHeaderBytes + 16;
-        bool wake;
-        bool arm;
-        lock (_sync)
-        {
-            if (_waiters.Failure is not null || _disposed || TryExtend(logId, from, to, entryPosition))
-            {
-                return;
-            }
-            long position = BeginEntry(Total);
-            Span<byte> entry = _pending.Reserve(position, Total);
-            WriteSettled(entry, logId, from, to, position);
-            entryPosition = position;
-            EndEntry(Total, Durability.Memory, isAwaited: false, out wake, out arm);
-        }
-        Nudge(wake, arm);
-    }
+    public void AddSettled(long logId, long from, long to, ref long entryPosition) => Nudge(_queue.AddSettled(logId, from, to, ref entryPosition));
 
     /// <summary>Begins a new file at the next entry and returns the position where it begins.</summary>
-    public long Rotate()
-    {
-        lock (_sync)
-        {
-            if (_position != _fileFirst)
-            {
-                BeginFile();
-            }
-            return _fileFirst;
-        }
-    }
+    public long Rotate() => _queue.Rotate();
 
     /// <summary>
     /// Writes nothing from now on, because memory and journal differ. Returns at once, so that locks may be held: those who wait are told on the worker.
@@ -190,7 +121,7 @@ internal sealed class Journal : IDisposable
 
     public void NotifyWhenKept(JournalPosition position, Durability promise, IDurabilityListener listener)
     {
-        bool isQueued = position.Value > Volatile.Read(ref _pendingStart);
+        bool isQueued = _queue.Holds(position.Value);
         if (promise == Durability.OperatingSystem && isQueued)
         {
             WriteHere();
@@ -198,7 +129,7 @@ internal sealed class Journal : IDisposable
         _waiters.Add(position, promise, listener);
         if (promise == Durability.Disk && position.Value > _waiters.Durable)
         {
-            RequestSync(position.Value, isQueued);
+            Nudge(_queue.AskForSync(position.Value, isQueued));
         }
     }
 
@@ -216,42 +147,16 @@ internal sealed class Journal : IDisposable
 
     public void Dispose()
     {
-        lock (_sync)
-        {
-            _disposed = true;
-        }
+        _queue.Close();
         _lazyTimer.Dispose();
         _worker.Dispose();
         lock (_io)
         {
             _files.Dispose();
-            _pending.Clear();
-            _writing.Clear();
+            _queue.Clear();
         }
         _waiters.Fail(new ObjectDisposedException(nameof(LogStore)));
         _room.Release();
-    }
-
-    /// <summary>Somebody waits for the disk: wakes the worker. The entry itself may have asked for less (a transaction of transient messages); a sync must come nevertheless.</summary>
-    private void RequestSync(long position, bool isQueued)
-    {
-        if (position > Volatile.Read(ref _syncThrough))
-        {
-            lock (_sync)
-            {
-                if (_disposed)
-                {
-                    return;
-                }
-                _wantsSync = true;
-                Volatile.Write(ref _syncThrough, _position);
-            }
-            _worker.Wake();
-        }
-        else if (isQueued)
-        {
-            _worker.Wake();
-        }
     }
 
     /// <summary>
@@ -260,12 +165,7 @@ internal sealed class Journal : IDisposable
     /// </summary>
     private void WriteHere()
     {
-        bool wantsSync;
-        lock (_sync)
-        {
-            wantsSync = _wantsSync;
-        }
-        if (wantsSync || _io.IsHeldByCurrentThread || _through.IsHeldByCurrentThread || !_io.TryEnter())
+        if (_queue.WantsSync || _io.IsHeldByCurrentThread || _through.IsHeldByCurrentThread || !_io.TryEnter())
         {
             _worker.Wake();
             return;
@@ -280,7 +180,7 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    private bool HasRoom() => (BacklogBytes < _backlogBytesMax && _hasTailRoom()) || Failure is not null || _disposed;
+    private bool HasRoom() => (BacklogBytes < _backlogBytesMax && _hasTailRoom()) || Failure is not null || _queue.IsClosed;
 
     private void Step() => Write(sync: false);
 
@@ -297,21 +197,13 @@ internal sealed class Journal : IDisposable
                 Fail(stopError);
                 return;
             }
-            long end;
-            lock (_sync)
-            {
-                sync |= _wantsSync;
-                _wantsSync = false;
-                _lazyStart = 0;
-                end = _position;
-                Volatile.Write(ref _pendingStart, end);
-                (_pending, _writing) = (_writing, _pending);
-            }
+            JournalBuffer entries = _queue.Take(out bool wantsSync, out long end);
+            sync |= wantsSync;
             try
             {
                 // A note is never there before the batch that it is of.
                 _through.WriteAll();
-                foreach (ref readonly JournalBuffer.Piece piece in _writing.Pieces)
+                foreach (ref readonly JournalBuffer.Piece piece in entries.Pieces)
                 {
                     if (piece.BeginsFile)
                     {
@@ -331,11 +223,11 @@ internal sealed class Journal : IDisposable
             catch (Exception e)
 #pragma warning restore CA1031
             {
-                _writing.Clear();
+                entries.Clear();
                 Fail(e);
                 return;
             }
-            _writing.Clear();
+            entries.Clear();
             Volatile.Write(ref _bytes, _files.Bytes);
             _waiters.Advance(end, sync ? end : _waiters.Durable);
         }
@@ -353,48 +245,13 @@ internal sealed class Journal : IDisposable
         _room.Release();
     }
 
-    private long BeginEntry(int total)
+    private void Nudge(JournalNudge nudge)
     {
-        if (_position != _fileFirst && _position - _fileFirst + total > _fileBytes)
-        {
-            BeginFile();
-        }
-        return _position;
-    }
-
-    private void BeginFile()
-    {
-        _epoch++;
-        _fileFirst = _position;
-        _pending.BeginFile(_position, _epoch);
-    }
-
-    private long EndEntry(int total, Durability promise, bool isAwaited, out bool wake, out bool arm)
-    {
-        bool isLazy = promise == Durability.Memory || isAwaited;
-        if (isLazy)
-        {
-            _lazyStart = _lazyStart == 0 ? _position : _lazyStart;
-        }
-        Volatile.Write(ref _position, _position + total);
-        if (promise == Durability.Disk)
-        {
-            _wantsSync = true;
-            Volatile.Write(ref _syncThrough, _position);
-        }
-        wake = !isLazy || (!isAwaited && _position - _lazyStart > LazyBytesMax);
-        arm = !wake && !_lazyArmed;
-        _lazyArmed |= arm;
-        return _position;
-    }
-
-    private void Nudge(bool wake, bool arm)
-    {
-        if (wake)
+        if (nudge == JournalNudge.WakeWorker)
         {
             _worker.Wake();
         }
-        else if (arm)
+        else if (nudge == JournalNudge.ArmTimer)
         {
             _lazyTimer.Change(LazyDelay, Timeout.InfiniteTimeSpan);
         }
@@ -402,37 +259,9 @@ internal sealed class Journal : IDisposable
 
     private void OnLazyTimer()
     {
-        lock (_sync)
+        if (_queue.EndLazyDelay())
         {
-            _lazyArmed = false;
-            if (_disposed)
-            {
-                return;
-            }
+            _worker.Wake();
         }
-        _worker.Wake();
-    }
-
-    private bool TryExtend(long logId, long from, long to, long entryPosition)
-    {
-        if (entryPosition < _pendingStart || entryPosition == 0 || entryPosition < _fileFirst)
-        {
-            return false;
-        }
-        Span<byte> entry = _pending.Find(entryPosition, JournalFormat.EntryHeaderBytes + 16);
-        if (entry.IsEmpty || BinaryPrimitives.ReadInt64LittleEndian(entry[40..]) != from)
-        {
-            return false;
-        }
-        WriteSettled(entry, logId, BinaryPrimitives.ReadInt64LittleEndian(entry[32..]), to, entryPosition);
-        return true;
-    }
-
-    private void WriteSettled(Span<byte> entry, long logId, long from, long to, long position)
-    {
-        BinaryPrimitives.WriteInt64LittleEndian(entry[32..], from);
-        BinaryPrimitives.WriteInt64LittleEndian(entry[40..], to);
-        uint bodyCrc = Crc32C.Compute(entry.Slice(32, 16));
-        JournalFormat.WriteEntryHeader(entry, JournalEntryType.Settle, Durability.Memory, logId, 16, bodyCrc, _epoch, position, _waiters.Durable);
     }
 }

@@ -35,7 +35,7 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer) : IW
     /// <summary>Brings one log below its own limit.</summary>
     public void FlushOversize(Log log)
     {
-        if (log.TailBytes > store.Options.TailBytesPerLogMax)
+        if (log.Tail.Bytes > store.Options.TailBytesPerLogMax)
         {
             Flush(log, store.Options.TailBytesPerLogMax / 2, includeLast: false, release: true);
         }
@@ -49,8 +49,8 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer) : IW
         {
             return;
         }
-        List<Log> byTail = [.. logs.Where(static log => log.TailBytes > 0)];
-        byTail.Sort(static (a, b) => b.TailBytes.CompareTo(a.TailBytes));
+        List<Log> byTail = [.. logs.Where(static log => log.Tail.Bytes > 0)];
+        byTail.Sort(static (a, b) => b.Tail.Bytes.CompareTo(a.Tail.Bytes));
         foreach (bool includeLast in (ReadOnlySpan<bool>)[false, true])
         {
             foreach (Log log in byTail)
@@ -75,9 +75,9 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer) : IW
         int keepBytes = store.Options.TailBytesPerLogMax / (store.Chunks.Bytes > store.Options.TailBytesMax / 2 ? 16 : 2);
         lock (log.Sync)
         {
-            while (log.Head is { } head && head != log.Tail && log.TailBytes > keepBytes && head.FlushedLength == head.Length)
+            while (log.Tail.First is { } first && first != log.Tail.Last && log.Tail.Bytes > keepBytes && first.FlushedLength == first.Length)
             {
-                log.RemoveHead();
+                log.Tail.RemoveFirst(log);
             }
         }
     }
@@ -104,18 +104,18 @@ internal sealed class TailFlusher(StoreContext store, SegmentWriter writer) : IW
                 {
                     return;
                 }
-                while (release && log.Head is { } head && log.TailBytes > keepBytes && head.FlushedLength == head.Length && (includeLast || head != log.Tail))
+                while (release && log.Tail.First is { } first && log.Tail.Bytes > keepBytes && first.FlushedLength == first.Length && (includeLast || first != log.Tail.Last))
                 {
-                    log.RemoveHead();
+                    log.Tail.RemoveFirst(log);
                 }
-                if (log.TailBytes <= keepBytes)
+                if (log.Tail.Bytes <= keepBytes)
                 {
                     return;
                 }
-                for (chunk = log.Head; chunk is not null && chunk.FlushedLength == chunk.Length; chunk = chunk.Next)
+                for (chunk = log.Tail.First; chunk is not null && chunk.FlushedLength == chunk.Length; chunk = chunk.Next)
                 {
                 }
-                if (chunk is null || (chunk == log.Tail && !includeLast))
+                if (chunk is null || (chunk == log.Tail.Last && !includeLast))
                 {
                     return;
                 }
