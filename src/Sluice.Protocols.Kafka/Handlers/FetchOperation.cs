@@ -127,8 +127,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             return Refused(wanted, KafkaErrorCode.UnknownLeaderEpoch);
         }
 
-        long stable = partition.LastStableOffset;
-        long end = partition.EndOffset;
+        (long end, long stable) = ReadableEnd(partition);
         long start = partition.StartOffset;
         bool isAhead = wanted.LastFetchedEpoch > KafkaServer.LeaderEpoch;
         long limit = body.IsolationLevel == ReadCommitted ? stable : end;

@@ -1,13 +1,14 @@
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
 /// <summary>
 /// A request that reads what there is, and if that is too little waits for appends until the client's time is over. Reads where the connection is served as long as all is in
-/// memory, else where blocking is no harm. Attempts never overlap.
+/// memory, else where blocking is no harm. Attempts never overlap. What the journal has not written yet is not there for it: see <see cref="ReadableEnd"/>.
 /// </summary>
-internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IThreadPoolWorkItem
+internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IDurabilityListener, IThreadPoolWorkItem
 {
     private readonly List<TopicPartition> _watched = [];
     private readonly Lock _sync = new();
@@ -19,6 +20,8 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     private bool _isWantedAgain;
     private bool _isToBlock;
     private bool _isWaiting;
+    private JournalPosition _unwritten;
+    private volatile bool _isWriteAwaited;
 
     protected KafkaRequest Request => request;
 
@@ -32,6 +35,20 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
 
     /// <summary>Something was appended. Under the partition's lock.</summary>
     void IPartitionListener.OnChanged(TopicPartition partition) => Post();
+
+    /// <summary>The journal has written what an attempt could not read.</summary>
+    void IDurabilityListener.OnKept(JournalPosition through)
+    {
+        _isWriteAwaited = false;
+        Post();
+    }
+
+    /// <summary>It never will; without it, all can be read that is there.</summary>
+    void IDurabilityListener.OnFailed(Exception error)
+    {
+        _isWriteAwaited = false;
+        Post();
+    }
 
     void IThreadPoolWorkItem.Execute()
     {
@@ -54,6 +71,14 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
 
     /// <summary>The partitions whose appends are waited for.</summary>
     protected abstract IEnumerable<TopicPartition> Watched();
+
+    /// <summary>How far the partition may be read. If it has more that is not written yet, and the attempt does not answer, there is another when it is.</summary>
+    protected LogEnd ReadableEnd(TopicPartition partition)
+    {
+        LogEnd end = partition.FindReadableEnd(out JournalPosition unwritten);
+        _unwritten = JournalPosition.Max(_unwritten, unwritten);
+        return end;
+    }
 
     /// <summary>Another attempt is worth its while. Any thread, under any lock.</summary>
     protected void Post()
@@ -130,6 +155,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         }
 
         bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
+        _unwritten = JournalPosition.None;
         bool isAnswered = TryAnswer(isOver);
         if (!isAnswered && !_isWaiting)
         {
@@ -143,6 +169,12 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         {
             Finish();
             return;
+        }
+
+        if (_unwritten.Value > 0 && !_isWriteAwaited)
+        {
+            _isWriteAwaited = true;
+            Server.Broker.Store.NotifyWhenKept(_unwritten, Durability.OperatingSystem, this);
         }
 
         lock (_sync)

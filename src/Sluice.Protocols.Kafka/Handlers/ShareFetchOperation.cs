@@ -132,7 +132,8 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
             {
                 try
                 {
-                    long limit = settings.ReadsCommitted ? target.Log.LastStableOffset : target.Log.EndOffset;
+                    (long end, long stable) = ReadableEnd(target.Log);
+                    long limit = settings.ReadsCommitted ? stable : end;
                     if (SliceChain.Read(target.Log, from, limit, Math.Min(bytesMax, PartitionBytesMax), isFirst: read.Count == 0) is { } chain)
                     {
                         bytesMax -= chain.Length;

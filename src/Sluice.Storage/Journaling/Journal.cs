@@ -52,6 +52,9 @@ internal sealed class Journal : IDisposable
         _worker = scheduler.StartWorker("sluice-journal", Step, Fail);
     }
 
+    /// <summary>How far the journal has written; it may not be synced.</summary>
+    public long Written => _waiters.Written;
+
     public JournalPosition Durable => new(_waiters.Durable);
 
     /// <summary>Where the next entry goes.</summary>
