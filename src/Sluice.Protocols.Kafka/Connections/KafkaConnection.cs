@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Wire;
+using Sluice.Security.Sasl;
 using Sluice.Transport;
 
 namespace Sluice.Protocols.Kafka.Connections;
@@ -199,6 +200,12 @@ internal sealed class KafkaConnection
         if (size < 0 || size > Server.Options.RequestBytesMax)
         {
             throw new KafkaParseException($"a request of {size} bytes; at most {Server.Options.RequestBytesMax} are allowed");
+        }
+
+        if (size > SaslExchange.MessageBytesMax && !Login.IsAdmitted())
+        {
+            // Strangers have nothing to say that is longer, and no claim to memory for it.
+            throw new KafkaParseException($"a request of {size} bytes; at most {SaslExchange.MessageBytesMax} are allowed before the login");
         }
 
         if (rest.Length - SizeBytes < size)
