@@ -6,6 +6,7 @@ using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
+using Sluice.Storage.Producers;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -154,14 +155,18 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
 
         try
         {
-            if (SliceChain.Read(partition, wanted.Offset, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
+            long offset = wanted.Offset;
+            IReadOnlyList<AbortedTransaction> aborted = [];
+            if (SliceChain.Read(partition, offset, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
             {
                 data.Records = RecordsPayload.FromSource(chain, 0, (int)chain.Length);
+                aborted = body.IsolationLevel == ReadCommitted ? partition.CollectAborted(offset, chain.EndOffset < 0 ? limit : chain.EndOffset) : aborted;
             }
 
             if (body.IsolationLevel == ReadCommitted)
             {
-                data.AbortedTransactions = [.. partition.CollectAborted(wanted.Offset, limit).Select(static aborted => new FetchResponse.AbortedTransaction
+                // Those of the records that the client gets, as there may be very many up to the last stable offset.
+                data.AbortedTransactions = [.. aborted.Select(static aborted => new FetchResponse.AbortedTransaction
                 {
                     ProducerId = aborted.ProducerId,
                     FirstOffset = aborted.FirstOffset,
