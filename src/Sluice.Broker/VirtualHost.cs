@@ -148,8 +148,8 @@ public sealed class VirtualHost
         return added;
     }
 
-    /// <summary>Puts another configuration in the place of the topic's own. InvalidArgument if it is not valid.</summary>
-    public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, IReadOnlyDictionary<string, string> config) => _topics.ConfigureAsync(topic, config);
+    /// <summary>Puts another configuration in the place of the topic's own: what <paramref name="change"/> makes of that. InvalidArgument if it is not valid.</summary>
+    public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, Func<IReadOnlyDictionary<string, string>, IReadOnlyDictionary<string, string>> change) => _topics.ConfigureAsync(topic, change);
 
     /// <summary>Deletes the topic with all its records. NotFound if it has gone.</summary>
     public async ValueTask<BrokerResult> DeleteTopicAsync(Topic topic)

@@ -153,15 +153,12 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return BrokerResult.Ok;
     }
 
-    /// <summary>Puts another configuration in the place of the topic's own.</summary>
-    public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, IReadOnlyDictionary<string, string> config)
+    /// <summary>Puts another configuration in the place of the topic's own: what <paramref name="change"/> makes of that. Changes at once are made one after the other.</summary>
+    public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, Func<IReadOnlyDictionary<string, string>, IReadOnlyDictionary<string, string>> change)
     {
-        BrokerResult valid = topic.Definition.IsQueue
-            ? new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a queue: its settings are the queue's arguments and policies.")
-            : TopicConfig.Check(config);
-        if (!valid.IsOk)
+        if (topic.Definition.IsQueue)
         {
-            return valid;
+            return new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a queue: its settings are the queue's arguments and policies.");
         }
 
         ValueTask kept;
@@ -170,6 +167,13 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             if (!IsCurrent(topic))
             {
                 return names.NoTopic(topic.Name);
+            }
+
+            IReadOnlyDictionary<string, string> config = change(topic.Definition.Config);
+            BrokerResult valid = TopicConfig.Check(config);
+            if (!valid.IsOk)
+            {
+                return valid;
             }
 
             TopicDefinition definition = topic.Definition with { Config = config };

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Storage;
@@ -30,7 +31,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     public void Start()
     {
         _isTimeOver = maxWaitMs <= 0;
-        TryAttempt();
+        Guarded(static poll => poll.TryAttempt());
     }
 
     /// <summary>Something was appended. Under the partition's lock.</summary>
@@ -54,11 +55,11 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     {
         if (_isToBlock)
         {
-            Attempt();
+            Guarded(static poll => poll.Attempt());
         }
         else
         {
-            TryAttempt();
+            Guarded(static poll => poll.TryAttempt());
         }
     }
 
@@ -123,6 +124,29 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         foreach (TopicPartition partition in _watched)
         {
             partition.RemoveListener(this);
+        }
+    }
+
+    /// <summary>The request cannot be answered, by an error of the broker.</summary>
+    protected virtual void Fail(Exception error)
+    {
+        Server.Logger.LogError(error, "Connection {Connection}: {Api} failed", request.Connection.Client.Name, request.Api.Name);
+        request.Connection.Client.Abort($"{request.Api.Name} failed by an error of the broker");
+    }
+
+    /// <summary>Nobody above catches what goes wrong: on the threads where this runs it would end the process.</summary>
+    private void Guarded(Action<LongPoll> step)
+    {
+        try
+        {
+            step(this);
+        }
+#pragma warning disable CA1031 // Whatever is wrong with one request must not touch other connections.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Finish();
+            Fail(error);
         }
     }
 

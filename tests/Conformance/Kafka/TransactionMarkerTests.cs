@@ -70,6 +70,26 @@ public sealed class TransactionMarkerTests(BrokerFixture broker) : KafkaTest(bro
         Assert.Equal((1, 2), await CommittedAsync(topic, 0));
     }
 
+    [Fact]
+    public async Task KIP98_A_fetch_tells_of_the_aborted_transactions_of_its_records_and_no_others()
+    {
+        TestTopic topic = await TopicAsync();
+        foreach (string value in new[] { "a", "b" })
+        {
+            InitProducerIdResponse producer = await BeginAsync(topic, [0], value);
+            Assert.Equal([KafkaErrorCode.None], await WriteAsync(1, topic, producer.ProducerId, producer.ProducerEpoch, isCommit: false, 0));
+        }
+
+        FetchRequest all = Fetch(topic, (0, 0)), one = Fetch(topic, (0, 0));
+        one.Topics = [FetchTopic(topic, 1, (0, 0))];
+        all.IsolationLevel = one.IsolationLevel = 1;
+        Assert.Equal("0 2", await AbortedAsync(all));
+        Assert.Equal("0", await AbortedAsync(one));
+
+        async Task<string> AbortedAsync(FetchRequest request) =>
+            string.Join(' ', (await Client.AskAsync<FetchResponse>(request, 13)).Responses[0].Partitions[0].AbortedTransactions!.Select(static transaction => transaction.FirstOffset));
+    }
+
     /// <summary>A transaction with one batch in each partition.</summary>
     private async Task<InitProducerIdResponse> BeginAsync(TestTopic topic, int[] partitions, params string[] values)
     {

@@ -205,7 +205,7 @@ public sealed class SharePositionTests
         ShareSessions sessions = fixture.Shares.Sessions;
         Assert.Equal(KafkaErrorCode.ShareSessionNotFound, sessions.Continue("g", "a", 1, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Begin("g", "a", out ShareSession? session));
-        session!.Add(partition.Topic.Id, 0);
+        Assert.True(session!.TryAdd(partition.Topic.Id, 0));
         Assert.Equal(KafkaErrorCode.InvalidShareSessionEpoch, sessions.Continue("g", "a", 2, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Continue("g", "a", 1, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Continue("g", "a", 2, out _));
