@@ -130,7 +130,7 @@ public sealed class VirtualHost
     /// <summary>Topics and streams.</summary>
     public IReadOnlyList<Topic> ListTopics() => [.. _topics.All.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
 
-    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions.</summary>
+    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions, Forbidden for a name of the broker's own.</summary>
     public BrokerResult CheckTopic(TopicDefinition definition, int partitions) => _topics.Check(definition, partitions);
 
     /// <summary>Creates the topic; complete when it is kept. Fails as <see cref="CheckTopic"/> does.</summary>

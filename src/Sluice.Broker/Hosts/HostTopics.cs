@@ -48,6 +48,11 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' cannot be created: a queue of this name exists.");
         }
 
+        if (!definition.IsInternal && InternalTopics.IsReserved(definition.Name))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"Topic '{definition.Name}' is the broker's own.");
+        }
+
         return CheckCount(definition, before: 0, partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
     }
 

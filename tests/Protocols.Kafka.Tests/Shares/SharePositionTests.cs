@@ -1,6 +1,5 @@
 using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
-using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Tests.Groups;
@@ -170,7 +169,7 @@ public sealed class SharePositionTests
             Assert.Equal(KafkaErrorCode.None, a.Acknowledge(partition, 2 * i, 2 * i));
         }
 
-        TopicPartition kept = fixture.Broker.FindVirtualHost("/")!.FindTopic(InternalTopic.Shares)!.Partitions.Single(static one => one.EndOffset > 0);
+        TopicPartition kept = fixture.Broker.FindVirtualHost("/")!.FindTopic(InternalTopics.Shares)!.Partitions.Single(static one => one.EndOffset > 0);
         Assert.True(kept.EndOffset > 10_000 && kept.EndOffset - kept.StartOffset < 2000, $"{kept.StartOffset} to {kept.EndOffset}");
         fixture.Crash(CrashKind.Power);
         Assert.Equal("10000-10000:1", a.Acquire(Partition(fixture), 1));
