@@ -165,6 +165,7 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             int records = GroupRecordReader.ReadAll(
                 _partition,
+                _context.Logger,
                 (record, producerId) =>
                 {
                     lock (_sync)
@@ -181,7 +182,9 @@ internal sealed class GroupShard : ICoordinatorShard
                 });
             OnLoaded(records);
         }
-        catch (Exception error) when (error is IOException or KafkaParseException)
+#pragma warning disable CA1031 // Whatever it is: these groups are not served, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its groups are not served", _partition.Index, _partition.Topic.Name);
             lock (_sync)

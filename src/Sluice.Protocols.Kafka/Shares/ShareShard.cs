@@ -272,7 +272,9 @@ internal sealed class ShareShard : ICoordinatorShard
             });
             OnLoaded(records);
         }
-        catch (Exception error) when (error is IOException or KafkaParseException)
+#pragma warning disable CA1031 // Whatever it is: these share groups are not served, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its share groups are not served", Partition.Index, Partition.Topic.Name);
             Refuse();
