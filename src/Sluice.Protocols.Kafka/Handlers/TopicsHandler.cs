@@ -169,6 +169,11 @@ internal sealed class TopicsHandler(KafkaServer server)
             return (KafkaErrorCode.UnknownTopicOrPartition, $"The topic '{wanted.Name}' does not exist.");
         }
 
+        if (topic.Definition.IsInternal)
+        {
+            return (KafkaErrorCode.InvalidTopicException, $"The topic '{wanted.Name}' is the broker's own: with another number of partitions it would not find again what it keeps there.");
+        }
+
         int added = wanted.Count - topic.Partitions.Count;
         if (wanted.Assignments is { } assignments
             && (assignments.Length != added || assignments.Any(assignment => assignment.BrokerIds is not [var id] || id != server.Options.NodeId)))

@@ -51,6 +51,17 @@ public sealed class CreatePartitionsTests(BrokerFixture broker) : KafkaTest(brok
     public async Task CreatePartitions_of_an_unknown_topic() =>
         Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await GrowAsync(Name(), 2)).ErrorCode);
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CreatePartitions_of_the_brokers_own_topic_is_refused(bool validateOnly)
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka adds them, and groups are lost.");
+        var own = new MetadataRequest { Topics = [new MetadataRequest.MetadataRequestTopic { Name = "__consumer_offsets" }], AllowAutoTopicCreation = true };
+        await EventuallyAsync(async () => (await Client.AskAsync<MetadataResponse>(own, 9)).Topics[0].ErrorCode == KafkaErrorCode.None, "the topic is there");
+        Assert.Equal(KafkaErrorCode.InvalidTopicException, (await GrowAsync("__consumer_offsets", 100, validateOnly: validateOnly)).ErrorCode);
+    }
+
     [Fact]
     public async Task CreatePartitions_of_a_topic_named_twice_is_refused_for_it_alone()
     {
