@@ -70,6 +70,19 @@ public sealed class TransactionMarkerTests(BrokerFixture broker) : KafkaTest(bro
         Assert.Equal((1, 2), await CommittedAsync(topic, 0));
     }
 
+    [Fact]
+    public async Task A_queue_takes_no_markers()
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka has no queues.");
+        string queue = Name();
+        await using QueueProgram program = await QueueProgram.StartAsync(Broker.AmqpUri);
+        await program.Channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false);
+        await program.PublishAsync(queue, "a");
+        Assert.Equal([KafkaErrorCode.PolicyViolation], await WriteAsync(1, new TestTopic(queue, default), 77, 0, isCommit: true, 0));
+        Assert.Equal(1, (await ListOffsetAsync(new TestTopic(queue, default), -1)).Offset);
+        await program.Channel.QueueDeleteAsync(queue);
+    }
+
     /// <summary>A transaction with one batch in each partition.</summary>
     private async Task<InitProducerIdResponse> BeginAsync(TestTopic topic, int[] partitions, params string[] values)
     {
