@@ -22,7 +22,7 @@ internal sealed class Journal : IDisposable
 
     private readonly Lock _sync = new();
     private readonly Lock _io = new();
-    private readonly DurabilityWaiters _waiters = new();
+    private readonly DurabilityWaiters _waiters;
     private readonly RoomWaiters _room;
     private readonly JournalFiles _files;
     private readonly ILogger _logger;
@@ -57,6 +57,7 @@ internal sealed class Journal : IDisposable
     {
         _files = files;
         _logger = logger;
+        _waiters = new DurabilityWaiters(logger);
         _onGrown = onGrown;
         _hasTailRoom = hasTailRoom;
         _through = through;
