@@ -18,7 +18,7 @@ namespace Sluice.Protocols.Kafka.Groups;
 /// <summary>
 /// The groups that one partition of the internal topic keeps. Its lock guards them all; under it an operation changes them and appends what it changed, and off it the
 /// answers wait until that is kept. Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart
-/// begins with what the log has.
+/// begins with what the log has. The same holds when an operation fails by an error of the broker: nobody knows how much of it was done.
 /// </summary>
 internal sealed class GroupShard : ICoordinatorShard
 {
@@ -106,8 +106,16 @@ internal sealed class GroupShard : ICoordinatorShard
 
             if (error == KafkaErrorCode.None)
             {
-                operation(turn);
-                position = Append(turn);
+                try
+                {
+                    operation(turn);
+                    position = Append(turn);
+                }
+                catch
+                {
+                    Stop();
+                    throw;
+                }
             }
         }
 
@@ -288,6 +296,13 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             _store.NotifyWhenKept(position, _promise, turn);
         }
+    }
+
+    /// <summary>What is in memory is not what the log says any more. Under the lock.</summary>
+    private void Stop()
+    {
+        _state = ShardState.Failed;
+        _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
     }
 
     private void OnTimer()
