@@ -136,6 +136,9 @@ public sealed class VirtualHost
     /// <summary>Creates the topic; complete when it is kept. Fails as <see cref="CheckTopic"/> does.</summary>
     public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
 
+    /// <summary>Whether <see cref="AddPartitionsAsync"/> could be done now.</summary>
+    public BrokerResult CheckGrowth(Topic topic, int count) => _topics.CheckGrowth(topic, count);
+
     /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
     public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
     {

@@ -186,12 +186,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             return (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
         }
 
-        if (validateOnly)
-        {
-            return added > 0 ? (KafkaErrorCode.None, null) : (KafkaErrorCode.InvalidPartitions, $"The topic {wanted.Name} currently has {topic.Partitions.Count} partition(s); {wanted.Count} would not be an increase.");
-        }
-
-        BrokerResult grown = await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
+        BrokerResult grown = validateOnly ? host.CheckGrowth(topic, wanted.Count) : await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
         return grown.Status switch
         {
             BrokerStatus.Ok => (KafkaErrorCode.None, null),
