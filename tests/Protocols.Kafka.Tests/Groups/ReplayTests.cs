@@ -1,4 +1,5 @@
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
@@ -56,6 +57,22 @@ public sealed class ReplayTests
         Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 1, 2));
         fixture.Crash(CrashKind.Power);
         Assert.Equal(["t:0=1", "t:1=2"], fixture.Offsets("g"));
+    }
+
+    [Fact]
+    public void After_an_operation_that_failed_half_way_nothing_is_served_that_the_log_does_not_have()
+    {
+        using var fixture = new GroupFixture();
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 0, 1));
+        GroupShard shard = fixture.Run(fixture.Groups.OpenShardAsync("g").AsTask())!;
+        Assert.Throws<DivideByZeroException>(() => shard.Run(new GroupAnswer<int>(static _ => 0), turn =>
+        {
+            shard.Remove(shard.Find("g")!, turn);
+            throw new DivideByZeroException();
+        }));
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Commit("g", "t", 0, 2));
+        fixture.Crash(CrashKind.Power);
+        Assert.Equal(["t:0=1"], fixture.Offsets("g"));
     }
 
     [Fact]

@@ -87,6 +87,17 @@ public sealed class SharePositionTests
     }
 
     [Fact]
+    public void After_an_operation_that_failed_half_way_nothing_is_acknowledged()
+    {
+        using var fixture = new GroupFixture();
+        TopicPartition partition = fixture.CreateTopic("t").Partitions[0];
+        ShareClient a = Join(fixture, "a");
+        a.Acquire(partition, 10);
+        Assert.Throws<DivideByZeroException>(() => { _ = a.Open(partition).Position!.Shard.RemoveAsync(static _ => throw new DivideByZeroException()); });
+        Assert.Equal(KafkaErrorCode.NotCoordinator, a.Acknowledge(partition, 0, 9));
+    }
+
+    [Fact]
     public void Where_a_group_begins_is_kept_before_it_gets_anything()
     {
         using var fixture = new GroupFixture();
