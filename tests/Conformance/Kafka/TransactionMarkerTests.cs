@@ -1,3 +1,4 @@
+using RabbitMQ.Client;
 using Sluice.Conformance.Kafka.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
