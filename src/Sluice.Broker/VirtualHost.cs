@@ -130,11 +130,14 @@ public sealed class VirtualHost
     /// <summary>Topics and streams.</summary>
     public IReadOnlyList<Topic> ListTopics() => [.. _topics.All.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
 
-    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions.</summary>
+    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions, Forbidden for a name of the broker's own.</summary>
     public BrokerResult CheckTopic(TopicDefinition definition, int partitions) => _topics.Check(definition, partitions);
 
     /// <summary>Creates the topic; complete when it is kept. Fails as <see cref="CheckTopic"/> does.</summary>
     public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
+
+    /// <summary>Whether <see cref="AddPartitionsAsync"/> could be done now.</summary>
+    public BrokerResult CheckGrowth(Topic topic, int count) => _topics.CheckGrowth(topic, count);
 
     /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
     public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)

@@ -1,3 +1,4 @@
+using RabbitMQ.Client;
 using Sluice.Conformance.Kafka.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -88,6 +89,19 @@ public sealed class TransactionMarkerTests(BrokerFixture broker) : KafkaTest(bro
 
         async Task<string> AbortedAsync(FetchRequest request) =>
             string.Join(' ', (await Client.AskAsync<FetchResponse>(request, 13)).Responses[0].Partitions[0].AbortedTransactions!.Select(static transaction => transaction.FirstOffset));
+    }
+
+    [Fact]
+    public async Task A_queue_takes_no_markers()
+    {
+        Assert.SkipWhen(Broker.AmqpAddress is null, "the target serves no AMQP");
+        string queue = Name();
+        await using QueueProgram program = await QueueProgram.StartAsync(Broker.AmqpAddress!);
+        await program.Channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false);
+        await program.PublishAsync(queue, "a");
+        Assert.Equal([KafkaErrorCode.PolicyViolation], await WriteAsync(1, new TestTopic(queue, default), 77, 0, isCommit: true, 0));
+        Assert.Equal(1, (await ListOffsetAsync(new TestTopic(queue, default), -1)).Offset);
+        await program.Channel.QueueDeleteAsync(queue);
     }
 
     /// <summary>A transaction with one batch in each partition.</summary>
