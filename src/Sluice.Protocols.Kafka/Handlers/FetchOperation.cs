@@ -142,8 +142,8 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             AbortedTransactions = null,
             Records = RecordsPayload.Empty,
         };
-        // What is gone from a queue was settled: a hole, not a loss.
-        if (isAhead || (wanted.Offset < start && !partition.IsQueue) || wanted.Offset > end)
+        // What is gone from a queue was settled: a hole, not a loss. What is appended and not written yet is waited for.
+        if (isAhead || (wanted.Offset < start && !partition.IsQueue) || wanted.Offset > partition.EndOffset)
         {
             data.ErrorCode = KafkaErrorCode.OffsetOutOfRange;
             data.HighWatermark = -1;

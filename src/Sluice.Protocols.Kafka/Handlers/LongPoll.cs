@@ -23,6 +23,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     private bool _isWaiting;
     private JournalPosition _unwritten;
     private volatile bool _isWriteAwaited;
+    private volatile bool _hasSeenWritten;
 
     protected KafkaRequest Request => request;
 
@@ -40,6 +41,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>The journal has written what an attempt could not read.</summary>
     void IDurabilityListener.OnKept(JournalPosition through)
     {
+        _hasSeenWritten = true;
         _isWriteAwaited = false;
         Post();
     }
@@ -47,6 +49,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>It never will; without it, all can be read that is there.</summary>
     void IDurabilityListener.OnFailed(Exception error)
     {
+        _hasSeenWritten = true;
         _isWriteAwaited = false;
         Post();
     }
@@ -178,9 +181,15 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
             _isWantedAgain = false;
         }
 
-        bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
+        // What was appended before the request came is there for it, however short it would wait: as soon as it is written.
+        bool isOver = (_isTimeOver && _hasSeenWritten) || request.Connection.Ended.IsCancellationRequested;
         _unwritten = JournalPosition.None;
         bool isAnswered = TryAnswer(isOver);
+        if (!isAnswered && _isTimeOver && _unwritten.Value == 0)
+        {
+            isAnswered = TryAnswer(isOver: true);
+        }
+
         if (!isAnswered && !_isWaiting)
         {
             // What is appended from here on is heard of; what was appended before is seen by another look.
@@ -201,12 +210,13 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
             Server.Broker.Store.NotifyWhenKept(_unwritten, Durability.OperatingSystem, this);
         }
 
+        bool isWantedAgain;
         lock (_sync)
         {
-            _isActive = _isWantedAgain;
+            isWantedAgain = _isActive = _isWantedAgain;
         }
 
-        if (_isActive)
+        if (isWantedAgain)
         {
             request.Connection.Client.Post(this);
         }
