@@ -15,7 +15,7 @@ public sealed class ProduceBlockedTests(BrokerFixture fixture) : KafkaTest(fixtu
     public override async ValueTask InitializeAsync()
     {
         Assert.SkipWhen(BrokerFixture.IsKafka, "the run does not own the broker");
-        _broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Disk__FreeBytesMin"] = $"{long.MaxValue}" });
+        _broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Disk__FreeBytesMin"] = "1000000GB" });
         Client = await ConnectAsync("127.0.0.1", _broker.KafkaPort);
     }
 
