@@ -11,6 +11,9 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// </summary>
 internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IDurabilityListener, IThreadPoolWorkItem
 {
+    /// <summary>What is known to be written may be two writes of the journal behind what is: see <see cref="TopicPartition.FindReadableEnd"/>.</summary>
+    private const int WritesWaited = 2;
+
     private readonly List<TopicPartition> _watched = [];
     private readonly Lock _sync = new();
     private ITimer? _timer;
@@ -23,7 +26,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     private bool _isWaiting;
     private JournalPosition _unwritten;
     private volatile bool _isWriteAwaited;
-    private volatile bool _hasSeenWritten;
+    private volatile int _writesSeen;
 
     protected KafkaRequest Request => request;
 
@@ -41,7 +44,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>The journal has written what an attempt could not read.</summary>
     void IDurabilityListener.OnKept(JournalPosition through)
     {
-        _hasSeenWritten = true;
+        _writesSeen++;
         _isWriteAwaited = false;
         Post();
     }
@@ -49,7 +52,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>It never will; without it, all can be read that is there.</summary>
     void IDurabilityListener.OnFailed(Exception error)
     {
-        _hasSeenWritten = true;
+        _writesSeen++;
         _isWriteAwaited = false;
         Post();
     }
@@ -182,7 +185,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         }
 
         // What was appended before the request came is there for it, however short it would wait: as soon as it is written.
-        bool isOver = (_isTimeOver && _hasSeenWritten) || request.Connection.Ended.IsCancellationRequested;
+        bool isOver = (_isTimeOver && _writesSeen >= WritesWaited) || request.Connection.Ended.IsCancellationRequested;
         _unwritten = JournalPosition.None;
         bool isAnswered = TryAnswer(isOver);
         if (!isAnswered && _isTimeOver && _unwritten.Value == 0)
