@@ -130,11 +130,14 @@ public sealed class VirtualHost
     /// <summary>Topics and streams.</summary>
     public IReadOnlyList<Topic> ListTopics() => [.. _topics.All.OrderBy(static topic => topic.Name, StringComparer.Ordinal)];
 
-    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions.</summary>
+    /// <summary>Whether such a topic could be created now: Differs if there is one or a queue of its name, InvalidArgument for a bad name or configuration, LimitReached for a bad number of partitions, Forbidden for a name of the broker's own.</summary>
     public BrokerResult CheckTopic(TopicDefinition definition, int partitions) => _topics.Check(definition, partitions);
 
     /// <summary>Creates the topic; complete when it is kept. Fails as <see cref="CheckTopic"/> does.</summary>
     public ValueTask<BrokerResult<Topic>> CreateTopicAsync(TopicDefinition definition, int partitions) => _topics.CreateAsync(definition, partitions);
+
+    /// <summary>Whether <see cref="AddPartitionsAsync"/> could be done now.</summary>
+    public BrokerResult CheckGrowth(Topic topic, int count) => _topics.CheckGrowth(topic, count);
 
     /// <summary>Adds partitions up to a total of <paramref name="count"/>. Differs if there are as many or more; LimitReached if there may not be so many.</summary>
     public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
@@ -148,8 +151,8 @@ public sealed class VirtualHost
         return added;
     }
 
-    /// <summary>Puts another configuration in the place of the topic's own. InvalidArgument if it is not valid.</summary>
-    public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, IReadOnlyDictionary<string, string> config) => _topics.ConfigureAsync(topic, config);
+    /// <summary>Puts another configuration in the place of the topic's own: what <paramref name="change"/> makes of that. InvalidArgument if it is not valid.</summary>
+    public ValueTask<BrokerResult> ConfigureTopicAsync(Topic topic, Func<IReadOnlyDictionary<string, string>, IReadOnlyDictionary<string, string>> change) => _topics.ConfigureAsync(topic, change);
 
     /// <summary>Deletes the topic with all its records. NotFound if it has gone.</summary>
     public async ValueTask<BrokerResult> DeleteTopicAsync(Topic topic)

@@ -127,6 +127,7 @@ public sealed class KafkaConsumer<TKey, TValue> : IAsyncDisposable
     /// <param name="cancel">Ends the wait.</param>
     /// <returns>Null when the time is over.</returns>
     /// <exception cref="KafkaClientException">The broker refuses, or what came is damaged. What may pass by itself is tried again, without an end.</exception>
+    /// <exception cref="RecordDeserializationException">A deserializer failed. The record stays what comes next; <see cref="Seek"/> goes beyond it.</exception>
     public ValueTask<ConsumedRecord<TKey, TValue>?> ConsumeAsync(TimeSpan? timeout = null, CancellationToken cancel = default)
     {
         Enter();
@@ -318,17 +319,29 @@ public sealed class KafkaConsumer<TKey, TValue> : IAsyncDisposable
         return false;
     }
 
-    private ConsumedRecord<TKey, TValue> ToRecord(in FetchedRecord record, PartitionState state) => new()
+    private ConsumedRecord<TKey, TValue> ToRecord(in FetchedRecord record, PartitionState state)
     {
-        Partition = state.Partition,
-        Offset = record.Offset,
-        TimestampMs = record.TimestampMs,
-        Key = _keys.Deserialize(record.Key, !record.HasKey),
-        Value = _values.Deserialize(record.Value, !record.HasValue),
-        KeyBytes = record.HasKey ? record.Key.Length : -1,
-        ValueBytes = record.HasValue ? record.Value.Length : -1,
-        Headers = record.HeaderCount == 0 ? [] : RecordDecoder.ReadHeaders(record) ?? [],
-    };
+        try
+        {
+            return new()
+            {
+                Partition = state.Partition,
+                Offset = record.Offset,
+                TimestampMs = record.TimestampMs,
+                Key = _keys.Deserialize(record.Key, !record.HasKey),
+                Value = _values.Deserialize(record.Value, !record.HasValue),
+                KeyBytes = record.HasKey ? record.Key.Length : -1,
+                ValueBytes = record.HasValue ? record.Value.Length : -1,
+                Headers = record.HeaderCount == 0 ? [] : RecordDecoder.ReadHeaders(record) ?? [],
+            };
+        }
+        catch (Exception error)
+        {
+            // It was not given, so it is what comes next: also for commits.
+            state.Seek(record.Offset);
+            throw new RecordDeserializationException(new TopicPartitionOffset(state.Partition, record.Offset), error);
+        }
+    }
 
     /// <summary>The group's offset, or one that was sought, is not in the log: where to go on is for the options to say.</summary>
     private void OnOutOfRange(PartitionState state)

@@ -3,8 +3,10 @@ using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
+using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Quotas;
@@ -95,6 +97,15 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
     /// <summary>The host whose topics clients see; null once it was deleted.</summary>
     internal VirtualHost? Host => Broker.FindVirtualHost(Options.VirtualHost);
+
+    /// <summary>How the broker's own topic of this name is made; null: no such name.</summary>
+    internal InternalTopic? FindInternalTopic(string name) => name switch
+    {
+        InternalTopics.Offsets => Groups.Kept,
+        InternalTopics.Transactions => Transactions.Kept,
+        InternalTopics.Shares => Shares.Kept,
+        _ => null,
+    };
 
     internal long NowMs => Clock.GetUtcNow().ToUnixTimeMilliseconds();
 

@@ -41,7 +41,7 @@ public sealed class JournalGroup : IDisposable
             Durability promise = _promise == Durability.Memory ? Durability.OperatingSystem : _promise;
             position = _store.Context.Journal.Add(JournalEntryType.Group, promise, 0, _operations.AsSpan(0, _size));
         }
-        Release();
+        Release(position);
         return position;
     }
 
@@ -53,7 +53,7 @@ public sealed class JournalGroup : IDisposable
             // Before the logs are released, so that no checkpoint captures the half.
             _store.Context.Journal.Stop(new InvalidOperationException("A journal group failed halfway: memory and journal differ."));
         }
-        Release();
+        Release(JournalPosition.None);
         if (_operations.Length > KeptBytesMax)
         {
             ArrayPool<byte>.Shared.Return(_operations);
@@ -101,13 +101,14 @@ public sealed class JournalGroup : IDisposable
         }
     }
 
-    private void Release()
+    private void Release(JournalPosition position)
     {
         foreach (Log log in _logs)
         {
             lock (log.Sync)
             {
                 log.IsInGroup = false;
+                log.OnCommitted(position);
             }
         }
         _logs.Clear();

@@ -24,6 +24,7 @@ public sealed class Log
     private long _journaledEnd;
     private long _bytes;
     private CompactionState? _compaction;
+    private WrittenMark? _mark;
 
     /// <summary>What is in memory. Held in place, which saves an idle log an object.</summary>
     internal LogTail Tail;
@@ -65,9 +66,32 @@ public sealed class Log
         {
             lock (Sync)
             {
-                long open = Producers?.FirstOpenOffset ?? -1;
-                return open < 0 ? _next : Math.Max(open, StartOffset);
+                return End.Stable;
             }
+        }
+    }
+
+    /// <summary>
+    /// What readers may see that go on by offset after the process has died: what the journal has not written, a kill takes back, and its offsets are given again. All of a log that dies with the
+    /// process, or keeps what is settled by a cursor; and of all logs when the journal has failed.
+    /// </summary>
+    /// <param name="unwritten">Ask again when the journal has written so far (<see cref="LogStore.NotifyWhenKept"/>); <see cref="JournalPosition.None"/> if there is no more, or it is not in the journal's hands yet: then an append is told of.</param>
+    public LogEnd FindWrittenEnd(out JournalPosition unwritten)
+    {
+        unwritten = JournalPosition.None;
+        lock (Sync)
+        {
+            LogEnd now = End;
+            if (_mark is null || Store.Journal.Failure is not null)
+            {
+                return now;
+            }
+            LogEnd written = _mark.Look(Store.Journal.Written, now);
+            if (written != now && !_mark.IsInGroup)
+            {
+                unwritten = new JournalPosition(_mark.Position);
+            }
+            return new LogEnd(Math.Max(written.Offset, StartOffset), Math.Max(written.Stable, StartOffset));
         }
     }
 
@@ -131,6 +155,11 @@ public sealed class Log
             {
                 throw new LogFailedException($"Log {Id.Value} is deleted; nothing can be appended.");
             }
+            bool isMarked = Kind == LogKind.Durable && Cursor is null;
+            if (isMarked)
+            {
+                (_mark ??= new WrittenMark()).Look(Store.Journal.Written, End);
+            }
             long baseOffset = _next;
             Span<byte> placed = Place(batch, baseOffset);
             TrackProducer(placed);
@@ -149,10 +178,15 @@ public sealed class Log
                     group.AddAppend(this, placed, promise);
                 }
             }
-            else if (Kind == LogKind.Durable && Cursor is null)
+            else if (isMarked)
             {
                 // Nobody waits for it, but a recovery that reads the files has to know of all that may be in them.
-                AddNote(placed, Durability.Memory, isAwaited: false);
+                _mark!.OnAppended(AddNote(placed, Durability.Memory, isAwaited: false).Value);
+                return new AppendResult(baseOffset, JournalPosition.None);
+            }
+            if (isMarked)
+            {
+                _mark!.OnAppended(position.Value);
             }
             return new AppendResult(baseOffset, position);
         }
@@ -259,6 +293,25 @@ public sealed class Log
 
     /// <summary>All up to here is in a snapshot or journal from now on. Under the lock.</summary>
     internal void MarkPersisted(long end) => _journaledEnd = Math.Max(_journaledEnd, end);
+
+    /// <summary>The group that appended to the log is in the journal up to the position. Under the lock.</summary>
+    internal void OnCommitted(JournalPosition position)
+    {
+        if (_mark is { IsInGroup: true } mark)
+        {
+            mark.OnCommitted(position.Value);
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private LogEnd End
+    {
+        get
+        {
+            long open = Producers?.FirstOpenOffset ?? -1;
+            return new LogEnd(_next, open < 0 ? _next : Math.Max(open, StartOffset));
+        }
+    }
 
     /// <summary>Copies a batch to the tail. Under the lock.</summary>
     internal Span<byte> Place(ReadOnlySpan<byte> batch, long baseOffset)

@@ -377,8 +377,11 @@ public sealed record LogStoreOptions
     /// <summary>Largest record batch a log takes, in bytes.</summary>
     public int BatchBytesMax { get; init; } = 256 << 20;
 
+    /// <summary>What <see cref="DecompressedBatchBytesMax"/> is where nobody sets it; who takes compressed batches in takes none that become larger.</summary>
+    public const int DecompressedBatchBytesDefault = 64 << 20;
+
     /// <summary>Largest that the records of a compressed batch may become when a reader opens it, in bytes.</summary>
-    public int DecompressedBatchBytesMax { get; init; } = 64 << 20;
+    public int DecompressedBatchBytesMax { get; init; } = DecompressedBatchBytesDefault;
 
     /// <summary>Memory for the keys of one pass of compaction, in bytes, of which a key takes 32; what has more keys takes more passes.</summary>
     public long CompactionMapBytesMax { get; init; } = 32L << 20;

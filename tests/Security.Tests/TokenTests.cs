@@ -185,6 +185,33 @@ public sealed class TokenTests
     }
 
     [Fact]
+    public async Task A_client_that_goes_away_does_not_end_the_reading_of_keys()
+    {
+        var set = new TaskCompletionSource<ReadOnlyMemory<byte>>();
+        int reads = 0;
+        var keys = new TokenKeys(
+            cancellation =>
+            {
+                reads++;
+                return new ValueTask<ReadOnlyMemory<byte>>(set.Task.WaitAsync(cancellation));
+            },
+            TimeSpan.FromMinutes(60),
+            _clock,
+            NullLogger.Instance);
+        string message = Message(Signed("ES256", Claims(), id: "e"));
+        SaslExchange leaver = await BeginAsync(keys);
+        using var leave = new CancellationTokenSource();
+        Task<SaslStep> left = leaver.NextAsync(Encoding.UTF8.GetBytes(message), leave.Token).AsTask();
+        SaslExchange stayer = await BeginAsync(keys);
+        Task<SaslStep> stayed = SayAsync(stayer, message);
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        set.SetResult(Encoding.UTF8.GetBytes(KeySet));
+        Assert.True((await stayed).Login!.Value.Succeeded);
+        Assert.Equal(1, reads);
+    }
+
+    [Fact]
     public void A_short_secret_is_refused() => Assert.Throws<ArgumentException>(() => TokenKey.OfSecret("too short"u8));
 
     private static TokenKeys Secrets() => new([TokenKey.OfSecret(Encoding.UTF8.GetBytes(Secret))]);

@@ -41,6 +41,25 @@ public sealed class DurabilityTests
     }
 
     [Fact]
+    public async Task A_listener_that_throws_keeps_nobody_else_waiting()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider());
+        Log log = store.CreateLog(LogKind.Durable, RetentionPolicy.Queue);
+        AppendResult result = log.Append(StoreFixture.Batch("one"), Durability.Disk);
+        store.NotifyWhenKept(result.Position, Durability.Disk, new Thrower());
+        Task kept = store.WhenKeptAsync(result.Position, Durability.Disk);
+        scheduler.RunAll();
+        Assert.True(kept.IsCompletedSuccessfully);
+        result = log.Append(StoreFixture.Batch("two"), Durability.Disk);
+        kept = store.WhenKeptAsync(result.Position, Durability.Disk);
+        scheduler.RunAll();
+        await kept;
+        Assert.Null(store.Failure);
+    }
+
+    [Fact]
     public async Task Waiting_for_the_disk_ends_also_for_what_was_written_with_less()
     {
         FaultDisk disk = new(5) { IsTracing = true };
@@ -374,6 +393,13 @@ public sealed class DurabilityTests
         }
 
         public void OnFailed(Exception error) => Assert.Fail(error.Message);
+    }
+
+    private sealed class Thrower : IDurabilityListener
+    {
+        public void OnKept(JournalPosition through) => throw new InvalidOperationException("an error of the broker");
+
+        public void OnFailed(Exception error) => throw new InvalidOperationException("an error of the broker");
     }
 
     private sealed class Told(FaultDisk disk, int number) : IDurabilityListener

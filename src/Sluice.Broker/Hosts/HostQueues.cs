@@ -25,6 +25,10 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
         {
             return new BrokerResult(BrokerStatus.Forbidden, $"queue name '{definition.Name}' contains reserved prefix 'amq.*'");
         }
+        else if (!names.Queues.ContainsKey(definition.Name) && InternalTopics.IsReserved(definition.Name))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"queue name '{definition.Name}' in vhost '{host.Name}' is reserved for the broker's own topics");
+        }
 
         StoredQueue queue;
         ValueTask kept = default;

@@ -48,6 +48,11 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             return new BrokerResult(BrokerStatus.Differs, $"Topic '{definition.Name}' cannot be created: a queue of this name exists.");
         }
 
+        if (!definition.IsInternal && InternalTopics.IsReserved(definition.Name))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, $"Topic '{definition.Name}' is the broker's own.");
+        }
+
         return CheckCount(definition, before: 0, partitions) is { IsOk: false } count ? count : TopicConfig.Check(definition.Config);
     }
 
@@ -107,36 +112,43 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return topic;
     }
 
+    /// <summary>Says why the topic could not have so many partitions; ok if it could.</summary>
+    public BrokerResult CheckGrowth(Topic topic, int count)
+    {
+        if (!IsCurrent(topic))
+        {
+            return names.NoTopic(topic.Name);
+        }
+
+        if (topic.Definition.IsQueue)
+        {
+            return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a queue: its partitions cannot be changed.");
+        }
+
+        int before = topic.Partitions.Count;
+        if (count <= before)
+        {
+            return new BrokerResult(BrokerStatus.Differs, count == before
+                ? $"Topic already has {count} partition(s)."
+                : $"The topic {topic.Name} currently has {before} partition(s); {count} would not be an increase.");
+        }
+
+        return CheckCount(Grown(topic), before, count);
+    }
+
     /// <summary>Adds partitions up to a total of <paramref name="count"/>.</summary>
     public async ValueTask<BrokerResult> AddPartitionsAsync(Topic topic, int count)
     {
         ValueTask kept;
         lock (names.Control)
         {
-            if (!IsCurrent(topic))
-            {
-                return names.NoTopic(topic.Name);
-            }
-
-            if (topic.Definition.IsQueue)
-            {
-                return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a queue: its partitions cannot be changed.");
-            }
-
-            int before = topic.Partitions.Count;
-            if (count <= before)
-            {
-                return new BrokerResult(BrokerStatus.Differs, count == before
-                    ? $"Topic already has {count} partition(s)."
-                    : $"The topic {topic.Name} currently has {before} partition(s); {count} would not be an increase.");
-            }
-
-            TopicDefinition grown = topic.Definition with { HasGrown = topic.Definition.HasGrown || before == 1 };
-            if (CheckCount(grown, before, count) is { IsOk: false } valid)
+            if (CheckGrowth(topic, count) is { IsOk: false } valid)
             {
                 return valid;
             }
 
+            int before = topic.Partitions.Count;
+            TopicDefinition grown = Grown(topic);
             TopicPartition[] added = [.. Enumerable.Range(before, count - before).Select(index => CreatePartition(grown, index, count, topic.Settings, existing: null))];
             kept = Commit(grown, [.. topic.Partitions, .. added]);
             topic.Configure(grown);
@@ -153,15 +165,12 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         return BrokerResult.Ok;
     }
 
-    /// <summary>Puts another configuration in the place of the topic's own.</summary>
-    public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, IReadOnlyDictionary<string, string> config)
+    /// <summary>Puts another configuration in the place of the topic's own: what <paramref name="change"/> makes of that. Changes at once are made one after the other.</summary>
+    public async ValueTask<BrokerResult> ConfigureAsync(Topic topic, Func<IReadOnlyDictionary<string, string>, IReadOnlyDictionary<string, string>> change)
     {
-        BrokerResult valid = topic.Definition.IsQueue
-            ? new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a queue: its settings are the queue's arguments and policies.")
-            : TopicConfig.Check(config);
-        if (!valid.IsOk)
+        if (topic.Definition.IsQueue)
         {
-            return valid;
+            return new BrokerResult(BrokerStatus.InvalidArgument, $"Topic {topic.Name} is a queue: its settings are the queue's arguments and policies.");
         }
 
         ValueTask kept;
@@ -170,6 +179,13 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
             if (!IsCurrent(topic))
             {
                 return names.NoTopic(topic.Name);
+            }
+
+            IReadOnlyDictionary<string, string> config = change(topic.Definition.Config);
+            BrokerResult valid = TopicConfig.Check(config);
+            if (!valid.IsOk)
+            {
+                return valid;
             }
 
             TopicDefinition definition = topic.Definition with { Config = config };
@@ -249,6 +265,9 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
         names.Topics.Clear();
         _byId.Clear();
     }
+
+    /// <summary>The definition it has with more partitions.</summary>
+    private static TopicDefinition Grown(Topic topic) => topic.Definition with { HasGrown = topic.Definition.HasGrown || topic.Partitions.Count == 1 };
 
     /// <summary>Whether there can be so many partitions, of which there are some already.</summary>
     private BrokerResult CheckCount(TopicDefinition topic, int before, int partitions)

@@ -355,9 +355,10 @@ public sealed class PublishTurn : IDisposable
                 }
             }
 
-            if (message.Persistent && queue.IsDurable)
+            // A stream keeps every message: its readers go on by offset, so none may be taken back and its offset given again.
+            if ((message.Persistent || isLog) && queue.IsDurable)
             {
-                Durability wanted = message.Confirmed || IsTransaction ? _host.Options.DurablePromise : Durability.OperatingSystem;
+                Durability wanted = message.Persistent && (message.Confirmed || IsTransaction) ? _host.Options.DurablePromise : Durability.OperatingSystem;
                 if (wanted > _host.Options.DurablePromise)
                 {
                     wanted = _host.Options.DurablePromise;

@@ -21,8 +21,9 @@ public sealed class PartitionGroup(LogStore store)
     /// <summary>Appends all, or nothing. What is gone by now, because its topic was deleted, is passed over.</summary>
     /// <param name="promise">What is waited for.</param>
     /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>.</param>
-    /// <param name="failed">The partition that refuses, if the status is <see cref="PartitionStatus.Failed"/>; null: the journal does.</param>
-    public PartitionStatus Commit(Durability promise, out JournalPosition position, out TopicPartition? failed)
+    /// <param name="failed">The partition that refuses; null with <see cref="PartitionStatus.Failed"/>: the journal does.</param>
+    /// <param name="check">Asked of each partition, those that are gone included, whether it takes what is appended; nothing changes there before the append. Null: all do.</param>
+    public PartitionStatus Commit(Durability promise, out JournalPosition position, out TopicPartition? failed, Func<TopicPartition, PartitionStatus>? check = null)
     {
         position = JournalPosition.None;
         TopicPartition[] partitions = [.. _parts.Select(static part => part.Partition).Distinct().OrderBy(static partition => partition.Queue.Sequence)];
@@ -38,6 +39,16 @@ public sealed class PartitionGroup(LogStore store)
             if (failed is not null || store.Failure is not null)
             {
                 return PartitionStatus.Failed;
+            }
+
+            foreach (TopicPartition partition in check is null ? [] : partitions)
+            {
+                PartitionStatus status = check!(partition);
+                if (status != PartitionStatus.Ok)
+                {
+                    failed = partition;
+                    return status;
+                }
             }
 
             using JournalGroup group = store.BeginGroup();

@@ -43,6 +43,9 @@ public class TopicPartition
     /// <summary>What transactions that have not ended leave readable: offsets below it are decided.</summary>
     public long LastStableOffset => _log.LastStableOffset;
 
+    /// <summary>What consumers may read: see <see cref="Log.FindWrittenEnd"/>. Its offset is Kafka's high watermark.</summary>
+    public LogEnd FindReadableEnd(out JournalPosition unwritten) => _log.FindWrittenEnd(out unwritten);
+
     /// <summary>Offset from which on all is in memory, so that reading it does not wait for the disk.</summary>
     public long MemoryStartOffset => _log.MemoryStartOffset;
 

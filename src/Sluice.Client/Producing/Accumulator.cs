@@ -150,7 +150,7 @@ internal sealed class Accumulator(ProducerOptions options, BufferPool pool)
             {
                 ProducerBatch? next = batch.Next;
                 wasNumbered |= batch.BaseSequence >= 0;
-                queue.Finish(batch);
+                queue.Drop(batch);
                 Complete(batch, -1, -1, error);
                 batch = next;
             }

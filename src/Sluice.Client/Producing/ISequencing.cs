@@ -6,17 +6,17 @@ internal interface ISequencing
     /// <summary>Batches have sequence numbers.</summary>
     bool IsNumbered { get; }
 
-    /// <summary>Under which name batches go.</summary>
-    ProducerIdentity Identity { get; }
+    /// <summary>Under which name the partition's batches go.</summary>
+    ProducerIdentity IdentityOf(PartitionQueue queue);
 
     /// <summary>Whether batches may go now. If not, does what is needed, and the sender is woken when it may look again.</summary>
     /// <param name="isIdle">No batch is on its way.</param>
     bool Prepare(bool isIdle);
 
-    /// <summary>Whether a batch for the partition may go now; if not, it is seen to, as above.</summary>
-    bool PreparePartition(TopicPartition partition);
+    /// <summary>Whether the first batch of the partition, which is ready, may go now; if not, it is seen to, as above.</summary>
+    bool PreparePartition(PartitionQueue queue);
 
-    /// <summary>A batch has failed for good. What follows it must not be taken for what it was.</summary>
+    /// <summary>A batch with sequence numbers has failed for good. What follows it must not be taken for what it was.</summary>
     /// <param name="batch">That failed.</param>
     /// <param name="error">Why.</param>
     void OnFailed(ProducerBatch batch, KafkaClientException error);
@@ -27,11 +27,11 @@ internal sealed class NoSequencing : ISequencing
 {
     public bool IsNumbered => false;
 
-    public ProducerIdentity Identity => ProducerIdentity.None;
+    public ProducerIdentity IdentityOf(PartitionQueue queue) => ProducerIdentity.None;
 
     public bool Prepare(bool isIdle) => true;
 
-    public bool PreparePartition(TopicPartition partition) => true;
+    public bool PreparePartition(PartitionQueue queue) => true;
 
     public void OnFailed(ProducerBatch batch, KafkaClientException error)
     {

@@ -5,46 +5,59 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 namespace Sluice.Client.Producing;
 
 /// <summary>
-/// A producer id from any broker. When a numbered batch fails for good, nobody can say what the broker expects next: once nothing is on its way
-/// the producer takes another id and numbers what is left anew.
+/// A producer id from any broker. When a numbered batch fails for good, nobody can say what the broker expects next in its partition: what follows there
+/// is numbered anew under another id. Other partitions go on as they are: the broker may have what is sent to them again, and knows it by its numbers.
 /// </summary>
 internal sealed class IdempotentSequencing(ProducerOptions options, NodePool nodes, Accumulator accumulator, Action wake) : ISequencing
 {
     private Task<ProducerIdentity>? _asking;
+    private ProducerIdentity _identity = ProducerIdentity.None;
     private bool _isLost = true;
     private int _failures;
     private long _notBefore;
 
     public bool IsNumbered => true;
 
-    public ProducerIdentity Identity { get; private set; } = ProducerIdentity.None;
+    public ProducerIdentity IdentityOf(PartitionQueue queue) => queue.Identity;
 
     public bool Prepare(bool isIdle)
     {
-        if (!_isLost)
+        if (_isLost)
         {
-            return true;
+            Ask();
         }
 
-        if (!isIdle)
-        {
-            return false;
-        }
+        return true;
+    }
 
+    public bool PreparePartition(PartitionQueue queue)
+    {
+        switch (queue.Numbers)
+        {
+            case QueueNumbers.GoOn:
+                return true;
+            case QueueNumbers.BeginAnew when !_isLost:
+                queue.Renumber(_identity);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    public void OnFailed(ProducerBatch batch, KafkaClientException error) => _isLost |= batch.Queue.Identity == _identity;
+
+    /// <summary>Asks for an id, or takes the one that was asked for.</summary>
+    private void Ask()
+    {
         if (_asking is { IsCompleted: true } asked)
         {
             _asking = null;
             if (asked.IsCompletedSuccessfully)
             {
-                Identity = asked.Result;
+                _identity = asked.Result;
                 _isLost = false;
                 _failures = 0;
-                foreach (PartitionQueue queue in accumulator.Queues)
-                {
-                    queue.Renumber();
-                }
-
-                return true;
+                return;
             }
 
             if (asked.Exception?.InnerException is KafkaClientException error && error.ErrorCode != KafkaErrorCode.NetworkException && !error.IsRetriable)
@@ -61,13 +74,7 @@ internal sealed class IdempotentSequencing(ProducerOptions options, NodePool nod
             _asking = AskAsync(_failures == 0 ? TimeSpan.Zero : options.Time.GetElapsedTime(options.Time.GetTimestamp(), _notBefore));
             _ = WakeAfterAsync(_asking);
         }
-
-        return false;
     }
-
-    public bool PreparePartition(TopicPartition partition) => true;
-
-    public void OnFailed(ProducerBatch batch, KafkaClientException error) => _isLost = true;
 
     private async Task WakeAfterAsync(Task asking)
     {

@@ -13,14 +13,41 @@ internal sealed class PartitionQueue(TopicPartition partition, Accumulator accum
     private ProducerBatch? _first;
     private ProducerBatch? _last;
     private bool _isActive;
+    private bool _hasGap;
+    private bool _isBehindGap;
 
     public TopicPartition Partition => partition;
 
     /// <summary>The sequence number of the next record that is sent first.</summary>
     public int NextSequence { get; set; }
 
-    /// <summary>The batches that have sequence numbers and are not acknowledged, in their order.</summary>
-    public IReadOnlyList<ProducerBatch> Unfinished => _unfinished;
+    /// <summary>Under which name the batches with sequence numbers go. Numbers mean something together with it only.</summary>
+    public ProducerIdentity Identity { get; private set; } = ProducerIdentity.None;
+
+    /// <summary>Batches on their way to a broker.</summary>
+    public int InFlight { get; set; }
+
+    /// <summary>What the next batch may go by.</summary>
+    public QueueNumbers Numbers
+    {
+        get
+        {
+            if (_isBehindGap)
+            {
+                return InFlight == 0 ? QueueNumbers.BeginAnew : QueueNumbers.Unsettled;
+            }
+
+            lock (_sync)
+            {
+                if (_first is { BaseSequence: >= 0 })
+                {
+                    return QueueNumbers.GoOn;
+                }
+            }
+
+            return Identity != ProducerIdentity.None && !_hasGap ? QueueNumbers.GoOn : _unfinished.Count == 0 ? QueueNumbers.BeginAnew : QueueNumbers.Unsettled;
+        }
+    }
 
     /// <summary>Adds a record to the last batch, or to a new one if there is memory for it.</summary>
     /// <param name="fields">The record; its deltas are not looked at.</param>
@@ -98,7 +125,7 @@ internal sealed class PartitionQueue(TopicPartition partition, Accumulator accum
         {
             lock (_sync)
             {
-                return _first is { Attempts: 0 } first && (first.IsClosed || first.Next is not null);
+                return !_hasGap && _first is { Attempts: 0 } first && (first.IsClosed || first.Next is not null);
             }
         }
     }
@@ -174,11 +201,43 @@ internal sealed class PartitionQueue(TopicPartition partition, Accumulator accum
         _unfinished.Add(batch);
     }
 
+    /// <summary>The broker has the batch.</summary>
     public void Finish(ProducerBatch batch) => _unfinished.Remove(batch);
 
-    /// <summary>The producer begins anew under another id or epoch: what was never acknowledged is numbered again. Nothing may be on its way.</summary>
-    public void Renumber()
+    /// <summary>
+    /// The batch has failed for good. If it has numbers, nobody can say whether the broker lacks them: those that were sent after it keep theirs until that
+    /// is known, since the broker may have them; what was never sent is numbered anew.
+    /// </summary>
+    public void Drop(ProducerBatch batch)
     {
+        _unfinished.Remove(batch);
+        _hasGap |= batch.BaseSequence >= 0;
+    }
+
+    /// <summary>
+    /// Whether a batch that the broker found out of order, and so has not got, may go again: one before it goes again first, or one before it has failed
+    /// and the broker lacks it. Then it has none of the later ones either, and all can be numbered anew without doubling any.
+    /// </summary>
+    public bool MayGoAgain(ProducerBatch batch)
+    {
+        if (_unfinished[0] == batch)
+        {
+            _isBehindGap |= _hasGap;
+            return _hasGap;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// The producer begins anew under another id or epoch: what was never acknowledged is numbered again. Nothing may be on its way, nor at the broker already,
+    /// which would take it for something else.
+    /// </summary>
+    public void Renumber(ProducerIdentity identity)
+    {
+        Identity = identity;
+        _hasGap = false;
+        _isBehindGap = false;
         foreach (ProducerBatch batch in _unfinished)
         {
             batch.BaseSequence = -1;
@@ -258,4 +317,17 @@ internal enum QueueState
 
     /// <summary>For the answers to batches before it.</summary>
     Blocked,
+}
+
+/// <summary>What a queue's next batch may go by.</summary>
+internal enum QueueNumbers
+{
+    /// <summary>The numbers it has, or the next ones.</summary>
+    GoOn,
+
+    /// <summary>Nothing until the answers to others are here.</summary>
+    Unsettled,
+
+    /// <summary>New numbers under another producer id.</summary>
+    BeginAnew,
 }

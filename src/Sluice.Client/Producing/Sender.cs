@@ -72,7 +72,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
             {
                 next = Math.Min(next, dueAt);
             }
-            else if (state == QueueState.Ready && mayTurn && Sequencing.PreparePartition(queue.Partition))
+            else if (state == QueueState.Ready && mayTurn && Sequencing.PreparePartition(queue))
             {
                 Assign(queue);
             }
@@ -162,6 +162,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
                 room -= batch.ReservedBytes;
                 Number(queue, batch);
                 batch.Attempts++;
+                queue.InFlight++;
                 produce.Batches.Add(batch);
             }
 
@@ -185,7 +186,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
 
         if (batch.Attempts == 0 || Sequencing.IsNumbered)
         {
-            ProducerIdentity identity = Sequencing.Identity;
+            ProducerIdentity identity = Sequencing.IdentityOf(queue);
             batch.Seal(options, identity.ProducerId, identity.Epoch);
         }
     }
@@ -233,6 +234,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
         _inFlight--;
         foreach (ProducerBatch batch in outcome.Batches)
         {
+            batch.Queue.InFlight--;
             if (outcome.Error is { } error)
             {
                 RetryOrFail(batch, error.ErrorCode, error);
@@ -279,8 +281,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
             metadata.Invalidate();
         }
 
-        // Out of order behind one that is to be sent again: only that one was lost.
-        bool isBehind = code == KafkaErrorCode.OutOfOrderSequenceNumber && batch.BaseSequence >= 0 && batch.Queue.Unfinished[0] != batch;
+        bool isBehind = code == KafkaErrorCode.OutOfOrderSequenceNumber && batch.BaseSequence >= 0 && batch.Queue.MayGoAgain(batch);
         long now = options.Time.GetTimestamp();
         if ((code.IsRetriable() || isBehind) && now - batch.CreatedAt < _deliveryTicks)
         {
@@ -295,7 +296,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
 
     private void Fail(ProducerBatch batch, KafkaClientException error)
     {
-        batch.Queue.Finish(batch);
+        batch.Queue.Drop(batch);
         if (batch.BaseSequence >= 0)
         {
             Sequencing.OnFailed(batch, error);

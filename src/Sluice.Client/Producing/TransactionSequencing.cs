@@ -26,14 +26,11 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
 
     public bool IsNumbered => true;
 
-    public ProducerIdentity Identity
+    public ProducerIdentity IdentityOf(PartitionQueue queue)
     {
-        get
+        lock (_sync)
         {
-            lock (_sync)
-            {
-                return _identity;
-            }
+            return _identity;
         }
     }
 
@@ -47,7 +44,7 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
                 _isNew = false;
                 foreach (PartitionQueue queue in accumulator.Queues)
                 {
-                    queue.Renumber();
+                    queue.Renumber(_identity);
                 }
             }
 
@@ -69,16 +66,16 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
         return false;
     }
 
-    public bool PreparePartition(TopicPartition partition)
+    public bool PreparePartition(PartitionQueue queue)
     {
         lock (_sync)
         {
-            if (_added.Contains(partition))
+            if (_added.Contains(queue.Partition))
             {
                 return true;
             }
 
-            _wanted.Add(partition);
+            _wanted.Add(queue.Partition);
             if (_adding is not { IsCompleted: false })
             {
                 _adding = AddAsync();
@@ -156,7 +153,12 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
             return;
         }
 
-        ProducerIdentity identity = Identity;
+        ProducerIdentity identity;
+        lock (_sync)
+        {
+            identity = _identity;
+        }
+
         var add = new AddOffsetsToTxnRequest { TransactionalId = options.TransactionalId!, ProducerId = identity.ProducerId, ProducerEpoch = identity.Epoch, GroupId = group.GroupId };
         AddOffsetsToTxnResponse added = await _coordinator.AskUntilAnsweredAsync<AddOffsetsToTxnResponse>(ApiUse.AddOffsetsToTxn, add, static response => response.ErrorCode, cancel).ConfigureAwait(false);
         ThrowIf(added.ErrorCode, $"Adding the offsets of the group '{group.GroupId}' to the transaction");

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Sluice.Broker.Topics;
 using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Acls;
@@ -19,6 +20,9 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
     private Memory _memory = new(AclTable.Empty);
 
     public string User => permissions.User;
+
+    /// <summary>Names that it has in memory.</summary>
+    internal int RememberedCount => _memory.Verdicts.Count;
 
     public bool Allows(AclOperation operation, AclResourceType type, string name)
     {
@@ -92,6 +96,12 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
 
     private AclVerdict Remembered(AclTable table, AclOperation operation, AclResourceType type, string name)
     {
+        if (name.Length > TopicDefinition.NameLengthMax)
+        {
+            // Nobody has much use for such a name; many of them would take much memory.
+            return table.Judge(_principal, address, operation, type, name);
+        }
+
         Memory memory = _memory;
         if (!ReferenceEquals(memory.Table, table) || memory.IsFull)
         {

@@ -14,6 +14,7 @@ internal class NamedConfigs<T>
     private readonly Func<IReadOnlyDictionary<string, string>, T> _make;
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private readonly Entry _default;
+    private readonly Lock _reading = new();
     private int _version;
 
     /// <param name="metadata">Where they are kept.</param>
@@ -47,21 +48,40 @@ internal class NamedConfigs<T>
     /// <summary>What the configuration comes to; without one, what the defaults come to.</summary>
     public T Of(string name) => _entries.GetValueOrDefault(name, _default).Value;
 
-    /// <summary>Replaces what was set by a configuration that was checked; done when it is kept.</summary>
+    /// <summary>What was set as it is kept, with the revision that a change of it is to name.</summary>
+    public (IReadOnlyDictionary<string, string> Config, long Revision) Read(string name) =>
+        _metadata.Get(_prefix + name) is { } entry ? (Parse(entry.Value.Span), entry.ModRevision) : (_default.Config, 0);
+
+    /// <summary>Replaces what was set by a configuration that was checked; done when it is kept. False if it has another revision than named, so that nothing is changed.</summary>
+    /// <param name="name">Whose.</param>
+    /// <param name="config">The whole of it.</param>
+    /// <param name="revision">As read; null: any.</param>
     /// <exception cref="IOException">It could not be kept.</exception>
-    public async Task SetAsync(string name, IReadOnlyDictionary<string, string> config)
+    public async Task<bool> SetAsync(string name, IReadOnlyDictionary<string, string> config, long? revision = null)
     {
-        await _metadata.CommitAsync(config.Count == 0 ? MetadataTransaction.Delete(_prefix + name) : MetadataTransaction.Put(_prefix + name, Format(config))).ConfigureAwait(false);
-        if (config.Count == 0)
+        string key = _prefix + name;
+        MetadataCondition[] conditions = revision is { } read ? [new MetadataCondition(key, read)] : [];
+        MetadataOperation operation = new(key, config.Count == 0 ? default(ReadOnlyMemory<byte>?) : Format(config));
+        if (!(await _metadata.CommitAsync(new MetadataTransaction(conditions, [operation])).ConfigureAwait(false)).Succeeded)
         {
-            _entries.TryRemove(name, out _);
+            return false;
         }
-        else
+
+        lock (_reading)
         {
-            _entries[name] = EntryOf(config);
+            // Of two changes at once, who reads last has both.
+            if (_metadata.Get(key) is { } entry)
+            {
+                _entries[name] = EntryOf(Parse(entry.Value.Span));
+            }
+            else
+            {
+                _entries.TryRemove(name, out _);
+            }
         }
 
         Interlocked.Increment(ref _version);
+        return true;
     }
 
     /// <summary>A line for each key; values have no line breaks.</summary>

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Wire;
+using Sluice.Security.Sasl;
 using Sluice.Transport;
 
 namespace Sluice.Protocols.Kafka.Connections;
@@ -20,6 +21,7 @@ internal sealed class KafkaConnection
 
     private readonly CancellationTokenSource _ended = new();
     private readonly List<PendingProduce> _produces = [];
+    private readonly ProducerBlock _block;
     private long _mutedUntil;
     private string _endReason = "the client closed the connection";
 
@@ -29,6 +31,7 @@ internal sealed class KafkaConnection
         Client = client;
         Responses = new ResponseQueue(client.Output);
         Login = new SaslLogin(this);
+        _block = new ProducerBlock(server.Broker, server.Clock);
         Ended = _ended.Token;
     }
 
@@ -126,6 +129,18 @@ internal sealed class KafkaConnection
                     await WaitUntilUnmutedAsync().ConfigureAwait(false);
                 }
 
+                if (Server.Broker.BlockedReason is { } reason && IsProduce(frame))
+                {
+                    EndTurn();
+                    using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping, Client.Closed);
+                    if (!await _block.WaitAsync(ended.Token).ConfigureAwait(false))
+                    {
+                        _endReason = $"a produce request could not be served in time: {reason}";
+                        input.AdvanceTo(result.Buffer.End);
+                        return;
+                    }
+                }
+
                 ValueTask handled = Handle(frame);
                 if (!handled.IsCompletedSuccessfully)
                 {
@@ -201,6 +216,12 @@ internal sealed class KafkaConnection
             throw new KafkaParseException($"a request of {size} bytes; at most {Server.Options.RequestBytesMax} are allowed");
         }
 
+        if (size > SaslExchange.MessageBytesMax && !Login.IsAdmitted())
+        {
+            // Strangers have nothing to say that is longer, and no claim to memory for it.
+            throw new KafkaParseException($"a request of {size} bytes; at most {SaslExchange.MessageBytesMax} are allowed before the login");
+        }
+
         if (rest.Length - SizeBytes < size)
         {
             return false;
@@ -209,6 +230,18 @@ internal sealed class KafkaConnection
         frame = rest.Slice(SizeBytes, size);
         rest = rest.Slice(frame.End);
         return true;
+    }
+
+    private static bool IsProduce(in ReadOnlySequence<byte> frame)
+    {
+        if (frame.Length < sizeof(short))
+        {
+            return false;
+        }
+
+        Span<byte> key = stackalloc byte[sizeof(short)];
+        frame.Slice(0, key.Length).CopyTo(key);
+        return BinaryPrimitives.ReadInt16BigEndian(key) == (short)KafkaApiKey.Produce;
     }
 
     /// <summary>Handles one request. What must be over before the next is read is awaited.</summary>

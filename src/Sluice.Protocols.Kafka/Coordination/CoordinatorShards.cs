@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
@@ -5,7 +6,7 @@ using Sluice.Broker.Topics;
 namespace Sluice.Protocols.Kafka.Coordination;
 
 /// <summary>All shards of a coordinator: one for each partition of its topic. They are made when the topic is, or when it is first looked for after a start. Thread-safe.</summary>
-internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, InternalTopic kept, IScheduler scheduler, Func<Guid> newId, Func<TopicPartition, TShard> create) : IDisposable
+internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, InternalTopic kept, IScheduler scheduler, ILogger logger, Func<Guid> newId, Func<TopicPartition, TShard> create) : IDisposable
     where TShard : class, ICoordinatorShard
 {
     private readonly Lock _sync = new();
@@ -13,9 +14,13 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
     private TShard[] _shards = [];
     private Task _loaded = Task.CompletedTask;
     private bool _isDisposed;
+    private bool _hasWarned;
+
+    /// <summary>What keeps them.</summary>
+    public InternalTopic Kept => kept;
 
     /// <summary>Those there are; none before there is a topic.</summary>
-    public IReadOnlyList<TShard> All => host()?.FindTopic(kept.Name) is { } topic ? Of(topic) : [];
+    public IReadOnlyList<TShard> All => host() is { } current && kept.Find(current) is { } topic ? Of(topic) : [];
 
     /// <summary>The shard that keeps a name; null before there is a topic.</summary>
     public TShard? Find(string id) => All is { Count: > 0 } shards ? shards[InternalTopic.PartitionOf(id, shards.Count)] : null;
@@ -23,8 +28,15 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
     /// <summary>The shard that keeps a name; null if there is no place for it.</summary>
     public async ValueTask<TShard?> OpenAsync(string id)
     {
-        if (host() is not { } current || await kept.OpenAsync(current, newId).ConfigureAwait(false) is not { } topic)
+        if (host() is not { } current)
         {
+            return null;
+        }
+
+        BrokerResult<Topic> opened = await kept.OpenAsync(current, newId).ConfigureAwait(false);
+        if (opened.Value is not { } topic)
+        {
+            Warn(opened.Detail);
             return null;
         }
 
@@ -49,6 +61,22 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
             _isDisposed = true;
             Clear();
         }
+    }
+
+    /// <summary>Says once why nothing can be kept, not for every request that needs it.</summary>
+    private void Warn(string problem)
+    {
+        lock (_sync)
+        {
+            if (_hasWarned)
+            {
+                return;
+            }
+
+            _hasWarned = true;
+        }
+
+        logger.LogError("There is no topic {Topic} of the broker's own, and none can be made ({Problem}): what is kept there is not served. Delete the topic or queue that has its name.", kept.Name, problem);
     }
 
     private TShard[] Of(Topic topic)

@@ -11,15 +11,6 @@ internal sealed record InternalTopic(string Name, int Partitions)
     /// <summary>The last record of a key is all there is to say of it; else the coordinator itself gives up what counts no more.</summary>
     public bool IsCompacted { get; init; } = true;
 
-    /// <summary>Keeps groups and their offsets.</summary>
-    public const string Offsets = "__consumer_offsets";
-
-    /// <summary>Keeps transactional ids.</summary>
-    public const string Transactions = "__transaction_state";
-
-    /// <summary>Keeps where share groups are.</summary>
-    public const string Shares = "__share_group_state";
-
     /// <summary>Smaller than other topics': only what is complete is compacted, and the state is read as a whole at each start.</summary>
     private const string SegmentBytes = "8388608";
 
@@ -35,25 +26,37 @@ internal sealed record InternalTopic(string Name, int Partitions)
         return hash == int.MinValue ? 0 : Math.Abs(hash) % partitions;
     }
 
-    /// <summary>The topic, made if it is not there; null: it can't be made.</summary>
-    public async ValueTask<Topic?> OpenAsync(VirtualHost host, Func<Guid> newId)
+    /// <summary>The topic; null: it is not there. What a client made of its name before it was reserved is not it: what is kept there would not stay.</summary>
+    public Topic? Find(VirtualHost host) => host.FindTopic(Name) is { Definition.IsInternal: true } topic ? topic : null;
+
+    /// <summary>The topic, made if it is not there.</summary>
+    public async ValueTask<BrokerResult<Topic>> OpenAsync(VirtualHost host, Func<Guid> newId)
     {
-        if (host.FindTopic(Name) is { } known)
+        if (Find(host) is { } known)
         {
             return known;
         }
 
-        var config = new Dictionary<string, string>(StringComparer.Ordinal) { [TopicConfig.SegmentBytes] = SegmentBytes };
+        BrokerResult<Topic> created = await host.CreateTopicAsync(Define(newId(), new Dictionary<string, string>(StringComparer.Ordinal)), Partitions).ConfigureAwait(false);
+        return !created.IsOk && Find(host) is { } raced ? raced : created;
+    }
+
+    /// <summary>How it is made.</summary>
+    /// <param name="id">The new topic's.</param>
+    /// <param name="config">What is set; else it is as its coordinator needs it.</param>
+    public TopicDefinition Define(Guid id, IReadOnlyDictionary<string, string> config)
+    {
+        var whole = new Dictionary<string, string>(config, StringComparer.Ordinal);
+        whole.TryAdd(TopicConfig.SegmentBytes, SegmentBytes);
         if (IsCompacted)
         {
-            config[TopicConfig.CleanupPolicy] = TopicConfig.Compact;
+            whole.TryAdd(TopicConfig.CleanupPolicy, TopicConfig.Compact);
         }
         else
         {
-            config[TopicConfig.RetentionMs] = "-1";
+            whole.TryAdd(TopicConfig.RetentionMs, "-1");
         }
 
-        BrokerResult<Topic> created = await host.CreateTopicAsync(new TopicDefinition(Name, newId(), config, IsInternal: true), Partitions).ConfigureAwait(false);
-        return created.Value ?? host.FindTopic(Name);
+        return new TopicDefinition(Name, id, whole, IsInternal: true);
     }
 }

@@ -25,11 +25,14 @@ internal sealed class GroupCoordinator : IDisposable
         _options = options;
         Topics = new HostGroupTopics(host);
         Configs = new GroupConfigs(broker.Store.Metadata);
-        _shards = new CoordinatorShards<GroupShard>(host, new InternalTopic(InternalTopic.Offsets, options.OffsetsTopicPartitions), scheduler, newId, partition =>
+        _shards = new CoordinatorShards<GroupShard>(host, new InternalTopic(InternalTopics.Offsets, options.OffsetsTopicPartitions), scheduler, logger, newId, partition =>
             new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, Configs, buffers, clock, logger, newId));
     }
 
     public IGroupTopics Topics { get; }
+
+    /// <summary>Where groups are kept.</summary>
+    public InternalTopic Kept => _shards.Kept;
 
     /// <summary>What groups were configured to.</summary>
     public GroupConfigs Configs { get; }
@@ -298,7 +301,7 @@ internal sealed class GroupCoordinator : IDisposable
 
     /// <summary>The shard that a partition keeps; null if the partition is not one of the internal topic.</summary>
     public GroupShard? ShardOf(TopicPartition partition) =>
-        partition.Topic.Name == InternalTopic.Offsets ? _shards.All.FirstOrDefault(shard => ReferenceEquals(shard.Partition, partition)) : null;
+        partition.Topic.Name == InternalTopics.Offsets ? _shards.All.FirstOrDefault(shard => ReferenceEquals(shard.Partition, partition)) : null;
 
     public void Dispose() => _shards.Dispose();
 

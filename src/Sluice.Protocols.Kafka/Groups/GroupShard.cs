@@ -18,7 +18,7 @@ namespace Sluice.Protocols.Kafka.Groups;
 /// <summary>
 /// The groups that one partition of the internal topic keeps. Its lock guards them all; under it an operation changes them and appends what it changed, and off it the
 /// answers wait until that is kept. Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart
-/// begins with what the log has.
+/// begins with what the log has. The same holds when an operation fails by an error of the broker: nobody knows how much of it was done.
 /// </summary>
 internal sealed class GroupShard : ICoordinatorShard
 {
@@ -106,8 +106,16 @@ internal sealed class GroupShard : ICoordinatorShard
 
             if (error == KafkaErrorCode.None)
             {
-                operation(turn);
-                position = Append(turn);
+                try
+                {
+                    operation(turn);
+                    position = Append(turn);
+                }
+                catch
+                {
+                    Stop();
+                    throw;
+                }
             }
         }
 
@@ -165,6 +173,7 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             int records = GroupRecordReader.ReadAll(
                 _partition,
+                _context.Logger,
                 (record, producerId) =>
                 {
                     lock (_sync)
@@ -181,7 +190,9 @@ internal sealed class GroupShard : ICoordinatorShard
                 });
             OnLoaded(records);
         }
-        catch (Exception error) when (error is IOException or KafkaParseException)
+#pragma warning disable CA1031 // Whatever it is: these groups are not served, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its groups are not served", _partition.Index, _partition.Topic.Name);
             lock (_sync)
@@ -285,6 +296,13 @@ internal sealed class GroupShard : ICoordinatorShard
         {
             _store.NotifyWhenKept(position, _promise, turn);
         }
+    }
+
+    /// <summary>What is in memory is not what the log says any more. Under the lock.</summary>
+    private void Stop()
+    {
+        _state = ShardState.Failed;
+        _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
     }
 
     private void OnTimer()

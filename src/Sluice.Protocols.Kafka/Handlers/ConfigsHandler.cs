@@ -258,17 +258,14 @@ internal sealed class ConfigsHandler(KafkaServer server)
             return (KafkaErrorCode.UnknownTopicOrPartition, $"The topic '{name}' does not exist.");
         }
 
-        Dictionary<string, string> config;
         try
         {
-            config = change(topic.Definition.Config);
+            BrokerResult outcome = validateOnly ? TopicConfig.Check(change(topic.Definition.Config)) : await host.ConfigureTopicAsync(topic, change).ConfigureAwait(false);
+            return (KafkaErrors.OfTopic(outcome.Status), outcome.IsOk ? null : outcome.Detail);
         }
         catch (InvalidDataException error)
         {
             return (KafkaErrorCode.InvalidConfig, error.Message);
         }
-
-        BrokerResult outcome = validateOnly ? TopicConfig.Check(config) : await host.ConfigureTopicAsync(topic, config).ConfigureAwait(false);
-        return (KafkaErrors.OfTopic(outcome.Status), outcome.IsOk ? null : outcome.Detail);
     }
 }

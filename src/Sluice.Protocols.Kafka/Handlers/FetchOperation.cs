@@ -6,6 +6,7 @@ using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Storage;
+using Sluice.Storage.Producers;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -14,6 +15,8 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
 {
     private const sbyte ReadCommitted = 1;
 
+    // Those of the request, whatever the session gets later. Its lock is not held while they are read: a disk may be slow.
+    private readonly FetchedPartition[] _wanted = Copy(session);
     private int _unknownAtFirst = -1;
 
     private static FetchResponse.PartitionData Refused(FetchedPartition wanted, KafkaErrorCode error) => new()
@@ -24,19 +27,24 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         Records = RecordsPayload.Empty,
     };
 
+    private static FetchedPartition[] Copy(FetchSession session)
+    {
+        lock (session)
+        {
+            return [.. session.Partitions];
+        }
+    }
+
     private static bool IsUnknown(KafkaErrorCode error) =>
         error is KafkaErrorCode.UnknownTopicOrPartition or KafkaErrorCode.UnknownTopicId or KafkaErrorCode.TopicAuthorizationFailed;
 
     protected override bool IsInMemory()
     {
-        lock (session)
+        foreach (FetchedPartition wanted in _wanted)
         {
-            foreach (FetchedPartition wanted in session.Partitions)
+            if (Find(wanted)?.FindPartition(wanted.Index) is { } partition && wanted.Offset < partition.MemoryStartOffset)
             {
-                if (Find(wanted)?.FindPartition(wanted.Index) is { } partition && wanted.Offset < partition.MemoryStartOffset)
-                {
-                    return false;
-                }
+                return false;
             }
         }
 
@@ -55,13 +63,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
         return true;
     }
 
-    protected override IEnumerable<TopicPartition> Watched()
-    {
-        lock (session)
-        {
-            return [.. session.Partitions.Select(wanted => Find(wanted)?.FindPartition(wanted.Index)).OfType<TopicPartition>()];
-        }
-    }
+    protected override IEnumerable<TopicPartition> Watched() => _wanted.Select(wanted => Find(wanted)?.FindPartition(wanted.Index)).OfType<TopicPartition>();
 
     private Topic? Find(FetchedPartition wanted) => session.UsesTopicIds ? Server.Host?.FindTopic(wanted.TopicId) : Server.Host?.FindTopic(wanted.Topic);
 
@@ -71,38 +73,38 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
     /// </remarks>
     private FetchResponse? Read(bool isOver)
     {
-        lock (session)
+        int unknown = 0;
+        var read = new List<(FetchedPartition Wanted, FetchResponse.PartitionData Data)>(_wanted.Length);
+        long bytesLeft = Math.Min(body.MaxBytes, Server.Options.FetchBytesMax);
+        long bytes = 0;
+        bool isUrgent = isOver || _wanted.Length == 0;
+        foreach (FetchedPartition wanted in _wanted)
         {
-            int unknown = 0;
-            var read = new List<(FetchedPartition Wanted, FetchResponse.PartitionData Data)>(session.Partitions.Count);
-            long bytesLeft = Math.Min(body.MaxBytes, Server.Options.FetchBytesMax);
-            long bytes = 0;
-            bool isUrgent = isOver || session.Partitions.Count == 0;
-            foreach (FetchedPartition wanted in session.Partitions)
-            {
-                FetchResponse.PartitionData data = Read(wanted, bytesLeft, isFirst: bytes == 0);
-                int length = data.Records.Length;
-                bytes += length;
-                bytesLeft -= length;
-                unknown += IsUnknown(data.ErrorCode) ? 1 : 0;
-                isUrgent |= data.ErrorCode != KafkaErrorCode.None && !IsUnknown(data.ErrorCode);
-                read.Add((wanted, data));
-            }
+            FetchResponse.PartitionData data = Read(wanted, bytesLeft, isFirst: bytes == 0);
+            int length = data.Records.Length;
+            bytes += length;
+            bytesLeft -= length;
+            unknown += IsUnknown(data.ErrorCode) ? 1 : 0;
+            isUrgent |= data.ErrorCode != KafkaErrorCode.None && !IsUnknown(data.ErrorCode);
+            read.Add((wanted, data));
+        }
 
-            _unknownAtFirst = _unknownAtFirst < 0 ? unknown : _unknownAtFirst;
-            isUrgent |= unknown == session.Partitions.Count || unknown > _unknownAtFirst;
-            if (bytes >= body.MinBytes || isUrgent)
+        _unknownAtFirst = _unknownAtFirst < 0 ? unknown : _unknownAtFirst;
+        isUrgent |= unknown == _wanted.Length || unknown > _unknownAtFirst;
+        if (bytes >= body.MinBytes || isUrgent)
+        {
+            lock (session)
             {
                 return Answer(read);
             }
-
-            foreach ((_, FetchResponse.PartitionData data) in read)
-            {
-                (data.Records.Source as IDisposable)?.Dispose();
-            }
-
-            return null;
         }
+
+        foreach ((_, FetchResponse.PartitionData data) in read)
+        {
+            (data.Records.Source as IDisposable)?.Dispose();
+        }
+
+        return null;
     }
 
     private FetchResponse.PartitionData Read(FetchedPartition wanted, long bytesLeft, bool isFirst)
@@ -127,8 +129,7 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             return Refused(wanted, KafkaErrorCode.UnknownLeaderEpoch);
         }
 
-        long stable = partition.LastStableOffset;
-        long end = partition.EndOffset;
+        (long end, long stable) = ReadableEnd(partition);
         long start = partition.StartOffset;
         bool isAhead = wanted.LastFetchedEpoch > KafkaServer.LeaderEpoch;
         long limit = body.IsolationLevel == ReadCommitted ? stable : end;
@@ -141,8 +142,8 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             AbortedTransactions = null,
             Records = RecordsPayload.Empty,
         };
-        // What is gone from a queue was settled: a hole, not a loss.
-        if (isAhead || (wanted.Offset < start && !partition.IsQueue) || wanted.Offset > end)
+        // What is gone from a queue was settled: a hole, not a loss. What is appended and not written yet is waited for.
+        if (isAhead || (wanted.Offset < start && !partition.IsQueue) || wanted.Offset > partition.EndOffset)
         {
             data.ErrorCode = KafkaErrorCode.OffsetOutOfRange;
             data.HighWatermark = -1;
@@ -153,14 +154,18 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
 
         try
         {
-            if (SliceChain.Read(partition, wanted.Offset, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
+            long offset = wanted.Offset;
+            IReadOnlyList<AbortedTransaction> aborted = [];
+            if (SliceChain.Read(partition, offset, limit, Math.Min(bytesLeft, wanted.BytesMax), isFirst) is { } chain)
             {
                 data.Records = RecordsPayload.FromSource(chain, 0, (int)chain.Length);
+                aborted = body.IsolationLevel == ReadCommitted ? partition.CollectAborted(offset, chain.EndOffset < 0 ? limit : chain.EndOffset) : aborted;
             }
 
             if (body.IsolationLevel == ReadCommitted)
             {
-                data.AbortedTransactions = [.. partition.CollectAborted(wanted.Offset, limit).Select(static aborted => new FetchResponse.AbortedTransaction
+                // Those of the records that the client gets, as there may be very many up to the last stable offset.
+                data.AbortedTransactions = [.. aborted.Select(static aborted => new FetchResponse.AbortedTransaction
                 {
                     ProducerId = aborted.ProducerId,
                     FirstOffset = aborted.FirstOffset,

@@ -1,3 +1,4 @@
+using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -39,8 +40,11 @@ internal sealed class FetchedPartition
 /// </summary>
 internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
 {
-    private readonly List<FetchedPartition> _partitions = [];
-    private readonly Dictionary<(string Topic, Guid Id, int Index), FetchedPartition> _byName = [];
+    /// <summary>A client that fetches more partitions gets no session.</summary>
+    public const int PartitionsMax = 10_000;
+
+    private readonly LinkedList<FetchedPartition> _partitions = new();
+    private readonly Dictionary<(string Topic, Guid Id, int Index), LinkedListNode<FetchedPartition>> _byName = [];
 
     /// <summary>0 for one that ends with its request.</summary>
     public int Id => id;
@@ -56,7 +60,11 @@ internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
     public long LastUsedMs { get; set; } = nowMs;
 
     /// <summary>In the order in which they are to be served.</summary>
-    public IReadOnlyList<FetchedPartition> Partitions => _partitions;
+    public IReadOnlyCollection<FetchedPartition> Partitions => _partitions;
+
+    /// <summary>Whether what a request names may be kept: neither too many partitions nor names that no topic can have.</summary>
+    public static bool IsKeepable(FetchRequest body) =>
+        body.Topics.Sum(static topic => (long)topic.Partitions.Length) <= PartitionsMax && body.Topics.All(static topic => topic.Topic.Length <= TopicDefinition.NameLengthMax);
 
     public void Update(FetchRequest body)
     {
@@ -65,13 +73,13 @@ internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
             foreach (FetchRequest.FetchPartition wanted in topic.Partitions)
             {
                 (string, Guid, int) name = (topic.Topic, topic.TopicId, wanted.Partition);
-                if (!_byName.TryGetValue(name, out FetchedPartition? partition))
+                if (!_byName.TryGetValue(name, out LinkedListNode<FetchedPartition>? known))
                 {
-                    partition = new FetchedPartition { Topic = topic.Topic, TopicId = topic.TopicId, Index = wanted.Partition };
-                    _byName.Add(name, partition);
-                    _partitions.Add(partition);
+                    known = _partitions.AddLast(new FetchedPartition { Topic = topic.Topic, TopicId = topic.TopicId, Index = wanted.Partition });
+                    _byName.Add(name, known);
                 }
 
+                FetchedPartition partition = known.Value;
                 partition.Offset = wanted.FetchOffset;
                 partition.BytesMax = wanted.PartitionMaxBytes;
                 partition.CurrentLeaderEpoch = wanted.CurrentLeaderEpoch;
@@ -83,7 +91,7 @@ internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
         {
             foreach (int index in topic.Partitions)
             {
-                if (_byName.Remove((topic.Topic, topic.TopicId, index), out FetchedPartition? forgotten))
+                if (_byName.Remove((topic.Topic, topic.TopicId, index), out LinkedListNode<FetchedPartition>? forgotten))
                 {
                     _partitions.Remove(forgotten);
                 }
@@ -91,11 +99,14 @@ internal sealed class FetchSession(int id, bool usesTopicIds, long nowMs)
         }
     }
 
-    /// <summary>What got records goes to the end of the line, so that all partitions have their turn although an answer is full.</summary>
+    /// <summary>What got records goes to the end of the line, so that all partitions have their turn although an answer is full. Does nothing if it was forgotten since.</summary>
     public void MoveToEnd(FetchedPartition partition)
     {
-        _partitions.Remove(partition);
-        _partitions.Add(partition);
+        if (_byName.TryGetValue((partition.Topic, partition.TopicId, partition.Index), out LinkedListNode<FetchedPartition>? known) && known.Value == partition)
+        {
+            _partitions.Remove(known);
+            _partitions.AddLast(known);
+        }
     }
 }
 
@@ -136,7 +147,7 @@ internal sealed class FetchSessions(int max, TimeProvider clock, Random random)
                     _sessions.Remove(body.SessionId);
                 }
 
-                int id = request.Version >= 7 && body.SessionEpoch == InitialEpoch && body.Topics.Length > 0 ? NewId(now) : 0;
+                int id = request.Version >= 7 && body.SessionEpoch == InitialEpoch && body.Topics.Length > 0 && FetchSession.IsKeepable(body) ? NewId(now) : 0;
                 session = new FetchSession(id, usesTopicIds, now);
                 if (id != 0)
                 {
@@ -171,10 +182,28 @@ internal sealed class FetchSessions(int max, TimeProvider clock, Random random)
             session.NextEpoch = session.NextEpoch == int.MaxValue ? 1 : session.NextEpoch + 1;
             session.LastUsedMs = now;
             session.IsIncremental = true;
-            session.Update(body);
+            if (FetchSession.IsKeepable(body))
+            {
+                session.Update(body);
+                if (session.Partitions.Count <= FetchSession.PartitionsMax)
+                {
+                    return KafkaErrorCode.None;
+                }
+            }
         }
 
-        return KafkaErrorCode.None;
+        // It has become too large to be kept: the client names all partitions again, and goes on without.
+        Remove(session);
+        session = null;
+        return KafkaErrorCode.FetchSessionIdNotFound;
+    }
+
+    private void Remove(FetchSession session)
+    {
+        lock (_sync)
+        {
+            _sessions.Remove(session.Id);
+        }
     }
 
     /// <summary>0 when there is no room.</summary>

@@ -84,7 +84,8 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
             return found;
         }
 
-        long end = isolation == ReadCommitted ? partition.LastStableOffset : partition.EndOffset;
+        LogEnd readable = partition.FindReadableEnd(out _);
+        long end = isolation == ReadCommitted ? readable.Stable : readable.Offset;
         found.LeaderEpoch = request.Version >= 4 ? KafkaServer.LeaderEpoch : -1;
         switch (wanted.Timestamp)
         {

@@ -1,13 +1,15 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Storage;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
 /// <summary>
 /// A request that reads what there is, and if that is too little waits for appends until the client's time is over. Reads where the connection is served as long as all is in
-/// memory, else where blocking is no harm. Attempts never overlap.
+/// memory, else where blocking is no harm. Attempts never overlap. What the journal has not written yet is not there for it: see <see cref="ReadableEnd"/>.
 /// </summary>
-internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IThreadPoolWorkItem
+internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IDurabilityListener, IThreadPoolWorkItem
 {
     private readonly List<TopicPartition> _watched = [];
     private readonly Lock _sync = new();
@@ -19,6 +21,9 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     private bool _isWantedAgain;
     private bool _isToBlock;
     private bool _isWaiting;
+    private JournalPosition _unwritten;
+    private volatile bool _isWriteAwaited;
+    private volatile bool _hasSeenWritten;
 
     protected KafkaRequest Request => request;
 
@@ -27,21 +32,37 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     public void Start()
     {
         _isTimeOver = maxWaitMs <= 0;
-        TryAttempt();
+        Guarded(static poll => poll.TryAttempt());
     }
 
     /// <summary>Something was appended. Under the partition's lock.</summary>
     void IPartitionListener.OnChanged(TopicPartition partition) => Post();
 
+    /// <summary>The journal has written what an attempt could not read.</summary>
+    void IDurabilityListener.OnKept(JournalPosition through)
+    {
+        _hasSeenWritten = true;
+        _isWriteAwaited = false;
+        Post();
+    }
+
+    /// <summary>It never will; without it, all can be read that is there.</summary>
+    void IDurabilityListener.OnFailed(Exception error)
+    {
+        _hasSeenWritten = true;
+        _isWriteAwaited = false;
+        Post();
+    }
+
     void IThreadPoolWorkItem.Execute()
     {
         if (_isToBlock)
         {
-            Attempt();
+            Guarded(static poll => poll.Attempt());
         }
         else
         {
-            TryAttempt();
+            Guarded(static poll => poll.TryAttempt());
         }
     }
 
@@ -54,6 +75,14 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
 
     /// <summary>The partitions whose appends are waited for.</summary>
     protected abstract IEnumerable<TopicPartition> Watched();
+
+    /// <summary>How far the partition may be read. If it has more that is not written yet, and the attempt does not answer, there is another when it is.</summary>
+    protected LogEnd ReadableEnd(TopicPartition partition)
+    {
+        LogEnd end = partition.FindReadableEnd(out JournalPosition unwritten);
+        _unwritten = JournalPosition.Max(_unwritten, unwritten);
+        return end;
+    }
 
     /// <summary>Another attempt is worth its while. Any thread, under any lock.</summary>
     protected void Post()
@@ -101,6 +130,29 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         }
     }
 
+    /// <summary>The request cannot be answered, by an error of the broker.</summary>
+    protected virtual void Fail(Exception error)
+    {
+        Server.Logger.LogError(error, "Connection {Connection}: {Api} failed", request.Connection.Client.Name, request.Api.Name);
+        request.Connection.Client.Abort($"{request.Api.Name} failed by an error of the broker");
+    }
+
+    /// <summary>Nobody above catches what goes wrong: on the threads where this runs it would end the process.</summary>
+    private void Guarded(Action<LongPoll> step)
+    {
+        try
+        {
+            step(this);
+        }
+#pragma warning disable CA1031 // Whatever is wrong with one request must not touch other connections.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Finish();
+            Fail(error);
+        }
+    }
+
     private void OnTimer()
     {
         _isTimeOver = true;
@@ -129,8 +181,15 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
             _isWantedAgain = false;
         }
 
-        bool isOver = _isTimeOver || request.Connection.Ended.IsCancellationRequested;
+        // What was appended before the request came is there for it, however short it would wait: as soon as it is written.
+        bool isOver = (_isTimeOver && _hasSeenWritten) || request.Connection.Ended.IsCancellationRequested;
+        _unwritten = JournalPosition.None;
         bool isAnswered = TryAnswer(isOver);
+        if (!isAnswered && _isTimeOver && _unwritten.Value == 0)
+        {
+            isAnswered = TryAnswer(isOver: true);
+        }
+
         if (!isAnswered && !_isWaiting)
         {
             // What is appended from here on is heard of; what was appended before is seen by another look.
@@ -145,12 +204,19 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
             return;
         }
 
-        lock (_sync)
+        if (_unwritten.Value > 0 && !_isWriteAwaited)
         {
-            _isActive = _isWantedAgain;
+            _isWriteAwaited = true;
+            Server.Broker.Store.NotifyWhenKept(_unwritten, Durability.OperatingSystem, this);
         }
 
-        if (_isActive)
+        bool isWantedAgain;
+        lock (_sync)
+        {
+            isWantedAgain = _isActive = _isWantedAgain;
+        }
+
+        if (isWantedAgain)
         {
             request.Connection.Client.Post(this);
         }

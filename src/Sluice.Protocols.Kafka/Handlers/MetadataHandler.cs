@@ -81,9 +81,9 @@ internal sealed class MetadataHandler(KafkaServer server)
             return Refused(name, KafkaErrorCode.TopicAuthorizationFailed);
         }
 
-        BrokerResult<Topic> created = await host.CreateTopicAsync(
-            new TopicDefinition(name, server.NewId(), new Dictionary<string, string>(StringComparer.Ordinal)),
-            server.Options.DefaultPartitions).ConfigureAwait(false);
+        BrokerResult<Topic> created = server.FindInternalTopic(name) is { } kept
+            ? await kept.OpenAsync(host, server.NewId).ConfigureAwait(false)
+            : await host.CreateTopicAsync(new TopicDefinition(name, server.NewId(), new Dictionary<string, string>(StringComparer.Ordinal)), server.Options.DefaultPartitions).ConfigureAwait(false);
         topic = created.Value ?? host.FindTopic(name);
         return topic is not null
             ? Describe(request, topic, body.IncludeTopicAuthorizedOperations)

@@ -33,29 +33,31 @@ internal sealed class NamedConfigsHandler<T>(NamedConfigs<T> configs, NamedConfi
             return outcome;
         }
 
-        IReadOnlyDictionary<string, string> before = configs.Find(name);
-        Dictionary<string, string> config;
-        try
+        while (true)
         {
-            config = change(before);
-        }
-        catch (InvalidDataException error)
-        {
-            return (KafkaErrorCode.InvalidConfig, error.Message);
-        }
+            (IReadOnlyDictionary<string, string> before, long revision) = configs.Read(name);
+            Dictionary<string, string> config;
+            try
+            {
+                config = change(before);
+            }
+            catch (InvalidDataException error)
+            {
+                return (KafkaErrorCode.InvalidConfig, error.Message);
+            }
 
-        outcome = rules.Check(config);
-        if (outcome.Error == KafkaErrorCode.None && before.Count == 0 && config.Count > 0 && configs.Count >= countMax)
-        {
-            return (KafkaErrorCode.PolicyViolation, $"There are {countMax} already, the most that may be.");
-        }
+            outcome = rules.Check(config);
+            if (outcome.Error == KafkaErrorCode.None && before.Count == 0 && config.Count > 0 && configs.Count >= countMax)
+            {
+                return (KafkaErrorCode.PolicyViolation, $"There are {countMax} already, the most that may be.");
+            }
 
-        if (outcome.Error == KafkaErrorCode.None && !validateOnly)
-        {
-            await configs.SetAsync(name, config).ConfigureAwait(false);
+            // What somebody else has changed meanwhile stays: the change is made again, to that.
+            if (outcome.Error != KafkaErrorCode.None || validateOnly || await configs.SetAsync(name, config, revision).ConfigureAwait(false))
+            {
+                return outcome;
+            }
         }
-
-        return outcome;
     }
 
     private (KafkaErrorCode Error, string? Message) Refuse(KafkaRequest request, AclOperation operation, string name) =>

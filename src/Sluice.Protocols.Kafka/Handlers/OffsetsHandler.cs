@@ -27,9 +27,21 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
                 TopicId = wanted.TopicId,
                 Partitions = [.. wanted.Partitions.Select(partition => new OffsetCommitResponse.OffsetCommitResponsePartition { PartitionIndex = partition.PartitionIndex, ErrorCode = error })],
             };
-            if (error == KafkaErrorCode.None)
+            if (error != KafkaErrorCode.None)
             {
-                items.AddRange(wanted.Partitions.Zip(topics[i].Partitions, (partition, result) => new CommitItem(topic!.Value, partition, result)));
+                continue;
+            }
+
+            foreach ((OffsetCommitRequest.OffsetCommitRequestPartition partition, OffsetCommitResponse.OffsetCommitResponsePartition result) in wanted.Partitions.Zip(topics[i].Partitions))
+            {
+                if ((uint)partition.PartitionIndex < (uint)topic!.Value.Partitions)
+                {
+                    items.Add(new CommitItem(topic.Value, partition, result));
+                }
+                else
+                {
+                    result.ErrorCode = KafkaErrorCode.UnknownTopicOrPartition;
+                }
             }
         }
 

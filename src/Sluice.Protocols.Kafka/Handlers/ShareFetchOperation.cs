@@ -84,6 +84,15 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
         }
     }
 
+    protected override void Fail(Exception error)
+    {
+        // Who waits for the answer says so.
+        if (!_answer.TrySetException(error))
+        {
+            base.Fail(error);
+        }
+    }
+
     private static ShareFetched Refused(ShareFetchTarget target, KafkaErrorCode error) =>
         new(target.TopicId, new ShareFetchResponse.PartitionData { PartitionIndex = target.Log.Index, ErrorCode = error, Records = RecordsPayload.Empty });
 
@@ -108,7 +117,19 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
         int recordsLeft = body.MaxRecords;
         foreach ((ShareFetchTarget target, long offset, SliceChain chain) in read)
         {
-            if (Acquire(target, offset, chain, recordsLeft) is { } data)
+            ShareFetchResponse.PartitionData? data;
+            try
+            {
+                data = Acquire(target, offset, chain, recordsLeft);
+            }
+            catch (IOException)
+            {
+                chain.Dispose();
+                answer.Add(Refused(target, KafkaErrorCode.KafkaStorageError));
+                continue;
+            }
+
+            if (data is not null)
             {
                 recordsLeft -= (int)Math.Min(recordsLeft, data.AcquiredRecords.Sum(static run => run.LastOffset - run.FirstOffset + 1));
                 answer.Add(new ShareFetched(target.TopicId, data));
@@ -132,7 +153,8 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
             {
                 try
                 {
-                    long limit = settings.ReadsCommitted ? target.Log.LastStableOffset : target.Log.EndOffset;
+                    (long end, long stable) = ReadableEnd(target.Log);
+                    long limit = settings.ReadsCommitted ? stable : end;
                     if (SliceChain.Read(target.Log, from, limit, Math.Min(bytesMax, PartitionBytesMax), isFirst: read.Count == 0) is { } chain)
                     {
                         bytesMax -= chain.Length;
@@ -155,6 +177,7 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
     }
 
     /// <summary>What the member gets; null: nothing of it is available any more.</summary>
+    /// <exception cref="IOException">The records can't be read.</exception>
     private ShareFetchResponse.PartitionData? Acquire(ShareFetchTarget target, long offset, SliceChain chain, int recordsMax)
     {
         if (recordsMax <= 0)

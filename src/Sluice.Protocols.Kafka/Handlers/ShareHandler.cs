@@ -104,16 +104,17 @@ internal sealed class ShareHandler(KafkaServer server)
 
     private static ShareFetchResponse Answer(List<ShareFetched> fetched, (Guid TopicId, int Index, KafkaErrorCode Error)[] acknowledged, ShareSettings settings)
     {
+        Dictionary<(Guid, int), ShareFetchResponse.PartitionData> told = fetched.ToDictionary(static part => (part.TopicId, part.Data.PartitionIndex), static part => part.Data);
         foreach ((Guid topicId, int index, KafkaErrorCode error) in acknowledged)
         {
-            int found = fetched.FindIndex(part => part.TopicId == topicId && part.Data.PartitionIndex == index);
-            if (found < 0)
+            if (!told.TryGetValue((topicId, index), out ShareFetchResponse.PartitionData? data))
             {
-                found = fetched.Count;
-                fetched.Add(new ShareFetched(topicId, new ShareFetchResponse.PartitionData { PartitionIndex = index, Records = RecordsPayload.Empty }));
+                data = new ShareFetchResponse.PartitionData { PartitionIndex = index, Records = RecordsPayload.Empty };
+                told.Add((topicId, index), data);
+                fetched.Add(new ShareFetched(topicId, data));
             }
 
-            fetched[found].Data.AcknowledgeErrorCode = error;
+            data.AcknowledgeErrorCode = error;
         }
 
         return new ShareFetchResponse
@@ -149,13 +150,23 @@ internal sealed class ShareHandler(KafkaServer server)
         {
             foreach ((Guid topicId, int index) in body.Topics.SelectMany(static topic => topic.Partitions.Select(partition => (topic.TopicId, partition.PartitionIndex))))
             {
-                session.Add(topicId, index);
+                if (!session.TryAdd(topicId, index))
+                {
+                    error = KafkaErrorCode.ShareSessionLimitReached;
+                    break;
+                }
             }
 
             foreach ((Guid topicId, int index) in body.ForgottenTopicsData.SelectMany(static topic => topic.Partitions.Select(index => (topic.TopicId, index))))
             {
                 session.Remove(topicId, index);
             }
+        }
+
+        if (error != KafkaErrorCode.None)
+        {
+            _ = server.Shares.EndAsync(session);
+            return error;
         }
 
         if (begins)
@@ -195,7 +206,8 @@ internal sealed class ShareHandler(KafkaServer server)
         var operation = new ShareFetchOperation(request, body, targets, settings);
         operation.Start();
         List<ShareFetched> fetched = await operation.Answer.ConfigureAwait(false);
-        fetched.AddRange(refused.Where(part => !fetched.Exists(known => known.TopicId == part.TopicId && known.Data.PartitionIndex == part.Data.PartitionIndex)));
+        HashSet<(Guid, int)> told = [.. fetched.Select(static part => (part.TopicId, part.Data.PartitionIndex))];
+        fetched.AddRange(refused.Where(part => !told.Contains((part.TopicId, part.Data.PartitionIndex))));
         return fetched;
     }
 

@@ -83,7 +83,7 @@ internal sealed class TopicsHandler(KafkaServer server)
         }
 
         Dictionary<string, string> config = wanted.Configs.ToDictionary(static setting => setting.Name, static setting => setting.Value!, StringComparer.Ordinal);
-        var definition = new TopicDefinition(wanted.Name, server.NewId(), config);
+        TopicDefinition definition = server.FindInternalTopic(wanted.Name)?.Define(server.NewId(), config) ?? new TopicDefinition(wanted.Name, server.NewId(), config);
         if (server.Host?.CheckTopic(definition, partitions).IsOk == true && !quota.TryTake(partitions))
         {
             (result.ErrorCode, result.ErrorMessage) = (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
@@ -109,8 +109,8 @@ internal sealed class TopicsHandler(KafkaServer server)
             result.Configs = [.. TopicConfig.Keys.Values.OrderBy(static key => key.Name, StringComparer.Ordinal).Select(key => new CreateTopicsResponse.CreatableTopicConfigs
             {
                 Name = key.Name,
-                Value = config.GetValueOrDefault(key.Name, key.Default),
-                ConfigSource = config.ContainsKey(key.Name) ? FromTopic : FromDefault,
+                Value = definition.Config.GetValueOrDefault(key.Name, key.Default),
+                ConfigSource = definition.Config.ContainsKey(key.Name) ? FromTopic : FromDefault,
             })];
         }
 
@@ -119,7 +119,7 @@ internal sealed class TopicsHandler(KafkaServer server)
 
     private (KafkaErrorCode Error, string? Message) Check(KafkaRequest request, CreateTopicsRequest.CreatableTopic wanted, out int partitions)
     {
-        partitions = wanted.NumPartitions == -1 ? server.Options.DefaultPartitions : wanted.NumPartitions;
+        partitions = wanted.NumPartitions == -1 ? server.FindInternalTopic(wanted.Name)?.Partitions ?? server.Options.DefaultPartitions : wanted.NumPartitions;
         if (!request.MayCreateTopic(wanted.Name))
         {
             return (KafkaErrorCode.TopicAuthorizationFailed, $"User '{request.Connection.Login.UserName}' may not create topic '{wanted.Name}'.");
@@ -169,6 +169,11 @@ internal sealed class TopicsHandler(KafkaServer server)
             return (KafkaErrorCode.UnknownTopicOrPartition, $"The topic '{wanted.Name}' does not exist.");
         }
 
+        if (topic.Definition.IsInternal)
+        {
+            return (KafkaErrorCode.InvalidTopicException, $"The topic '{wanted.Name}' is the broker's own: with another number of partitions it would not find again what it keeps there.");
+        }
+
         int added = wanted.Count - topic.Partitions.Count;
         if (wanted.Assignments is { } assignments
             && (assignments.Length != added || assignments.Any(assignment => assignment.BrokerIds is not [var id] || id != server.Options.NodeId)))
@@ -181,12 +186,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             return (KafkaErrorCode.ThrottlingQuotaExceeded, QuotaExceeded);
         }
 
-        if (validateOnly)
-        {
-            return added > 0 ? (KafkaErrorCode.None, null) : (KafkaErrorCode.InvalidPartitions, $"The topic {wanted.Name} currently has {topic.Partitions.Count} partition(s); {wanted.Count} would not be an increase.");
-        }
-
-        BrokerResult grown = await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
+        BrokerResult grown = validateOnly ? host.CheckGrowth(topic, wanted.Count) : await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
         return grown.Status switch
         {
             BrokerStatus.Ok => (KafkaErrorCode.None, null),

@@ -166,17 +166,31 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
             return KafkaErrorCode.UnknownTopicOrPartition;
         }
 
-        byte[] batch = new EndTransactionMarker(marker.TransactionResult, marker.CoordinatorEpoch, server.NowMs).ToBatch(marker.ProducerId, marker.ProducerEpoch);
-        KafkaErrorCode error = KafkaErrors.Of(partition.Check(batch));
-        if (error != KafkaErrorCode.None || IsOutOfDate(partition, marker))
-        {
-            return error == KafkaErrorCode.None ? KafkaErrorCode.InvalidProducerEpoch : error;
-        }
-
-        error = server.Transactions.Markers.Append([partition], new ProducerIdentity(marker.ProducerId, marker.ProducerEpoch), marker.TransactionResult, marker.CoordinatorEpoch, state: null, server.Transactions.Promise, out JournalPosition position);
+        KafkaErrorCode error = server.Transactions.Markers.Append(
+            [partition],
+            new ProducerIdentity(marker.ProducerId, marker.ProducerEpoch),
+            marker.TransactionResult,
+            marker.CoordinatorEpoch,
+            state: null,
+            server.Transactions.Promise,
+            out JournalPosition position,
+            wanted => Check(wanted, marker));
         last = JournalPosition.Max(last, position);
 
         // Whoever writes markers looks for the partition's leader, not for a coordinator.
-        return error == KafkaErrorCode.None ? error : KafkaErrorCode.NotLeaderOrFollower;
+        return error is KafkaErrorCode.NotCoordinator or KafkaErrorCode.CoordinatorNotAvailable or KafkaErrorCode.CoordinatorLoadInProgress ? KafkaErrorCode.NotLeaderOrFollower : error;
+    }
+
+    /// <summary>Whether the marker can be appended at this moment. A queue has no transactions.</summary>
+    private PartitionStatus Check(TopicPartition partition, WriteTxnMarkersRequest.WritableTxnMarker marker)
+    {
+        if (!partition.IsOpen || partition.IsQueue)
+        {
+            return partition.IsOpen ? PartitionStatus.Refused : PartitionStatus.Deleted;
+        }
+
+        byte[] batch = new EndTransactionMarker(marker.TransactionResult, marker.CoordinatorEpoch, server.NowMs).ToBatch(marker.ProducerId, marker.ProducerEpoch);
+        PartitionStatus status = partition.Check(batch);
+        return status == PartitionStatus.Ok && IsOutOfDate(partition, marker) ? PartitionStatus.InvalidProducerEpoch : status;
     }
 }

@@ -17,18 +17,18 @@ internal sealed class ClientQuotas
     /// <summary>Longest time, in ms, for which the quota of time, or of connections, has a client wait: Kafka's quota.window.size.seconds.</summary>
     private const int WindowMs = 1000;
 
-    /// <summary>Meters that were not used for longer say nothing any more.</summary>
-    private const long MeterIdleMs = 60_000;
-
-    private const int MetersMax = 10_000;
+    /// <summary>Meters that are kept; and buckets, but for those that somebody has taken of.</summary>
+    internal const int MetersMax = 10_000;
 
     private readonly IMetadataStore _metadata;
     private readonly TimeProvider _clock;
     private readonly Lock _reading = new();
+    private readonly Lock _forgetting = new();
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaMeter> _meters = new();
     private readonly ConcurrentDictionary<(QuotaEntity Entity, string User, string Client, string Key), QuotaBucket> _buckets = new();
     private volatile IReadOnlyDictionary<QuotaEntity, IReadOnlyDictionary<string, double>> _quotas;
     private volatile bool _measuresRequests;
+    private int _metersMade;
 
     public ClientQuotas(IMetadataStore metadata, TimeProvider clock)
     {
@@ -40,6 +40,9 @@ internal sealed class ClientQuotas
 
     /// <summary>The values that can be set for users and client ids, by Kafka's names.</summary>
     public static IReadOnlyList<string> Keys { get; } = [Produce, Fetch, Mutations, Requests];
+
+    /// <summary>Meters there are.</summary>
+    internal int MeterCount => _meters.Count;
 
     /// <summary>Somebody has a quota of time, so that what requests take is of interest.</summary>
     public bool MeasuresRequests => _measuresRequests;
@@ -169,10 +172,12 @@ internal sealed class ClientQuotas
     private int Meter((QuotaEntity, string, string, string) shared, double amount, double perSecondMax, bool isStrict)
     {
         long nowMs = NowMs;
-        int throttleMs = _meters.GetOrAdd(shared, static _ => new QuotaMeter()).Add(amount, perSecondMax, nowMs, isStrict);
-        if (_meters.Count > MetersMax)
+        bool isNew = !_meters.TryGetValue(shared, out QuotaMeter? meter);
+        meter ??= _meters.GetOrAdd(shared, static _ => new QuotaMeter());
+        int throttleMs = meter.Add(amount, perSecondMax, nowMs, isStrict);
+        if (isNew && Interlocked.Increment(ref _metersMade) >= MetersMax / 2)
         {
-            Forget(nowMs - MeterIdleMs);
+            Forget();
         }
 
         return throttleMs;
@@ -189,11 +194,18 @@ internal sealed class ClientQuotas
     private static IReadOnlyDictionary<string, double> Decode(ReadOnlySpan<byte> bytes) =>
         Encoding.UTF8.GetString(bytes).Split('\n').Select(static line => line.Split('=')).ToDictionary(static pair => pair[0], static pair => double.Parse(pair[1], CultureInfo.InvariantCulture), StringComparer.Ordinal);
 
-    private void Forget(long unusedSinceMs)
+    /// <summary>Leaves half of the meters that there may be, those used last: one look at all of them for so many new ones, whatever names clients give themselves.</summary>
+    private void Forget()
     {
-        foreach ((var key, QuotaMeter meter) in _meters)
+        lock (_forgetting)
         {
-            if (meter.UsedMs < unusedSinceMs)
+            if (Volatile.Read(ref _metersMade) < MetersMax / 2)
+            {
+                return;
+            }
+
+            Volatile.Write(ref _metersMade, 0);
+            foreach ((var key, _) in _meters.ToArray().OrderByDescending(static pair => pair.Value.UsedMs).Skip(MetersMax / 2))
             {
                 _meters.TryRemove(key, out _);
             }

@@ -3,6 +3,7 @@ using Sluice.Base.Compression;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Storage;
 using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Records;
@@ -13,8 +14,8 @@ namespace Sluice.Protocols.Kafka.Records;
 /// </summary>
 internal ref struct BatchIntake(BufferPool pool, TopicSettings settings, long nowMs)
 {
-    /// <summary>Records of one batch take at most this when decompressed, in bytes.</summary>
-    private const int DecompressedBytesMax = 256 << 20;
+    /// <summary>Records of one batch take at most this when decompressed, in bytes: what the log can open again.</summary>
+    private const int DecompressedBytesMax = LogStoreOptions.DecompressedBatchBytesDefault;
 
     private const int MagicPosition = 16;
     private const byte Magic = 2;

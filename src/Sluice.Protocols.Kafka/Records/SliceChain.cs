@@ -16,6 +16,9 @@ internal sealed class SliceChain : IDisposable
     /// <summary>In bytes.</summary>
     public long Length { get; private set; }
 
+    /// <summary>One past the last offset as it was read; -1 when the last batch may be cut off.</summary>
+    public long EndOffset { get; private set; }
+
     /// <summary>What there is from an offset on; null if there is nothing, or no room for it. May block on the disk.</summary>
     /// <param name="partition">Whose records.</param>
     /// <param name="offset">Where to begin.</param>
@@ -95,6 +98,7 @@ internal sealed class SliceChain : IDisposable
     {
         _slices.Add(slice);
         Length += slice.Length;
+        EndOffset = slice.EndOffset;
     }
 
     /// <summary>

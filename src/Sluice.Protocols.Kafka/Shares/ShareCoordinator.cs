@@ -24,11 +24,14 @@ internal sealed class ShareCoordinator : IDisposable
         _groups = groups;
         _scheduler = scheduler;
         Sessions = new ShareSessions(options.SessionsMax);
-        var kept = new InternalTopic(InternalTopic.Shares, options.StateTopicPartitions) { IsCompacted = false };
-        _shards = new CoordinatorShards<ShareShard>(host, kept, scheduler, newId, partition => new ShareShard(partition, context));
+        var kept = new InternalTopic(InternalTopics.Shares, options.StateTopicPartitions) { IsCompacted = false };
+        _shards = new CoordinatorShards<ShareShard>(host, kept, scheduler, context.Logger, newId, partition => new ShareShard(partition, context));
     }
 
     public ShareSessions Sessions { get; }
+
+    /// <summary>Where positions are kept.</summary>
+    public InternalTopic Kept => _shards.Kept;
 
     /// <summary>Starts to read what there is.</summary>
     public void Start() => _ = _shards.All;

@@ -17,7 +17,11 @@ internal sealed class SharedPartition(Guid topicId, int index)
 /// <summary>What a member of a share group fetches, kept between its requests (KIP-932). Guarded by itself.</summary>
 internal sealed class ShareSession(string groupId, string memberId)
 {
-    private readonly List<SharedPartition> _partitions = [];
+    /// <summary>What a member fetches at most.</summary>
+    public const int PartitionsMax = 10_000;
+
+    private readonly LinkedList<SharedPartition> _partitions = new();
+    private readonly Dictionary<(Guid TopicId, int Index), LinkedListNode<SharedPartition>> _byName = [];
 
     public string GroupId => groupId;
 
@@ -30,27 +34,41 @@ internal sealed class ShareSession(string groupId, string memberId)
     public CancellationTokenRegistration Ending { get; set; }
 
     /// <summary>In the order in which they are to be served.</summary>
-    public IReadOnlyList<SharedPartition> Partitions => _partitions;
+    public IReadOnlyCollection<SharedPartition> Partitions => _partitions;
 
-    public void Add(Guid topicId, int index)
+    /// <summary>False if there are too many.</summary>
+    public bool TryAdd(Guid topicId, int index)
     {
-        if (!_partitions.Exists(known => known.TopicId == topicId && known.Index == index))
+        if (_byName.ContainsKey((topicId, index)))
         {
-            _partitions.Add(new SharedPartition(topicId, index));
+            return true;
         }
+
+        if (_byName.Count >= PartitionsMax)
+        {
+            return false;
+        }
+
+        _byName.Add((topicId, index), _partitions.AddLast(new SharedPartition(topicId, index)));
+        return true;
     }
 
-    public void Remove(Guid topicId, int index) => _partitions.RemoveAll(known => known.TopicId == topicId && known.Index == index);
+    public void Remove(Guid topicId, int index)
+    {
+        if (_byName.Remove((topicId, index), out LinkedListNode<SharedPartition>? forgotten))
+        {
+            _partitions.Remove(forgotten);
+        }
+    }
 
     /// <summary>The next request has another epoch, and another partition comes first, so that all have their turn although an answer is full.</summary>
     public void Advance()
     {
         NextEpoch = NextEpoch == int.MaxValue ? 1 : NextEpoch + 1;
-        if (_partitions.Count > 1)
+        if (_partitions.First is { } first)
         {
-            SharedPartition first = _partitions[0];
-            _partitions.RemoveAt(0);
-            _partitions.Add(first);
+            _partitions.RemoveFirst();
+            _partitions.AddLast(first);
         }
     }
 }

@@ -13,7 +13,8 @@ namespace Sluice.Protocols.Kafka.Shares;
 /// <summary>
 /// The positions of share groups that one partition of the internal topic keeps. Its lock guards them all; under it an operation changes them and appends what it changed, and
 /// off it the answers wait until that is kept. What was only delivered is in no record: after a crash it is delivered again.
-/// Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart begins with what the log has.
+/// Failure policy: when a record cannot be appended, memory is ahead of the log, so the shard refuses everything from then on; a restart begins with what the log has. The
+/// same holds when an operation fails by an error of the broker: nobody knows how much of it was done.
 /// </summary>
 internal sealed class ShareShard : ICoordinatorShard
 {
@@ -233,10 +234,18 @@ internal sealed class ShareShard : ICoordinatorShard
                 return;
             }
 
-            partition.Cursor.Acknowledge(member, offsets, type, settings.DeliveryCountMax);
-            ShareStateLog.Emit(partition, turn);
-            partition.Notify();
-            position = Append(turn);
+            try
+            {
+                partition.Cursor.Acknowledge(member, offsets, type, settings.DeliveryCountMax);
+                ShareStateLog.Emit(partition, turn);
+                partition.Notify();
+                position = Append(turn);
+            }
+            catch
+            {
+                Stop();
+                throw;
+            }
         }
 
         _log.Complete(turn, position);
@@ -272,7 +281,9 @@ internal sealed class ShareShard : ICoordinatorShard
             });
             OnLoaded(records);
         }
-        catch (Exception error) when (error is IOException or KafkaParseException)
+#pragma warning disable CA1031 // Whatever it is: these share groups are not served, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its share groups are not served", Partition.Index, Partition.Topic.Name);
             Refuse();
@@ -326,8 +337,16 @@ internal sealed class ShareShard : ICoordinatorShard
             error = _refusal;
             if (error == KafkaErrorCode.None)
             {
-                turn.Answer(answer, operation(turn));
-                position = Append(turn);
+                try
+                {
+                    turn.Answer(answer, operation(turn));
+                    position = Append(turn);
+                }
+                catch
+                {
+                    Stop();
+                    throw;
+                }
             }
         }
 
@@ -353,6 +372,13 @@ internal sealed class ShareShard : ICoordinatorShard
         }
 
         return position;
+    }
+
+    /// <summary>What is in memory is not what the log says any more. Under the lock.</summary>
+    private void Stop()
+    {
+        _refusal = KafkaErrorCode.NotCoordinator;
+        _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its share groups are not served any more", Partition.Index, Partition.Topic.Name);
     }
 
     private void Expire(SharePartition partition, GroupTurn turn)

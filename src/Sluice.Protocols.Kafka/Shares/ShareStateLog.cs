@@ -30,19 +30,34 @@ internal sealed class ShareStateLog(TopicPartition partition, ShareContext conte
     public int ReadAll(Action<GroupRecord> onRecord)
     {
         int records = 0;
+        var unreadable = new UnreadableRecords(partition, context.Logger);
         BatchScan.ReadAll(partition, batch =>
         {
+            if (RecordBatch.IsControl(batch.Span))
+            {
+                return;
+            }
+
             var reader = new RecordBatchReader(batch.Span);
             while (reader.TryRead(out RecordView record))
             {
-                if (record.HasKey && GroupRecord.ReadShareState(record.Key.ToArray(), record.HasValue ? (ReadOnlyMemory<byte>?)record.Value.ToArray() : null) is { } known)
+                if (record.HasKey)
                 {
-                    onRecord(known);
+                    byte[] key = record.Key.ToArray();
+                    ReadOnlyMemory<byte>? value = record.HasValue ? (ReadOnlyMemory<byte>?)record.Value.ToArray() : null;
+                    unreadable.Try(() =>
+                    {
+                        if (GroupRecord.ReadShareState(key, value) is { } known)
+                        {
+                            onRecord(known);
+                        }
+                    });
                 }
 
                 records++;
             }
         });
+        unreadable.Report();
         return records;
     }
 

@@ -7,6 +7,7 @@ namespace Sluice.Protocols.Kafka.Transactions;
 internal sealed class Deadlines : IDisposable
 {
     private static readonly TimeSpan s_timerMax = TimeSpan.FromDays(1);
+    private static readonly long s_dueMsMax = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
 
     private readonly Dictionary<string, long> _dueMs = new(StringComparer.Ordinal);
     private readonly SortedSet<(long DueMs, string Name)> _order = new(Comparer<(long DueMs, string Name)>.Create(static (a, b) =>
@@ -21,8 +22,10 @@ internal sealed class Deadlines : IDisposable
         _timer = clock.CreateTimer(static state => ((Action)state!)(), onDue, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>A time that the clock cannot reach is its last one, or its first.</summary>
     public void Set(string name, long dueMs)
     {
+        dueMs = Math.Clamp(dueMs, 0, s_dueMsMax);
         bool wasFirst = Forget(name);
         _dueMs.Add(name, dueMs);
         _order.Add((dueMs, name));

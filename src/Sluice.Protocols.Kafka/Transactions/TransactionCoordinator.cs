@@ -30,11 +30,14 @@ internal sealed class TransactionCoordinator : IDisposable
         _context = new TransactionContext(options, broker.Store, promise, Markers, host, buffers, clock, logger);
         _producerIds = producerIds;
         _groups = groups;
-        var kept = new InternalTopic(InternalTopic.Transactions, options.StateTopicPartitions);
-        _shards = new CoordinatorShards<TransactionShard>(host, kept, scheduler, newId, partition => new TransactionShard(partition, _context));
+        var kept = new InternalTopic(InternalTopics.Transactions, options.StateTopicPartitions);
+        _shards = new CoordinatorShards<TransactionShard>(host, kept, scheduler, logger, newId, partition => new TransactionShard(partition, _context));
     }
 
     public TransactionMarkers Markers { get; }
+
+    /// <summary>Where transactional ids are kept.</summary>
+    public InternalTopic Kept => _shards.Kept;
 
     /// <summary>Of whatever is kept of transactions.</summary>
     public Durability Promise => _context.Promise;

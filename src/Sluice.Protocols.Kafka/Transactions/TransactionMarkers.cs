@@ -20,6 +20,7 @@ internal sealed class TransactionMarkers(LogStore store, GroupCoordinator groups
     /// <param name="state">What else is appended with them; null: nothing.</param>
     /// <param name="promise">What is waited for.</param>
     /// <param name="position">For <see cref="LogStore.NotifyWhenKept"/>.</param>
+    /// <param name="check">See <see cref="PartitionGroup.Commit"/>.</param>
     public KafkaErrorCode Append(
         IReadOnlyCollection<TopicPartition> partitions,
         ProducerIdentity producer,
@@ -27,7 +28,8 @@ internal sealed class TransactionMarkers(LogStore store, GroupCoordinator groups
         int coordinatorEpoch,
         (TopicPartition Partition, ReadOnlyMemory<byte> Batch)? state,
         Durability promise,
-        out JournalPosition position)
+        out JournalPosition position,
+        Func<TopicPartition, PartitionStatus>? check = null)
     {
         var group = new PartitionGroup(store);
         byte[] marker = new EndTransactionMarker(isCommit, coordinatorEpoch, clock.GetUtcNow().ToUnixTimeMilliseconds()).ToBatch(producer.Id, producer.Epoch);
@@ -56,9 +58,11 @@ internal sealed class TransactionMarkers(LogStore store, GroupCoordinator groups
                 return KafkaErrorCode.CoordinatorLoadInProgress;
             }
 
-            if (group.Commit(promise, out position, out TopicPartition? failed) != PartitionStatus.Ok)
+            PartitionStatus status = group.Commit(promise, out position, out TopicPartition? failed, check);
+            if (status != PartitionStatus.Ok)
             {
-                return failed is null ? KafkaErrorCode.NotCoordinator : KafkaErrorCode.CoordinatorNotAvailable;
+                return status != PartitionStatus.Failed ? KafkaErrors.Of(status)
+                    : failed is null ? KafkaErrorCode.NotCoordinator : KafkaErrorCode.CoordinatorNotAvailable;
             }
 
             foreach (GroupShard shard in shards)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
@@ -29,26 +30,40 @@ internal static class TransactionRecord
         return builder.Seal().ToArray();
     }
 
-    /// <summary>Hands over every record of a partition, in order. Returns how many there were. Blocks on the disk.</summary>
+    /// <summary>Hands over every record of a partition that is not malformed, in order. Returns how many there were. Blocks on the disk.</summary>
     /// <exception cref="IOException">The log cannot be read, or is damaged.</exception>
-    /// <exception cref="KafkaParseException">A record is malformed.</exception>
-    public static int ReadAll(TopicPartition partition, Action<string, Transaction?> apply)
+    public static int ReadAll(TopicPartition partition, ILogger logger, Action<string, Transaction?> apply)
     {
         int count = 0;
+        var unreadable = new UnreadableRecords(partition, logger);
         BatchScan.ReadAll(partition, batch =>
         {
+            if (RecordBatch.IsControl(batch.Span))
+            {
+                return;
+            }
+
             var reader = new RecordBatchReader(batch.Span);
             while (reader.TryRead(out RecordView record))
             {
-                if (record.HasKey && new KafkaReader(record.Key.ToArray()).ReadInt16() == TransactionLogKey.RecordType)
+                if (record.HasKey)
                 {
-                    string id = TransactionLogKey.ReadRecord(record.Key.ToArray()).TransactionalId;
-                    apply(id, record.HasValue ? Transaction.Restore(id, TransactionLogValue.ReadRecord(record.Value.ToArray())) : null);
+                    byte[] key = record.Key.ToArray();
+                    byte[]? value = record.HasValue ? record.Value.ToArray() : null;
+                    unreadable.Try(() =>
+                    {
+                        if (new KafkaReader(key).ReadInt16() == TransactionLogKey.RecordType)
+                        {
+                            string id = TransactionLogKey.ReadRecord(key).TransactionalId;
+                            apply(id, value is null ? null : Transaction.Restore(id, TransactionLogValue.ReadRecord(value)));
+                        }
+                    });
                 }
 
                 count++;
             }
         });
+        unreadable.Report();
         return count;
     }
 }

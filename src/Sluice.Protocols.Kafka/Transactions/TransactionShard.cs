@@ -129,7 +129,7 @@ internal sealed class TransactionShard : ICoordinatorShard
     {
         try
         {
-            int records = TransactionRecord.ReadAll(Partition, (id, transaction) =>
+            int records = TransactionRecord.ReadAll(Partition, _context.Logger, (id, transaction) =>
             {
                 lock (_sync)
                 {
@@ -138,7 +138,9 @@ internal sealed class TransactionShard : ICoordinatorShard
             });
             OnLoaded(records);
         }
-        catch (Exception error) when (error is IOException or KafkaParseException)
+#pragma warning disable CA1031 // Whatever it is: these transactional ids are not served, the broker goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its transactional ids are not served", Partition.Index, Partition.Topic.Name);
             Refuse();

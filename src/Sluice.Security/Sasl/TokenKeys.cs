@@ -2,7 +2,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Sluice.Security.Sasl;
 
-#pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
 /// <summary>
 /// The keys of those who make tokens, read anew when they are old, or when a token names one that is not there: keys change. While they can't be read the
 /// last ones count. Thread-safe.
@@ -15,8 +14,9 @@ public sealed class TokenKeys
     private readonly TimeSpan _maxAge;
     private readonly TimeProvider _clock;
     private readonly ILogger? _logger;
-    private readonly SemaphoreSlim _reading = new(1);
+    private readonly Lock _sync = new();
     private IReadOnlyList<TokenKey> _keys;
+    private Task? _reading;
 
     // A timestamp of the clock; 0: never.
     private long _readAt;
@@ -28,7 +28,7 @@ public sealed class TokenKeys
         _clock = TimeProvider.System;
     }
 
-    /// <param name="read">Gives a JSON Web Key Set; throws IOException or FormatException if it can't.</param>
+    /// <param name="read">Gives a JSON Web Key Set, within a time of its own; throws IOException or FormatException if it can't.</param>
     /// <param name="maxAge">After which it is read again.</param>
     /// <param name="clock">Says how old it is.</param>
     /// <param name="logger">Hears of failures.</param>
@@ -63,17 +63,28 @@ public sealed class TokenKeys
 
     private bool IsOlderThan(TimeSpan age) => _read is not null && (Volatile.Read(ref _readAt) is var at && (at == 0 || _clock.GetElapsedTime(at) > age));
 
-    private async ValueTask RefreshAsync(TimeSpan age, CancellationToken cancellation)
+    /// <summary>Waits until the keys are read. Whoever gives up does not end the reading: others wait for it.</summary>
+    private Task RefreshAsync(TimeSpan age, CancellationToken cancellation)
     {
-        await _reading.WaitAsync(cancellation).ConfigureAwait(false);
-        try
+        lock (_sync)
         {
             if (!IsOlderThan(age))
             {
-                return;
+                return Task.CompletedTask;
             }
 
-            Volatile.Write(ref _keys, TokenKey.ReadSet(await _read!(cancellation).ConfigureAwait(false)));
+            _reading ??= ReadAsync();
+            return _reading.WaitAsync(cancellation);
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        // Not under the lock of who asked for it.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        try
+        {
+            Volatile.Write(ref _keys, TokenKey.ReadSet(await _read!(CancellationToken.None).ConfigureAwait(false)));
         }
         catch (Exception error) when (error is IOException or FormatException)
         {
@@ -81,9 +92,12 @@ public sealed class TokenKeys
         }
         finally
         {
-            // Also after a failure, so that not every token tries again at once.
-            Volatile.Write(ref _readAt, _clock.GetTimestamp());
-            _reading.Release();
+            lock (_sync)
+            {
+                // Also after a failure, so that not every token tries again at once.
+                Volatile.Write(ref _readAt, _clock.GetTimestamp());
+                _reading = null;
+            }
         }
     }
 }

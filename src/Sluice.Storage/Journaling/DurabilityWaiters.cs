@@ -1,7 +1,12 @@
+using Microsoft.Extensions.Logging;
+
 namespace Sluice.Storage.Journaling;
 
-/// <summary>Who waits for which position. Has its own lock; listeners are called outside of it.</summary>
-internal sealed class DurabilityWaiters
+/// <summary>
+/// Who waits for which position. Has its own lock; listeners are called outside of it. A listener that throws is an error of the broker; it is reported, and the others are
+/// told as if it had not.
+/// </summary>
+internal sealed class DurabilityWaiters(ILogger logger)
 {
     private readonly Lock _sync = new();
     private Waiter[] _waiting = new Waiter[16];
@@ -76,7 +81,7 @@ internal sealed class DurabilityWaiters
         }
         for (int i = 0; i < readyCount; i++)
         {
-            _ready[i].Listener.OnKept(Through(_ready[i].Promise));
+            Tell(_ready[i].Listener, Through(_ready[i].Promise), failure: null);
         }
         Array.Clear(_ready, 0, readyCount);
     }
@@ -100,7 +105,28 @@ internal sealed class DurabilityWaiters
         }
         for (int i = 0; i < count; i++)
         {
-            waiting[i].Listener.OnFailed(error);
+            Tell(waiting[i].Listener, JournalPosition.None, error);
+        }
+    }
+
+    private void Tell(IDurabilityListener listener, JournalPosition through, Exception? failure)
+    {
+        try
+        {
+            if (failure is null)
+            {
+                listener.OnKept(through);
+            }
+            else
+            {
+                listener.OnFailed(failure);
+            }
+        }
+#pragma warning disable CA1031 // What it belongs to is not known here, and neither the journal nor who else waits may end with it.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            logger.LogError(error, "{Listener} waited for the journal and failed by an error of the broker: please report it", listener.GetType().Name);
         }
     }
 

@@ -16,7 +16,7 @@ internal sealed class Journal : IDisposable
     private static readonly TimeSpan LazyDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _io = new();
-    private readonly DurabilityWaiters _waiters = new();
+    private readonly DurabilityWaiters _waiters;
     private readonly RoomWaiters _room;
     private readonly JournalQueue _queue;
     private readonly JournalFiles _files;
@@ -40,6 +40,7 @@ internal sealed class Journal : IDisposable
     {
         _files = files;
         _logger = logger;
+        _waiters = new DurabilityWaiters(logger);
         _onGrown = onGrown;
         _hasTailRoom = hasTailRoom;
         _through = through;
@@ -51,6 +52,9 @@ internal sealed class Journal : IDisposable
         _lazyTimer = clock.CreateTimer(static state => ((Journal)state!).OnLazyTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _worker = scheduler.StartWorker("sluice-journal", Step, Fail);
     }
+
+    /// <summary>How far the journal has written; it may not be synced.</summary>
+    public long Written => _waiters.Written;
 
     public JournalPosition Durable => new(_waiters.Durable);
 

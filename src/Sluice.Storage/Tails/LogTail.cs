@@ -4,8 +4,8 @@ using Sluice.Storage.Records;
 namespace Sluice.Storage.Tails;
 
 /// <summary>
-/// What a log has in memory: chunks in offset order, to the last of which new batches go. Lies within the log, which it is told, and keeps
-/// the log's count of bytes. Never copied, and changed under the log's lock only.
+/// What a log has in memory: chunks in offset order, to the last of which new batches go. Lies within the log and is never copied; its methods are
+/// given the log, whose count of bytes they keep. All under the log's lock, but for a look at the capacity.
 /// </summary>
 internal struct LogTail
 {

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Text;
 using Sluice.Base.Compression;
 using Sluice.Client.Consuming;
 using Sluice.Client.Producing;
+using Sluice.Client.Serialization;
 using Sluice.Client.Tests.Support;
 using Sluice.Protocols.Kafka.Wire;
 
@@ -39,6 +41,32 @@ public sealed class ConsumerTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.Equal(("", 0), (records[2].Key, records[2].Value!.Length));
         Assert.Equal(Enumerable.Range(0, 5000).Select(i => ($"{i}", i % 300)), records.Skip(3).Select(record => (record.Key!, record.Value!.Length)));
         Assert.Null(await consumer.ConsumeAsync(TimeSpan.FromMilliseconds(200)));
+    }
+
+    [Fact]
+    public async Task A_record_that_cannot_be_deserialized_is_not_passed_over()
+    {
+        string topic = broker.NewName("strange");
+        await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = broker.Address });
+        foreach (string value in (string[])["1", "two", "3"])
+        {
+            await producer.SendAsync(new(topic, null, value));
+        }
+
+        await using var consumer = new KafkaConsumer<string?, int>(Options, valueDeserializer: new NumberReader());
+        var partition = new TopicPartition(topic, 0);
+        consumer.Assign(partition);
+        Assert.Equal(1, (await consumer.ConsumeAsync())!.Value.Value);
+        for (int i = 0; i < 2; i++)
+        {
+            RecordDeserializationException error = await Assert.ThrowsAsync<RecordDeserializationException>(async () => await consumer.ConsumeAsync());
+            Assert.Equal(new TopicPartitionOffset(partition, 1), error.Record);
+            Assert.IsType<FormatException>(error.InnerException);
+            Assert.Equal(1, consumer.Position(partition));
+        }
+
+        consumer.Seek(partition, 2);
+        Assert.Equal(3, (await consumer.ConsumeAsync())!.Value.Value);
     }
 
     [Fact]
@@ -146,5 +174,10 @@ public sealed class ConsumerTests(LiveBroker broker) : IClassFixture<LiveBroker>
         }
 
         return records;
+    }
+
+    private sealed class NumberReader : IDeserializer<int>
+    {
+        public int Deserialize(ReadOnlySpan<byte> bytes, bool isNull) => int.Parse(bytes, CultureInfo.InvariantCulture);
     }
 }

@@ -2,6 +2,7 @@ using Sluice.BlackBox;
 using Sluice.Client.Consuming;
 using Sluice.Client.Producing;
 using Sluice.Client.Tests.Support;
+using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Client.Tests.Live;
 
@@ -91,6 +92,50 @@ public sealed class FaultTests
         Assert.True(error.IsRetriable);
         proxy.Cut();
         Assert.True((await producer.SendAsync(new("late", null, 3))).Offset >= 1);
+    }
+
+    [Fact]
+    public async Task What_is_refused_in_one_topic_does_not_double_what_goes_again_to_another()
+    {
+        int port = CuttingProxy.FreePort();
+        await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
+        await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
+        string address = $"127.0.0.1:{port}";
+        await Topics.CreateAsync(address, "narrow", 1, ("max.message.bytes", "500"));
+        await Topics.CreateAsync(address, "lost", 1);
+
+        // What is lost goes again so late that the other record has been refused by then.
+        var options = new ProducerOptions { BootstrapServers = address, RetryBackoff = TimeSpan.FromSeconds(3), RetryBackoffMax = TimeSpan.FromSeconds(3) };
+        await using (var producer = new KafkaProducer<byte[]?, byte[]?>(options))
+        {
+            await producer.SendAsync(new("narrow", null, new byte[100]));
+            await producer.SendAsync(new("lost", null, new byte[100]));
+            proxy.SwallowAnswers();
+            Task<RecordMetadata> lost = producer.SendAsync(new("lost", null, new byte[100]));
+            await proxy.Swallowed;
+            proxy.Cut();
+            KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("narrow", null, new byte[1000])));
+            Assert.Equal(KafkaErrorCode.MessageTooLarge, error.ErrorCode);
+            Assert.Equal(1, (await lost).Offset);
+            Assert.Equal(1, (await producer.SendAsync(new("narrow", null, new byte[100]))).Offset);
+        }
+
+        await using var consumer = new KafkaConsumer<byte[]?, byte[]?>(new ConsumerOptions { BootstrapServers = address });
+        Assert.Equal(2, (await consumer.EndOffsetsAsync([new TopicPartition("lost", 0)]))[new TopicPartition("lost", 0)]);
+    }
+
+    [Fact]
+    public async Task What_follows_a_refused_record_in_its_partition_is_there_once_and_in_order()
+    {
+        await using BrokerProcess broker = await BrokerProcess.StartAsync();
+        string address = $"127.0.0.1:{broker.KafkaPort}";
+        await Topics.CreateAsync(address, "refusing", 1, ("max.message.bytes", "500"));
+        await using var producer = new KafkaProducer<byte[]?, byte[]?>(new ProducerOptions { BootstrapServers = address, BatchBytes = 400, RetryBackoff = TimeSpan.FromMilliseconds(10) });
+        await producer.SendAsync(new("refusing", null, new byte[300]));
+        Task<RecordMetadata>[] sent = [.. Enumerable.Range(0, 40).Select(i => producer.SendAsync(new("refusing", null, new byte[i % 8 == 3 ? 1000 : 300])))];
+        await Task.WhenAll(sent).ContinueWith(static _ => { }, TaskScheduler.Default);
+        Assert.Equal(Enumerable.Range(0, 40).Select(i => i % 8 == 3), sent.Select(task => task.IsFaulted));
+        Assert.Equal(Enumerable.Range(1, 35).Select(i => (long)i), sent.Where(task => !task.IsFaulted).Select(task => task.Result.Offset));
     }
 
     private static async Task AssertThereOnceInOrderAsync(string address, string topic, int partitions)

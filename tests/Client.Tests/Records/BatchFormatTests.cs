@@ -38,7 +38,7 @@ public sealed class BatchFormatTests
         queue.Number(batch);
         batch.Seal(s_options, 7, 1);
         Assert.Equal(7, BatchHeader.ProducerId(batch.Sealed.Span));
-        queue.Renumber();
+        queue.Renumber(new ProducerIdentity(8, 0));
         queue.Number(batch);
         batch.Seal(s_options, 8, 0);
         Assert.Equal(8, BatchHeader.ProducerId(batch.Sealed.Span));

@@ -11,6 +11,7 @@ internal sealed class CuttingProxy : IAsyncDisposable
     private readonly Lock _sync = new();
     private readonly List<Socket> _open = [];
     private readonly Task _accepting;
+    private readonly TaskCompletionSource _swallowed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _swallowsAnswers;
 
     /// <param name="port">Where clients come.</param>
@@ -25,6 +26,9 @@ internal sealed class CuttingProxy : IAsyncDisposable
 
     /// <summary>Connections cut so far.</summary>
     public int Cuts { get; private set; }
+
+    /// <summary>Done when the first answer was swallowed: the broker has done what it was asked to.</summary>
+    public Task Swallowed => _swallowed.Task;
 
     /// <summary>A port that nobody uses.</summary>
     public static int FreePort()
@@ -94,10 +98,13 @@ internal sealed class CuttingProxy : IAsyncDisposable
             NetworkStream target = to.GetStream();
             while (await source.ReadAsync(buffer) is var read and > 0)
             {
-                if (!(isAnswers && _swallowsAnswers))
+                if (isAnswers && _swallowsAnswers)
                 {
-                    await target.WriteAsync(buffer.AsMemory(0, read));
+                    _swallowed.TrySetResult();
+                    continue;
                 }
+
+                await target.WriteAsync(buffer.AsMemory(0, read));
             }
         }
         catch (Exception error) when (error is IOException or ObjectDisposedException or InvalidOperationException)

@@ -11,13 +11,26 @@ internal static class Topics
 {
     private static readonly ApiUse s_createTopics = new(KafkaApis.Get(KafkaApiKey.CreateTopics), 2, 5);
 
-    public static async Task CreateAsync(string address, string name, int partitions)
+    public static async Task CreateAsync(string address, string name, int partitions, params (string Name, string Value)[] configs)
     {
         var connector = new Connector(new ProducerOptions { BootstrapServers = address }, new BufferPool());
         await using KafkaConnection connection = await connector.ConnectAsync(BrokerAddress.ParseList(address)[0], CancellationToken.None);
         CreateTopicsResponse response = await connection.AskAsync<CreateTopicsResponse>(
             s_createTopics,
-            new CreateTopicsRequest { Topics = [new CreateTopicsRequest.CreatableTopic { Name = name, NumPartitions = partitions, ReplicationFactor = 1 }], TimeoutMs = 30_000 });
+            new CreateTopicsRequest
+            {
+                Topics =
+                [
+                    new CreateTopicsRequest.CreatableTopic
+                    {
+                        Name = name,
+                        NumPartitions = partitions,
+                        ReplicationFactor = 1,
+                        Configs = [.. configs.Select(config => new CreateTopicsRequest.CreatableTopicConfig { Name = config.Name, Value = config.Value })],
+                    },
+                ],
+                TimeoutMs = 30_000,
+            });
         Assert.Equal(KafkaErrorCode.None, response.Topics[0].ErrorCode);
     }
 }

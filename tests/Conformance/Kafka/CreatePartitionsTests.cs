@@ -1,3 +1,4 @@
+using RabbitMQ.Client;
 using Sluice.Conformance.Kafka.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -47,9 +48,34 @@ public sealed class CreatePartitionsTests(BrokerFixture broker) : KafkaTest(brok
         Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await ListOffsetsAsync(topic.Name, [(1, -1)]))[0].ErrorCode);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CreatePartitions_does_not_take_over_a_queue(bool validateOnly)
+    {
+        Assert.SkipWhen(Broker.AmqpAddress is null, "the target serves no AMQP");
+        TestTopic topic = await TopicAsync(partitions: 2);
+        await using QueueProgram program = await QueueProgram.StartAsync(Broker.AmqpAddress!);
+        await program.Channel.QueueDeclareAsync($"{topic.Name}:3", durable: true, exclusive: false, autoDelete: false);
+        Assert.Equal(KafkaErrorCode.InvalidPartitions, (await GrowAsync(topic.Name, 4, validateOnly: validateOnly)).ErrorCode);
+        Assert.Equal(KafkaErrorCode.None, (await GrowAsync(topic.Name, 3, validateOnly: validateOnly)).ErrorCode);
+        await program.Channel.QueueDeleteAsync($"{topic.Name}:3");
+    }
+
     [Fact]
     public async Task CreatePartitions_of_an_unknown_topic() =>
         Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await GrowAsync(Name(), 2)).ErrorCode);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CreatePartitions_of_the_brokers_own_topic_is_refused(bool validateOnly)
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka adds them, and groups are lost.");
+        var own = new MetadataRequest { Topics = [new MetadataRequest.MetadataRequestTopic { Name = "__consumer_offsets" }], AllowAutoTopicCreation = true };
+        await EventuallyAsync(async () => (await Client.AskAsync<MetadataResponse>(own, 9)).Topics[0].ErrorCode == KafkaErrorCode.None, "the topic is there");
+        Assert.Equal(KafkaErrorCode.InvalidTopicException, (await GrowAsync("__consumer_offsets", 100, validateOnly: validateOnly)).ErrorCode);
+    }
 
     [Fact]
     public async Task CreatePartitions_of_a_topic_named_twice_is_refused_for_it_alone()

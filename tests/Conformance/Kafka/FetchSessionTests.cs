@@ -66,6 +66,24 @@ public sealed class FetchSessionTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Fact]
+    public async Task KIP227_Who_fetches_very_many_partitions_does_it_without_a_session()
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka's sessions have any number of partitions");
+        const int Max = 10_000;
+        TestTopic topic = await TopicAsync();
+        (int, long)[] all = [.. Enumerable.Range(0, Max + 1).Select(static index => (index, 0L))];
+        FetchResponse without = await Client.AskAsync<FetchResponse>(Session(0, 0, FetchTopic(topic, 1 << 20, all)), 13);
+        Assert.Equal((KafkaErrorCode.None, 0, Max + 1), (without.ErrorCode, without.SessionId, without.Responses[0].Partitions.Length));
+
+        // One that grows too large ends, and the client names all again.
+        int id = await OpenAsync(topic, 13, all[..Max]);
+        Assert.Equal(KafkaErrorCode.None, (await Client.AskAsync<FetchResponse>(Session(id, 1, FetchTopic(topic, 1 << 20, all[..1])), 13)).ErrorCode);
+        FetchResponse ended = await Client.AskAsync<FetchResponse>(Session(id, 2, FetchTopic(topic, 1 << 20, all[Max..])), 13);
+        Assert.Equal(KafkaErrorCode.FetchSessionIdNotFound, ended.ErrorCode);
+        Assert.Equal(KafkaErrorCode.FetchSessionIdNotFound, (await Client.AskAsync<FetchResponse>(Session(id, 3), 13)).ErrorCode);
+    }
+
+    [Fact]
     public async Task KIP227_Session_errors()
     {
         TestTopic topic = await TopicAsync();

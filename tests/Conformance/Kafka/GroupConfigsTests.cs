@@ -29,6 +29,30 @@ public sealed class GroupConfigsTests(BrokerFixture broker) : ShareTest(broker)
     }
 
     [Fact]
+    public async Task KIP339_Changes_of_different_keys_at_once_are_all_made()
+    {
+        (string Key, string Value)[] changes =
+        [
+            ("consumer.session.timeout.ms", "50000"), ("consumer.heartbeat.interval.ms", "6000"), ("consumer.assignment.interval.ms", "2000"), ("share.assignment.interval.ms", "3000"),
+        ];
+        RawClient[] clients = [await ConnectAsync(), await ConnectAsync(), await ConnectAsync(), await ConnectAsync()];
+        for (int round = 0; round < 10; round++)
+        {
+            string group = Name("group");
+            await Task.WhenAll(changes.Zip(clients).Select(pair => pair.Second.AskAsync<IncrementalAlterConfigsResponse>(
+                new IncrementalAlterConfigsRequest
+                {
+                    Resources = [new() { ResourceType = GroupResource, ResourceName = group, Configs = [new() { Name = pair.First.Key, Value = pair.First.Value }] }],
+                },
+                1)));
+            foreach ((string key, string value) in changes)
+            {
+                await EventuallyAsync(async () => await ValueAsync(group, key) == value, $"{key} of round {round}");
+            }
+        }
+    }
+
+    [Fact]
     public async Task Keys_that_are_not_there_are_refused()
     {
         Assert.Equal(KafkaErrorCode.InvalidConfig, (await ConfigureAsync(Name("group"), ("consumer.nothing", "1"))).Error);

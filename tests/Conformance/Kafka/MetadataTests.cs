@@ -83,6 +83,19 @@ public sealed class MetadataTests(BrokerFixture broker) : KafkaTest(broker)
     }
 
     [Theory]
+    [InlineData("__consumer_offsets")]
+    [InlineData("__transaction_state")]
+    [InlineData("__share_group_state")]
+    public async Task Metadata_makes_the_brokers_own_topics_as_their_coordinators_need_them(string name)
+    {
+        MetadataRequest request = For(name);
+        request.AllowAutoTopicCreation = true;
+        await EventuallyAsync(
+            async () => Assert.Single((await Client.AskAsync<MetadataResponse>(request, 9)).Topics) is { ErrorCode: KafkaErrorCode.None, IsInternal: true, Partitions.Length: > 1 },
+            "the topic is there");
+    }
+
+    [Theory]
     [InlineData(0)]
     [InlineData(3)]
     [InlineData(4)]

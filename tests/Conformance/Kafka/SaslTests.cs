@@ -17,6 +17,25 @@ public sealed class SaslTests(BrokerFixture broker) : SecurityTest(broker)
     }
 
     [Fact]
+    public async Task Framing_before_the_login_a_request_has_at_most_512_KB()
+    {
+        RawClient stranger = await ConnectToLogInAsync();
+        await stranger.ChooseAsync("PLAIN");
+        await stranger.SendBytesAsync(Hex("00080001"));
+        await stranger.IsClosedAsync();
+
+        TestTopic topic = await TopicAsync();
+        ProduceRequest large = Produce(topic, 1, (0, BatchBuilder.Of(new string('x', 600_000))));
+        RawClient known = await ConnectToLogInAsync();
+        await known.PlainAsync("guest", "guest");
+        Assert.Equal(KafkaErrorCode.None, (await known.AskAsync<ProduceResponse>(large, 13)).Responses[0].PartitionResponses[0].ErrorCode);
+
+        // Who need not log in may send as much at once.
+        RawClient anonymous = await ConnectAsync();
+        Assert.Equal(KafkaErrorCode.None, (await anonymous.AskAsync<ProduceResponse>(large, 13)).Responses[0].PartitionResponses[0].ErrorCode);
+    }
+
+    [Fact]
     public async Task KIP152_PLAIN()
     {
         RawClient client = await ConnectToLogInAsync();

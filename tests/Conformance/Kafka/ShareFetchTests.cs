@@ -10,6 +10,20 @@ public sealed class ShareFetchTests(BrokerFixture broker) : ShareTest(broker)
     private const sbyte RecordLimit = 1;
 
     [Fact]
+    public async Task KIP932_A_session_has_a_limited_number_of_partitions()
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "Kafka's sessions have any number of partitions");
+        TestTopic topic = await TopicAsync();
+        var member = new ShareMember(Client, await GroupAsync(), topic, partitions: 10_001);
+        ShareFetchResponse refused = await Client.AskAsync<ShareFetchResponse>(member.FetchRequest(), 2);
+        Assert.Equal((KafkaErrorCode.ShareSessionLimitReached, 0), (refused.ErrorCode, refused.Responses.Length));
+
+        // Nothing is left of it.
+        member.SessionEpoch = 1;
+        Assert.Equal(KafkaErrorCode.ShareSessionNotFound, (await Client.AskAsync<ShareFetchResponse>(member.FetchRequest(), 2)).ErrorCode);
+    }
+
+    [Fact]
     public async Task KIP932_Records_come_as_they_were_sent_with_offsets_and_delivery_counts()
     {
         TestTopic topic = await TopicAsync();

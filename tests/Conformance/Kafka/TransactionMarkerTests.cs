@@ -1,3 +1,4 @@
+using RabbitMQ.Client;
 using Sluice.Conformance.Kafka.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -68,6 +69,39 @@ public sealed class TransactionMarkerTests(BrokerFixture broker) : KafkaTest(bro
         Assert.Equal((0, 0), await CommittedAsync(topic, 0));
         Assert.Equal([KafkaErrorCode.None], await WriteAsync(2, topic, producer.ProducerId, (short)(producer.ProducerEpoch + 1), isCommit: true, transactionVersion: 2, 0));
         Assert.Equal((1, 2), await CommittedAsync(topic, 0));
+    }
+
+    [Fact]
+    public async Task KIP98_A_fetch_tells_of_the_aborted_transactions_of_its_records_and_no_others()
+    {
+        TestTopic topic = await TopicAsync();
+        foreach (string value in new[] { "a", "b" })
+        {
+            InitProducerIdResponse producer = await BeginAsync(topic, [0], value);
+            Assert.Equal([KafkaErrorCode.None], await WriteAsync(1, topic, producer.ProducerId, producer.ProducerEpoch, isCommit: false, 0));
+        }
+
+        FetchRequest all = Fetch(topic, (0, 0)), one = Fetch(topic, (0, 0));
+        one.Topics = [FetchTopic(topic, 1, (0, 0))];
+        all.IsolationLevel = one.IsolationLevel = 1;
+        Assert.Equal("0 2", await AbortedAsync(all));
+        Assert.Equal("0", await AbortedAsync(one));
+
+        async Task<string> AbortedAsync(FetchRequest request) =>
+            string.Join(' ', (await Client.AskAsync<FetchResponse>(request, 13)).Responses[0].Partitions[0].AbortedTransactions!.Select(static transaction => transaction.FirstOffset));
+    }
+
+    [Fact]
+    public async Task A_queue_takes_no_markers()
+    {
+        Assert.SkipWhen(Broker.AmqpAddress is null, "the target serves no AMQP");
+        string queue = Name();
+        await using QueueProgram program = await QueueProgram.StartAsync(Broker.AmqpAddress!);
+        await program.Channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false);
+        await program.PublishAsync(queue, "a");
+        Assert.Equal([KafkaErrorCode.PolicyViolation], await WriteAsync(1, new TestTopic(queue, default), 77, 0, isCommit: true, 0));
+        Assert.Equal(1, (await ListOffsetAsync(new TestTopic(queue, default), -1)).Offset);
+        await program.Channel.QueueDeleteAsync(queue);
     }
 
     /// <summary>A transaction with one batch in each partition.</summary>

@@ -8,6 +8,20 @@ namespace Sluice.Protocols.Kafka.Tests.Groups;
 /// <summary>KIP-848: the broker assigns, members follow.</summary>
 public sealed class ConsumerGroupTests
 {
+    [Fact]
+    public void A_member_that_changes_its_instance_id_leaves_the_former_to_others()
+    {
+        using var fixture = new GroupFixture();
+        fixture.CreateTopic("t", 2);
+        var before = new ConsumerClient(fixture, "g", "m1", "i1");
+        Assert.Equal(KafkaErrorCode.None, before.Join("t").ErrorCode);
+        var after = new ConsumerClient(fixture, "g", "m1", "i2");
+        Assert.Equal(KafkaErrorCode.None, after.Join("t").ErrorCode);
+        Assert.Equal(KafkaErrorCode.None, after.Leave().ErrorCode);
+        var other = new ConsumerClient(fixture, "g", "m2", "i1");
+        Assert.Equal(KafkaErrorCode.None, other.Join("t").ErrorCode);
+    }
+
     private const int SessionMs = 45_000;
 
     [Fact]

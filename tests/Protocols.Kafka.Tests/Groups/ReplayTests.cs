@@ -1,5 +1,9 @@
+using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Storage;
+using Sluice.Storage.Records;
 using Sluice.TestKit.Disk;
 
 namespace Sluice.Protocols.Kafka.Tests.Groups;
@@ -33,6 +37,42 @@ public sealed class ReplayTests
         Assert.All(members, member => Assert.Equal(KafkaErrorCode.None, fixture.Heartbeat("busy", member)));
         Assert.Equal(KafkaErrorCode.None, fixture.Heartbeat("static", fixedMember, "i"));
         Assert.Equal(KafkaErrorCode.None, fixture.Commit("busy", "t", 1, 1, members[2].MemberId, members[2].GenerationId));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("k")]
+    [InlineData("\0\u0001?")]
+    public void A_malformed_record_is_passed_over(string key)
+    {
+        using var fixture = new GroupFixture();
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 0, 1));
+        TopicPartition kept = fixture.Broker.FindVirtualHost("/")!.FindTopic(InternalTopics.Offsets)!.Partitions.Single(static one => one.EndOffset > 0);
+        using (var builder = new RecordBatchBuilder())
+        {
+            builder.Append(0, hasKey: true, GroupFixture.Bytes(key).Span, hasValue: true, GroupFixture.Bytes("v").Span, default, 0);
+            Assert.Equal(PartitionStatus.Ok, kept.Append(builder.Seal(), Durability.Disk, out _, out _));
+        }
+
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 1, 2));
+        fixture.Crash(CrashKind.Power);
+        Assert.Equal(["t:0=1", "t:1=2"], fixture.Offsets("g"));
+    }
+
+    [Fact]
+    public void After_an_operation_that_failed_half_way_nothing_is_served_that_the_log_does_not_have()
+    {
+        using var fixture = new GroupFixture();
+        Assert.Equal(KafkaErrorCode.None, fixture.Commit("g", "t", 0, 1));
+        GroupShard shard = fixture.Run(fixture.Groups.OpenShardAsync("g").AsTask())!;
+        Assert.Throws<DivideByZeroException>(() => shard.Run(new GroupAnswer<int>(static _ => 0), turn =>
+        {
+            shard.Remove(shard.Find("g")!, turn);
+            throw new DivideByZeroException();
+        }));
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Commit("g", "t", 0, 2));
+        fixture.Crash(CrashKind.Power);
+        Assert.Equal(["t:0=1"], fixture.Offsets("g"));
     }
 
     [Fact]

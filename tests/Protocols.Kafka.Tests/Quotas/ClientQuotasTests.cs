@@ -58,6 +58,29 @@ public sealed class ClientQuotasTests
         int Admitted(IPAddress address, int attempts) => Enumerable.Range(0, attempts).Count(_ => quotas.Connect(address) == 0);
     }
 
+    [Fact]
+    public void Ever_new_client_ids_leave_a_limited_number_of_meters_and_not_the_one_in_use()
+    {
+        using var fixture = new GroupFixture();
+        var quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        Set(fixture, quotas, new QuotaEntity(true, "u", true, null), ClientQuotas.Produce, 1000);
+        Set(fixture, quotas, s_client, ClientQuotas.Produce, 1000);
+        Assert.Equal(0, quotas.Count(ClientQuotas.Produce, "other", "c", 9000));
+        for (int i = 0; i < 3 * ClientQuotas.MetersMax; i++)
+        {
+            quotas.Count(ClientQuotas.Produce, "u", $"{i}", 1);
+            Assert.InRange(quotas.MeterCount, 1, ClientQuotas.MetersMax);
+            if (i % 1000 == 0)
+            {
+                // A millisecond later, so that it is not among those used longest ago.
+                fixture.Advance(1);
+                Assert.Equal(0, quotas.Count(ClientQuotas.Produce, "other", "c", 0));
+            }
+        }
+
+        Assert.True(quotas.Count(ClientQuotas.Produce, "other", "c", 9000) > 0, "What it had used is forgotten.");
+    }
+
     private static void Set(GroupFixture fixture, ClientQuotas quotas, QuotaEntity entity, string key, double? value)
     {
         fixture.Run(Done());

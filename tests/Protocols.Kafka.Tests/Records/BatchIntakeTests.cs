@@ -4,14 +4,15 @@ using Sluice.Broker.Topics;
 using Sluice.Fuzz;
 using Sluice.Protocols.Kafka.Records;
 using Sluice.Protocols.Kafka.Wire;
+using Sluice.Storage;
 using Sluice.Storage.Records;
 
 namespace Sluice.Protocols.Kafka.Tests.Records;
 
-/// <summary>Batches of strangers: the fuzz target holds against some thousands of seeded mutations, and small batches do not become large ones without end.</summary>
+/// <summary>Batches of strangers: the fuzz target holds against some thousands of seeded mutations, and small batches do not become larger than what the log can open.</summary>
 public sealed class BatchIntakeTests
 {
-    private const int ZerosBytes = 257 << 20;
+    private const int ZerosBytes = LogStoreOptions.DecompressedBatchBytesDefault + 1;
 
     [Theory]
     [InlineData(1)]

@@ -1,6 +1,5 @@
 using Sluice.Broker.Shares;
 using Sluice.Broker.Topics;
-using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Tests.Groups;
@@ -88,6 +87,17 @@ public sealed class SharePositionTests
     }
 
     [Fact]
+    public void After_an_operation_that_failed_half_way_nothing_is_acknowledged()
+    {
+        using var fixture = new GroupFixture();
+        TopicPartition partition = fixture.CreateTopic("t").Partitions[0];
+        ShareClient a = Join(fixture, "a");
+        a.Acquire(partition, 10);
+        Assert.Throws<DivideByZeroException>(() => { _ = a.Open(partition).Position!.Shard.RemoveAsync(static _ => throw new DivideByZeroException()); });
+        Assert.Equal(KafkaErrorCode.NotCoordinator, a.Acknowledge(partition, 0, 9));
+    }
+
+    [Fact]
     public void Where_a_group_begins_is_kept_before_it_gets_anything()
     {
         using var fixture = new GroupFixture();
@@ -170,7 +180,7 @@ public sealed class SharePositionTests
             Assert.Equal(KafkaErrorCode.None, a.Acknowledge(partition, 2 * i, 2 * i));
         }
 
-        TopicPartition kept = fixture.Broker.FindVirtualHost("/")!.FindTopic(InternalTopic.Shares)!.Partitions.Single(static one => one.EndOffset > 0);
+        TopicPartition kept = fixture.Broker.FindVirtualHost("/")!.FindTopic(InternalTopics.Shares)!.Partitions.Single(static one => one.EndOffset > 0);
         Assert.True(kept.EndOffset > 10_000 && kept.EndOffset - kept.StartOffset < 2000, $"{kept.StartOffset} to {kept.EndOffset}");
         fixture.Crash(CrashKind.Power);
         Assert.Equal("10000-10000:1", a.Acquire(Partition(fixture), 1));
@@ -205,7 +215,7 @@ public sealed class SharePositionTests
         ShareSessions sessions = fixture.Shares.Sessions;
         Assert.Equal(KafkaErrorCode.ShareSessionNotFound, sessions.Continue("g", "a", 1, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Begin("g", "a", out ShareSession? session));
-        session!.Add(partition.Topic.Id, 0);
+        Assert.True(session!.TryAdd(partition.Topic.Id, 0));
         Assert.Equal(KafkaErrorCode.InvalidShareSessionEpoch, sessions.Continue("g", "a", 2, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Continue("g", "a", 1, out _));
         Assert.Equal(KafkaErrorCode.None, sessions.Continue("g", "a", 2, out _));

@@ -1,7 +1,9 @@
+using Sluice.Base.Buffers;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Transactions;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Storage;
 using Sluice.TestKit.Disk;
 
 namespace Sluice.Protocols.Kafka.Tests.Transactions;
@@ -27,6 +29,22 @@ public sealed class CoordinatorTests
         Assert.Equal(KafkaErrorCode.None, fixture.Write("a", producer, "t", 0, "three"));
         Next(fixture.End("a", producer, isCommit: true));
         Assert.Equal(["one", "three"], fixture.Committed("t", 0));
+    }
+
+    [Theory]
+    [InlineData(long.MaxValue / 2)]
+    [InlineData(long.MaxValue)]
+    [InlineData(long.MinValue)]
+    public void A_record_with_a_time_that_cannot_be_keeps_nobody_from_being_served(long updateMs)
+    {
+        using var fixture = new TransactionFixture();
+        ProducerIdentity before = fixture.Initialize("a");
+        TopicPartition kept = fixture.Host.FindTopic(InternalTopics.Transactions)!.Partitions.Single(static one => one.EndOffset > 0);
+        byte[] batch = TransactionRecord.ToBatch(new BufferPool(), "odd", Transaction.New("odd", 77, TransactionFixture.TimeoutMs, updateMs), nowMs: 0);
+        Assert.Equal(PartitionStatus.Ok, kept.Append(batch, Durability.Disk, out _, out _));
+        fixture.Initialize("a", before);
+        fixture.Crash(CrashKind.Power);
+        Assert.True(fixture.Initialize("a").Epoch > before.Epoch);
     }
 
     [Fact]

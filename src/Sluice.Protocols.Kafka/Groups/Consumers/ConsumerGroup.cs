@@ -165,6 +165,10 @@ internal sealed class ConsumerGroup(string id) : Group(id)
         if (Find(member.Id) is { } before)
         {
             Release(before);
+            if (before.InstanceId != member.InstanceId)
+            {
+                ForgetInstance(before);
+            }
         }
 
         _members[member.Id] = member;
@@ -184,13 +188,18 @@ internal sealed class ConsumerGroup(string id) : Group(id)
         if (_members.Remove(memberId, out ConsumerMember? member))
         {
             Release(member);
-            if (member.InstanceId is { } instanceId && _staticIds.GetValueOrDefault(instanceId) == memberId)
-            {
-                _staticIds.Remove(instanceId);
-            }
+            ForgetInstance(member);
         }
 
         Timers.CancelAll(memberId);
+    }
+
+    private void ForgetInstance(ConsumerMember member)
+    {
+        if (member.InstanceId is { } instanceId && _staticIds.GetValueOrDefault(instanceId) == member.Id)
+        {
+            _staticIds.Remove(instanceId);
+        }
     }
 
     private void Release(ConsumerMember member)

@@ -1,0 +1,41 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Protocols.Kafka.Acls;
+using Sluice.Protocols.Kafka.Tests.Groups;
+using Sluice.Security;
+
+namespace Sluice.Protocols.Kafka.Tests.Acls;
+
+/// <summary>What a connection remembers of the access control list.</summary>
+public sealed class ClientAccessTests
+{
+    [Fact]
+    public void Names_that_no_topic_can_have_are_judged_and_not_remembered()
+    {
+        using var fixture = new GroupFixture();
+        var control = new AccessControl(new AnyStore(), NullLogger<AccessControl>.Instance);
+        fixture.Run(Done(control.PutUserAsync(new User("ada", null, [], default))));
+        var acls = new AclStore(fixture.Store.Metadata, NullLogger.Instance);
+        fixture.Run(Done(Added(acls.AddAsync([new Acl(AclResourceType.Group, AclPatternType.Prefixed, "g", "User:ada", Acl.Wildcard, AclOperation.Read, AclPermission.Allow)]))));
+        var access = new ClientAccess(acls, control.AccessOf("ada", "/"), "127.0.0.1");
+        Assert.True(access.Allows(AclOperation.Read, AclResourceType.Group, new string('g', 249)));
+        Assert.Equal(1, access.RememberedCount);
+        Assert.True(access.Allows(AclOperation.Read, AclResourceType.Group, new string('g', 250)));
+        Assert.False(access.Allows(AclOperation.Read, AclResourceType.Group, new string('h', 30_000)));
+        Assert.Equal(1, access.RememberedCount);
+    }
+
+    private static async Task<bool> Done(ValueTask change)
+    {
+        await change;
+        return true;
+    }
+
+    private static async ValueTask Added(ValueTask<bool> adding) => await adding;
+
+    private sealed class AnyStore : ISecurityStore
+    {
+        public IReadOnlyList<SecurityEntry> Load() => [];
+
+        public ValueTask CommitAsync(IReadOnlyList<SecurityChange> changes) => default;
+    }
+}
