@@ -9,6 +9,9 @@ using Sluice.Client.Producing;
 const int Payments = 5_000;
 const int Large = 900;
 const int PerTransaction = 100;
+
+// A new member of a group gets nothing before the group has its partitions distributed, which takes seconds: no record for a while is not the end. How many there are is.
+TimeSpan patience = TimeSpan.FromMinutes(1);
 string servers = Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP") ?? "localhost:9092";
 string run = Guid.NewGuid().ToString("N")[..8];
 string payments = $"payments-{run}", alerts = $"alerts-{run}", group = $"fraud-{run}";
@@ -29,18 +32,21 @@ await using (var source = new KafkaProducer<string?, string?>(new ProducerOption
 
 Console.WriteLine($"{Payments} payments, {expected} of them of {Large} or more");
 
-int processors = 0, thrownAway = 0, read = 0;
-while (read < Payments)
+int processors = 0, thrownAway = 0;
+bool isDone = false;
+while (!isDone)
 {
     processors++;
-    read = await ProcessAsync(crashesAfter: processors < 6 ? amounts.Next(1, 12) : int.MaxValue);
+    isDone = await ProcessAsync(crashesAfter: processors < 6 ? amounts.Next(1, 12) : int.MaxValue);
 }
 
 var seen = new Dictionary<string, int>();
 await using (var reader = new KafkaConsumer<string?, string?>(new ConsumerOptions { BootstrapServers = servers, AutoOffsetReset = AutoOffsetReset.Earliest }))
 {
     reader.Assign(await reader.PartitionsAsync(alerts));
-    while (await reader.ConsumeAsync(TimeSpan.FromSeconds(2)) is { } alert)
+
+    // When all are there, a second says whether there are more than that.
+    while (await reader.ConsumeAsync(seen.Count < expected ? patience : TimeSpan.FromSeconds(1)) is { } alert)
     {
         seen[alert.Value!] = seen.GetValueOrDefault(alert.Value!) + 1;
     }
@@ -49,20 +55,22 @@ await using (var reader = new KafkaConsumer<string?, string?>(new ConsumerOption
 Console.WriteLine($"{processors} processors, {thrownAway} of them thrown away within a transaction");
 Console.WriteLine($"alerts: {seen.Count} of {expected}, twice: {seen.Values.Count(static count => count > 1)}");
 
-// Returns how many payments are done with, or -1 when the processor was thrown away.
-async Task<int> ProcessAsync(int crashesAfter)
+// Returns whether all payments are done with; false when the processor was thrown away.
+async Task<bool> ProcessAsync(int crashesAfter)
 {
     // The same transactional id: whoever had it before is shut out, and what it left open is rolled back.
     await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = servers, TransactionalId = $"fraud-processor-{run}" });
     await producer.InitTransactionsAsync();
     await using var consumer = new KafkaConsumer<string?, string?>(new ConsumerOptions { BootstrapServers = servers, GroupId = group, EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest });
     consumer.Subscribe(payments);
-    for (int transaction = 1; ; transaction++)
+    long done = (await consumer.CommittedAsync(await consumer.PartitionsAsync(payments))).Values.Sum();
+    for (int transaction = 1; done < Payments; transaction++)
     {
         producer.BeginTransaction();
         var next = new Dictionary<TopicPartition, TopicPartitionOffset>();
-        for (int i = 0; i < PerTransaction && await consumer.ConsumeAsync(TimeSpan.FromSeconds(2)) is { } payment; i++)
+        for (int i = 0; i < PerTransaction && done < Payments; i++, done++)
         {
+            ConsumedRecord<string?, string?> payment = await consumer.ConsumeAsync(patience) ?? throw new TimeoutException($"No payment came for {patience}; {done} of {Payments} are done.");
             string[] parts = payment.Value!.Split(';');
             if (int.Parse(parts[1], CultureInfo.InvariantCulture) >= Large)
             {
@@ -72,20 +80,16 @@ async Task<int> ProcessAsync(int crashesAfter)
             next[payment.Next.Partition] = payment.Next;
         }
 
-        if (next.Count == 0)
-        {
-            await producer.AbortTransactionAsync();
-            return (int)(await consumer.CommittedAsync(await consumer.PartitionsAsync(payments))).Values.Sum();
-        }
-
         await producer.SendOffsetsToTransactionAsync(next.Values, consumer.GroupIdentity);
         if (transaction == crashesAfter)
         {
             // What a crash would leave: alerts sent, offsets sent, and no commit.
             thrownAway++;
-            return -1;
+            return false;
         }
 
         await producer.CommitTransactionAsync();
     }
+
+    return true;
 }

@@ -19,6 +19,14 @@ internal static class ErrorCodeMeaning
         or KafkaErrorCode.UnknownTopicId
         or KafkaErrorCode.InconsistentTopicId;
 
+    /// <summary>What an error of a topic means, for answers that carry no text of the broker's; null where the name says it.</summary>
+    public static string? Explanation(this KafkaErrorCode code) => code switch
+    {
+        KafkaErrorCode.InvalidTopicException => "a topic's name has 1 to 249 letters, digits, '.', '_' and '-', and is not '.' or '..'",
+        KafkaErrorCode.TopicAuthorizationFailed => "the user may not use it, or it is not there and the user may not make it",
+        _ => null,
+    };
+
     /// <summary>The coordinator is another one, or not there yet: look for it again.</summary>
     public static bool IsStaleCoordinator(this KafkaErrorCode code) => code is
         KafkaErrorCode.CoordinatorNotAvailable

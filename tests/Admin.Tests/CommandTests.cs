@@ -36,7 +36,10 @@ public sealed class CommandTests
         await Ok(host, "vhost", "declare", "v");
         await Ok(host, "user", "add", "u", "--new-password", "one", "--tag", "monitoring");
         await Ok(host, "user", "permit", "u", "--vhost", "v", "--write", "^x");
-        Assert.Contains("^x", await Ok(host, "user", "permissions", "u"), StringComparison.Ordinal);
+        Assert.Equal("v|^$|^x|^$", await PermissionsAsync(host));
+        await Ok(host, "user", "permit", "u", "--vhost", "v", "--read", "^y", "--configure", ".*");
+        Assert.Equal("v|.*|^x|^y", await PermissionsAsync(host));
+        Assert.Contains("--read", await Fails(host, 1, "user", "permit", "u", "--vhost", "v"), StringComparison.Ordinal);
         await Ok(host, "user", "tags", "u", "administrator", "management");
         await Ok(host, "user", "passwd", "u", "--new-password", "two");
         Assert.Contains("administrator, management", await Ok(host, "user", "list"), StringComparison.Ordinal);
@@ -62,8 +65,8 @@ public sealed class CommandTests
         Assert.Equal(1, peeked["properties"]!["headers"]!["n"]!.GetValue<int>());
         await host.EventuallyAsync("/api/queues/%2F/q", queue => queue["messages_ready"]!.GetValue<int>() == 1);
         Assert.Equal("1 messages dropped from queue 'q'.\n", await OkAmqp(host, "purge", "q"));
-        (int code, string output, _) = await Run(["consume", "q", "--count", "1", "--wait", "0.2", .. Amqp(host)]);
-        Assert.Equal((1, ""), (code, output));
+        (int code, string output, string error) = await Run(["consume", "q", "--count", "1", "--wait", "0.2", .. Amqp(host)]);
+        Assert.Equal((1, "", "sluice: Nothing came; no more within 0.2 s."), (code, output, error.TrimEnd()));
     }
 
     [Fact]
@@ -141,6 +144,7 @@ public sealed class CommandTests
         await using AdminHost host = await AdminHost.StartAsync();
         string error = await Fails(host, 1, "queue", "list", "--password", "wrong");
         Assert.Contains("--user", error, StringComparison.Ordinal);
+        Assert.Contains("--new-password", await Fails(host, 1, "user", "add", "alice", "--password", "secret1"), StringComparison.Ordinal);
     }
 
     private static string[] Amqp(AdminHost host) => ["--port", $"{host.AmqpPort}"];
@@ -187,6 +191,12 @@ public sealed class CommandTests
         string error = await Fails(host, 1, "policy", "declare", "p", "(", "--set", "max-length=1");
         Assert.DoesNotContain("..", error, StringComparison.Ordinal);
         Assert.EndsWith(".", error.TrimEnd(), StringComparison.Ordinal);
+    }
+
+    private static async Task<string> PermissionsAsync(AdminHost host)
+    {
+        JsonNode one = Assert.Single(JsonNode.Parse(await Ok(host, "user", "permissions", "u", "--json"))!.AsArray())!;
+        return $"{one["vhost"]}|{one["configure"]}|{one["write"]}|{one["read"]}";
     }
 
     private static async Task<string> Fails(AdminHost host, int expected, params string[] args)

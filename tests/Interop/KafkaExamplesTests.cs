@@ -2,9 +2,15 @@ using Sluice.BlackBox;
 
 namespace Sluice.Interop;
 
-/// <summary>The programs under examples/ that use Kafka's protocol run to their ends and show what they promise.</summary>
-public sealed class KafkaExamplesTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
+/// <summary>The programs under examples/ that use Kafka's protocol run to their ends and show what they promise, against a broker with the settings that everybody has: groups wait for members.</summary>
+public sealed class KafkaExamplesTests : IAsyncLifetime
 {
+    private BrokerProcess _broker = null!;
+
+    public async ValueTask InitializeAsync() => _broker = await BrokerProcess.StartAsync();
+
+    public ValueTask DisposeAsync() => _broker is null ? ValueTask.CompletedTask : _broker.DisposeAsync();
+
     [Fact]
     public async Task Event_streams_are_processed_exactly_once()
     {
@@ -36,5 +42,5 @@ public sealed class KafkaExamplesTests(KafkaBrokerFixture broker) : IClassFixtur
     }
 
     private Task<string> RunAsync(string program, string argument, string folder) =>
-        ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = broker.BootstrapServer }, folder: folder);
+        ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = $"127.0.0.1:{_broker.KafkaPort}" }, folder: folder);
 }

@@ -51,7 +51,7 @@ public sealed class TlsTests : IDisposable
     {
         await using BrokerProcess broker = await StartAsync();
         await SluiceAsync(broker, "user", "add", Worker, "--new-password", "never used");
-        await SluiceAsync(broker, "user", "permit", Worker);
+        await SluiceAsync(broker, "user", "permit", Worker, "--configure", ".*", "--write", ".*", "--read", ".*");
 
         await using (IConnection connection = await ExternalFactory(broker, _certificates.Issue(Worker)).CreateConnectionAsync())
         {
@@ -78,7 +78,7 @@ public sealed class TlsTests : IDisposable
     {
         await using BrokerProcess broker = await StartAsync(("Sluice__Amqp__Tls__ClientCertificates", "Required"), ("Sluice__Security__CertificateLogin", "CommonName"));
         await SluiceAsync(broker, "user", "add", "worker", "--new-password", "never used");
-        await SluiceAsync(broker, "user", "permit", "worker");
+        await SluiceAsync(broker, "user", "permit", "worker", "--configure", ".*", "--write", ".*", "--read", ".*");
         await using IConnection connection = await ExternalFactory(broker, _certificates.Issue(Worker)).CreateConnectionAsync();
         await SendAndGetAsync(connection, new BasicProperties { UserId = "worker" }, "mine"u8.ToArray());
         await Assert.ThrowsAsync<BrokerUnreachableException>(() => TrustingFactory(broker).CreateConnectionAsync());

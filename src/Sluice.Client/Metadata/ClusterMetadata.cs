@@ -100,7 +100,7 @@ internal sealed class ClusterMetadata(NodePool nodes, KafkaClientOptions options
             {
                 // The next who asks must not be told what may have changed.
                 Invalidate();
-                throw KafkaClientException.Of(view.Error, $"Topic '{topic}'");
+                throw KafkaClientException.Of(view.Error, $"Topic '{topic}'", view.Error.Explanation());
             }
 
             TimeSpan left = options.MaxBlock - options.Time.GetElapsedTime(begin);

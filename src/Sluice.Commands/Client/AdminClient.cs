@@ -101,7 +101,7 @@ internal sealed class AdminClient : IDisposable
     {
         if (status == HttpStatusCode.Unauthorized && reason.Contains("ogin", StringComparison.Ordinal))
         {
-            return " Log in as another user with --user and --password.";
+            return " Log in as another user with --user and --password, which are your own; the password of a user that is made or changed is --new-password.";
         }
 
         return reason.Contains("invalid arg ", StringComparison.Ordinal)

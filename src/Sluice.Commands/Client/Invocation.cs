@@ -103,6 +103,13 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
         return 0;
     }
 
+    /// <summary>What was asked for did not all come in time: says so, and is the exit code.</summary>
+    public int TooFew(long taken, long wanted, TimeSpan? wait)
+    {
+        Error.WriteLine($"sluice: {(taken == 0 ? "Nothing" : $"Only {taken} of {wanted}")} came{(wait is { } time && time > TimeSpan.Zero ? $"; no more within {time.TotalSeconds:0.###} s" : "")}.");
+        return 1;
+    }
+
     public void Print(JsonNode json) => Out.WriteLine(json.ToJsonString(Indented));
 
     /// <summary>A console that draws tables to this output; as wide as they need when it is not a terminal.</summary>

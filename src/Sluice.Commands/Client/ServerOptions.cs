@@ -11,9 +11,9 @@ internal static class ServerOptions
 
     public static Option<int> AdminPort { get; } = new("--admin-port") { Description = "Its HTTP port.", HelpName = "port", DefaultValueFactory = _ => 15672 };
 
-    public static Option<string> User { get; } = new("--user", "-u") { Description = "Log in as.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_USER", "guest") };
+    public static Option<string> User { get; } = new("--user", "-u") { Description = "Log in as. By Kafka's protocol nobody logs in unless a user or password is given.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_USER", "guest") };
 
-    public static Option<string> Password { get; } = new("--password") { Description = "Password; SLUICE_PASSWORD in the environment keeps it out of process listings.", HelpName = "text", DefaultValueFactory = _ => FromEnvironment("SLUICE_PASSWORD", "guest") };
+    public static Option<string> Password { get; } = new("--password") { Description = "Your own password, to log in; SLUICE_PASSWORD in the environment keeps it out of process listings.", HelpName = "text", DefaultValueFactory = _ => FromEnvironment("SLUICE_PASSWORD", "guest") };
 
     public static Option<string> VirtualHost { get; } = new("--vhost", "-p") { Description = "Virtual host.", HelpName = "name", DefaultValueFactory = _ => "/" };
 

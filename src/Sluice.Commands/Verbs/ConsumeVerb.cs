@@ -63,7 +63,7 @@ internal static class ConsumeVerb
             }
         }
 
-        return most != long.MaxValue && taken < most ? 1 : 0;
+        return most == long.MaxValue || taken == most ? 0 : invocation.TooFew(taken, most, wait);
     }
 
     private static void Print(Invocation invocation, AmqpMessage message)

@@ -14,6 +14,8 @@ internal static class KafkaConsume
 {
     private const string First = "first";
     private const string Next = "next";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan PatienceMin = TimeSpan.FromSeconds(1);
 
     private static readonly Option<string?> Group = new("--group") { Description = "Kafka: as a member of this group, which goes on where it was.", HelpName = "name" };
     private static readonly Option<string?> Time = new("--time") { Description = "Kafka: begin with the first record of this time or later, such as 2026-05-01T08:00:00Z.", HelpName = "time" };
@@ -42,7 +44,7 @@ internal static class KafkaConsume
         }
 
         string topic = invocation.Value(Topic)!;
-        await using var consumer = new KafkaConsumer<byte[]?, byte[]?>(ToOptions(invocation, peek, offset));
+        await using var consumer = new KafkaConsumer<byte[]?, byte[]?>(ToOptions(invocation, peek, offset, wait));
         if (invocation.Has(Group))
         {
             consumer.Subscribe(topic);
@@ -59,15 +61,17 @@ internal static class KafkaConsume
             taken++;
         }
 
-        return most != long.MaxValue && taken < most ? 1 : 0;
+        return most == long.MaxValue || taken == most ? 0 : invocation.TooFew(taken, most, wait);
     }
 
-    private static ConsumerOptions ToOptions(Invocation invocation, bool peek, string? offset) => new()
+    private static ConsumerOptions ToOptions(Invocation invocation, bool peek, string? offset, TimeSpan? wait) => new()
     {
         BootstrapServers = invocation.Servers(),
         ClientId = "sluice command",
         Sasl = invocation.Login(),
-        MaxBlock = TimeSpan.FromSeconds(15),
+
+        // A topic that is not there is no reason to wait longer than for a record.
+        MaxBlock = wait is { } most && most < Patience ? (most > PatienceMin ? most : PatienceMin) : Patience,
         GroupId = invocation.Value(Group),
         EnableAutoCommit = !peek,
         AutoOffsetReset = offset == First ? AutoOffsetReset.Earliest : AutoOffsetReset.Latest,

@@ -4,6 +4,7 @@ using Sluice.Client;
 using Sluice.Client.Producing;
 using Sluice.Commands.Client;
 using Sluice.LoadGenerator.Kafka;
+using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Commands.Verbs;
 
@@ -37,14 +38,23 @@ internal static class KafkaPublish
         byte[]? key = invocation.Value(Key) is { } given ? Encoding.UTF8.GetBytes(given) : null;
         RecordHeader[] recordHeaders = [.. headers.Select(ToHeader)];
         var deliveries = new Deliveries();
-        await using (var producer = new KafkaProducer<byte[]?, byte[]?>(ToOptions(invocation)))
+        ProducerOptions options = ToOptions(invocation);
+        await using (var producer = new KafkaProducer<byte[]?, byte[]?>(options))
         {
             using ProgressLine progress = invocation.Progress();
             foreach (byte[] body in bodies)
             {
                 (byte[]? ownKey, byte[] value) = separator is null ? (key, body) : Split(body, separator);
                 var record = new ProducerRecord<byte[]?, byte[]?>(topic, ownKey, value) { Partition = invocation.Value(Partition), Headers = recordHeaders };
-                await producer.EnqueueAsync(record, deliveries, cancel: invocation.Cancel).ConfigureAwait(false);
+                try
+                {
+                    await producer.EnqueueAsync(record, deliveries, cancel: invocation.Cancel).ConfigureAwait(false);
+                }
+                catch (KafkaClientException error) when (error.ErrorCode == KafkaErrorCode.MessageTooLarge)
+                {
+                    throw new CommandException($"A message of {value.Length:N0} bytes is too large: with its key and headers it has at most {options.RequestBytesMax:N0} bytes with --kafka.");
+                }
+
                 progress.Show($"{deliveries.Delivered:N0} records acknowledged");
             }
 

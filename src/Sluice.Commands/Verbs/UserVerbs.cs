@@ -8,13 +8,16 @@ namespace Sluice.Commands.Verbs;
 /// <summary>sluice user list|declare|passwd|tags|delete|permissions|permit|forbid.</summary>
 internal static class UserVerbs
 {
+    /// <summary>The pattern that only the empty name is like.</summary>
+    private const string Nothing = "^$";
+
     private static readonly Argument<string> Name = new("name") { Description = "Name of the user." };
     private static readonly Argument<string[]> Tags = new("tags") { Description = "administrator, monitoring, policymaker, management, impersonator; none takes all away.", Arity = ArgumentArity.ZeroOrMore };
     private static readonly Option<string[]> TagOption = new("--tag") { Description = "Tag, such as administrator; repeatable.", DefaultValueFactory = _ => [] };
     private static readonly Option<string?> NewPassword = new("--new-password") { Description = "The user's password; asked for (or read from standard input) when not given." };
-    private static readonly Option<string> Configure = Pattern("--configure", "declare and delete");
-    private static readonly Option<string> Write = Pattern("--write", "publish to, or bind");
-    private static readonly Option<string> Read = Pattern("--read", "consume from, or bind to");
+    private static readonly Option<string?> Configure = Pattern("--configure", "declare and delete");
+    private static readonly Option<string?> Write = Pattern("--write", "publish to, or bind");
+    private static readonly Option<string?> Read = Pattern("--read", "consume from, or bind to");
 
     public static Command Create()
     {
@@ -27,11 +30,11 @@ internal static class UserVerbs
             Invocation.Verb("tags", "Set a user's tags.", TagsAsync).With(Name, Tags).WithAdmin(),
             Invocation.Verb("delete", "Delete a user and its permissions, and close its connections.", DeleteAsync).With(Name).WithAdmin(),
             Invocation.Verb("permissions", "Show what a user may do.", PermissionsAsync).With(Name).WithAdmin(),
-            Invocation.Verb("permit", "Set what a user may do in a virtual host: regular expressions on names.", PermitAsync).With(Name, Configure, Write, Read).WithVirtualHost().WithAdmin(),
+            Invocation.Verb("permit", "Set what a user may do in a virtual host: regular expressions on names. What is left out stays as it is, which is nothing for a user without permissions.", PermitAsync).With(Name, Configure, Write, Read).WithVirtualHost().WithAdmin(),
             Invocation.Verb("forbid", "Take a user's permissions in a virtual host away.", ForbidAsync).With(Name).WithVirtualHost().WithAdmin());
     }
 
-    private static Option<string> Pattern(string name, string what) => new(name) { Description = $"Names of queues and exchanges that it may {what}.", HelpName = "regex", DefaultValueFactory = _ => ".*" };
+    private static Option<string?> Pattern(string name, string what) => new(name) { Description = $"Names of queues, exchanges, topics and groups that it may {what}; .* is all, ^$ none.", HelpName = "regex" };
 
     private static async Task<int> DeclareAsync(Invocation invocation)
     {
@@ -86,9 +89,18 @@ internal static class UserVerbs
     private static async Task<int> PermitAsync(Invocation invocation)
     {
         string name = invocation.Value(Name);
-        JsonObject body = new() { ["configure"] = invocation.Value(Configure), ["write"] = invocation.Value(Write), ["read"] = invocation.Value(Read) };
-        await invocation.Admin.PutAsync(AdminClient.Path("permissions", invocation.VirtualHost, name), body, invocation.Cancel).ConfigureAwait(false);
-        return invocation.Done($"The permissions of '{name}' in virtual host '{invocation.VirtualHost}' are set.", "changed", true);
+        if (!invocation.Has(Configure) && !invocation.Has(Write) && !invocation.Has(Read))
+        {
+            throw new CommandException("Say what is permitted: at least one of --configure, --write and --read, such as --read '^orders$' or, for all, --read '.*'.");
+        }
+
+        string path = AdminClient.Path("permissions", invocation.VirtualHost, name);
+        JsonNode? before = await invocation.Admin.FindAsync(path, invocation.Cancel).ConfigureAwait(false);
+        JsonObject body = new() { ["configure"] = Of(Configure, "configure"), ["write"] = Of(Write, "write"), ["read"] = Of(Read, "read") };
+        await invocation.Admin.PutAsync(path, body, invocation.Cancel).ConfigureAwait(false);
+        return invocation.Done($"The permissions of '{name}' in virtual host '{invocation.VirtualHost}' are set: configure '{body["configure"]}', write '{body["write"]}', read '{body["read"]}'.", "changed", true);
+
+        string Of(Option<string?> pattern, string member) => invocation.Value(pattern) ?? before?[member]?.ToString() ?? Nothing;
     }
 
     private static async Task<int> ForbidAsync(Invocation invocation)

@@ -21,7 +21,7 @@ internal static class VerifyVerb
         string directory = Path.GetFullPath(invocation.Value(DataDirectory) ?? ConfiguredDirectory());
         if (!Directory.Exists(directory))
         {
-            throw new CommandException($"There is no directory {directory}. Give the data directory as an argument, or set Sluice:DataDirectory.");
+            throw new CommandException($"There is no directory {directory}. Give the data directory as an argument, or set DataDirectory (Sluice__DataDirectory in the environment).");
         }
 
         if (!Directory.Exists(Path.Combine(directory, "journal")))

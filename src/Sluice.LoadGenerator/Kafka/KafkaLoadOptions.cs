@@ -70,6 +70,9 @@ public sealed record KafkaLoadOptions
         Require(ValueBytes is >= 0 and <= 128 << 20, "a value has 0 to 134217728 bytes");
         Require(Rate >= 0 && Keys >= 0 && LingerMs >= 0, "rate, keys and linger are not negative");
         Require(IdleSeconds > 0, "idle is more than 0");
+        Require(MaxInFlight is >= 1 and <= 5, "in-flight is 1 to 5");
+        Require(BatchBytes is >= 256 and <= 64 << 20, "batch-bytes is 256 to 67108864");
+        Require(!IsIdempotent || Acks == Acks.All, "idempotence needs acks of all");
     }
 
     /// <summary>How producers work.</summary>

@@ -42,6 +42,10 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     [InlineData("needs the argument <queue>", "consume")]
     [InlineData("--acks cannot be '2'", "publish", "--kafka", "t", "x", "--acks", "2")]
     [InlineData("--offset cannot be 'last'", "consume", "--kafka", "errors", "--offset", "last")]
+    [InlineData("'nosuch' was not there for 1 s", "consume", "--kafka", "nosuch", "--wait", "1")]
+    [InlineData("Nothing came; no more within 1 s.", "consume", "--kafka", "errors", "--count", "1", "--wait", "1")]
+    [InlineData("InvalidTopicException: a topic's name has 1 to 249 letters", "publish", "--kafka", "a b", "x")]
+    [InlineData("in-flight is 1 to 5", "bench", "kafka", "--in-flight", "9")]
     [InlineData("--partition is not for --group", "consume", "--kafka", "errors", "--group", "g", "--partition", "1")]
     public async Task What_makes_no_sense_is_refused(string expected, params string[] arguments)
     {
