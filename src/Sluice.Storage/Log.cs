@@ -156,9 +156,11 @@ public sealed class Log
                 throw new LogFailedException($"Log {Id.Value} is deleted; nothing can be appended.");
             }
             bool isMarked = Kind == LogKind.Durable && Cursor is null;
-            if (isMarked)
+            LogEnd before = End;
+            if (isMarked && _mark is null)
             {
-                (_mark ??= new WrittenMark()).Look(Store.Journal.Written, End);
+                _mark = new WrittenMark();
+                _mark.Look(Store.Journal.Written, before);
             }
             long baseOffset = _next;
             Span<byte> placed = Place(batch, baseOffset);
@@ -181,12 +183,12 @@ public sealed class Log
             else if (isMarked)
             {
                 // Nobody waits for it, but a recovery that reads the files has to know of all that may be in them.
-                _mark!.OnAppended(AddNote(placed, Durability.Memory, isAwaited: false).Value);
+                _mark!.OnAppended(AddNote(placed, Durability.Memory, isAwaited: false).Value, before, Store.Journal);
                 return new AppendResult(baseOffset, JournalPosition.None);
             }
             if (isMarked)
             {
-                _mark!.OnAppended(position.Value);
+                _mark!.OnAppended(position.Value, before, Store.Journal);
             }
             return new AppendResult(baseOffset, position);
         }
@@ -299,7 +301,7 @@ public sealed class Log
     {
         if (_mark is { IsInGroup: true } mark)
         {
-            mark.OnCommitted(position.Value);
+            mark.OnCommitted(position.Value, Store.Journal);
         }
     }
 

@@ -1,8 +1,8 @@
 namespace Sluice.Storage;
 
 /// <summary>
-/// How much of a log the journal has written, so that it survives the process. Remembers two places: one that is written, and one that will be when the journal has come to its position;
-/// so what it tells may be less than what is written, for a moment, and is never more. All under the log's lock.
+/// How much of a log the journal has written, so that it survives the process. The journal writes what has gathered in one go, so two places are enough to be exact: the end that is written, and
+/// the end of what is being written while more gathers. All under the log's lock.
 /// </summary>
 internal sealed class WrittenMark
 {
@@ -10,8 +10,8 @@ internal sealed class WrittenMark
     private const long InGroup = long.MaxValue;
 
     private LogEnd _written;
-    private LogEnd _coming;
-    private long _comingPosition;
+    private Place _writing;
+    private Place _beforeGroup;
 
     /// <summary>When the journal has written this far, all of the log is written.</summary>
     public long Position { get; private set; }
@@ -30,24 +30,67 @@ internal sealed class WrittenMark
         }
         else
         {
-            if (_comingPosition <= journalWritten)
+            Promote(_writing, journalWritten);
+            if (IsInGroup)
             {
-                _written = _coming.Offset > _written.Offset ? _coming : _written;
-                if (Position != InGroup)
-                {
-                    (_coming, _comingPosition) = (now, Position);
-                }
+                Promote(_beforeGroup, journalWritten);
             }
         }
         return _written;
     }
 
-    /// <summary>Something was appended, after a <see cref="Look"/> at what was there before.</summary>
+    /// <summary>Something was appended.</summary>
     /// <param name="position">The journal has it when it has written this far; 0: it is part of a group, see <see cref="OnCommitted"/>.</param>
-    public void OnAppended(long position) => Position = position == 0 ? InGroup : position;
+    /// <param name="before">The log's end before.</param>
+    /// <param name="journal">Asked what it is writing.</param>
+    public void OnAppended(long position, LogEnd before, Journaling.Journal journal)
+    {
+        if (IsInGroup)
+        {
+            return;
+        }
+        Place last = new(before, Position);
+        if (position == 0)
+        {
+            _beforeGroup = last;
+            Position = InGroup;
+        }
+        else
+        {
+            Position = position;
+            Follow(last, journal);
+        }
+    }
 
     /// <summary>The group that appended last is in the journal.</summary>
-    public void OnCommitted(long position) => Position = position;
+    public void OnCommitted(long position, Journaling.Journal journal)
+    {
+        Position = position;
+        Follow(_beforeGroup, journal);
+    }
+
+    /// <summary>More has come after this. If the journal has begun to write it, it may be written before what came; else both are written together, and it need not be remembered.</summary>
+    private void Follow(Place last, Journaling.Journal journal)
+    {
+        if (last.Position <= journal.Taken)
+        {
+            // Read after that: what was being written before is written by now.
+            Promote(_writing, journal.Written);
+            _writing = last;
+        }
+    }
+
+    private void Promote(Place place, long journalWritten)
+    {
+        if (place.Position <= journalWritten && place.End.Offset > _written.Offset)
+        {
+            _written = place.End;
+        }
+    }
+
+    /// <param name="End">Of the log.</param>
+    /// <param name="Position">Where the journal has all before it.</param>
+    private readonly record struct Place(LogEnd End, long Position);
 }
 
 /// <summary>An end of a log, for all readers and for those of committed records.</summary>

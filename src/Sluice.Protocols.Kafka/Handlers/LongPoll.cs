@@ -11,9 +11,6 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// </summary>
 internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartitionListener, IDurabilityListener, IThreadPoolWorkItem
 {
-    /// <summary>What is known to be written may be two writes of the journal behind what is: see <see cref="TopicPartition.FindReadableEnd"/>.</summary>
-    private const int WritesWaited = 2;
-
     private readonly List<TopicPartition> _watched = [];
     private readonly Lock _sync = new();
     private ITimer? _timer;
@@ -26,7 +23,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     private bool _isWaiting;
     private JournalPosition _unwritten;
     private volatile bool _isWriteAwaited;
-    private volatile int _writesSeen;
+    private volatile bool _isWritten;
 
     protected KafkaRequest Request => request;
 
@@ -44,7 +41,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>The journal has written what an attempt could not read.</summary>
     void IDurabilityListener.OnKept(JournalPosition through)
     {
-        _writesSeen++;
+        _isWritten = true;
         _isWriteAwaited = false;
         Post();
     }
@@ -52,7 +49,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
     /// <summary>It never will; without it, all can be read that is there.</summary>
     void IDurabilityListener.OnFailed(Exception error)
     {
-        _writesSeen++;
+        _isWritten = true;
         _isWriteAwaited = false;
         Post();
     }
@@ -185,7 +182,7 @@ internal abstract class LongPoll(KafkaRequest request, int maxWaitMs) : IPartiti
         }
 
         // What was appended before the request came is there for it, however short it would wait: as soon as it is written.
-        bool isOver = (_isTimeOver && _writesSeen >= WritesWaited) || request.Connection.Ended.IsCancellationRequested;
+        bool isOver = (_isTimeOver && _isWritten) || request.Connection.Ended.IsCancellationRequested;
         _unwritten = JournalPosition.None;
         bool isAnswered = TryAnswer(isOver);
         if (!isAnswered && _isTimeOver && _unwritten.Value == 0)

@@ -56,6 +56,9 @@ internal sealed class Journal : IDisposable
     /// <summary>How far the journal has written; it may not be synced.</summary>
     public long Written => _waiters.Written;
 
+    /// <summary>How far it has written or is about to. When this has moved on, all before was written.</summary>
+    public long Taken => _queue.Taken;
+
     public JournalPosition Durable => new(_waiters.Durable);
 
     /// <summary>Where the next entry goes.</summary>

@@ -63,7 +63,10 @@ internal sealed class JournalQueue
     }
 
     /// <summary>Whether what ends at the position has not been taken yet.</summary>
-    public bool Holds(long position) => position > Volatile.Read(ref _pendingStart);
+    public bool Holds(long position) => position > Taken;
+
+    /// <summary>Up to here it was taken to be written.</summary>
+    public long Taken => Volatile.Read(ref _pendingStart);
 
     /// <summary>Queues an entry and returns the position at which it is kept.</summary>
     public JournalPosition Add(JournalEntryType type, Durability promise, long logId, ReadOnlySpan<byte> payload, bool isAwaited, out JournalNudge nudge)
