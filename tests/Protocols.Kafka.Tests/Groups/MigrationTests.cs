@@ -141,6 +141,24 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public void A_group_whose_only_member_has_left_before_its_first_generation_changes_too()
+    {
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 3000, OffsetsTopicPartitions = 3, AssignmentIntervalMs = 0 });
+        fixture.CreateTopic("t", 4);
+        var a = new ClassicConsumer(fixture, "g");
+        Task<JoinGroupResponse> waits = fixture.Wait(a.JoinAsync("t"));
+        Assert.Equal(KafkaErrorCode.None, a.Leave());
+        Assert.Equal(KafkaErrorCode.UnknownMemberId, fixture.Run(waits).ErrorCode);
+        Assert.Equal("PreparingRebalance", fixture.State("g"));
+
+        var b = new ConsumerClient(fixture, "g", "b");
+        Assert.Equal(1, b.Join("t").MemberEpoch);
+        Assert.Equal(4, b.Count);
+        fixture.Crash(CrashKind.Process);
+        Assert.Equal(KafkaErrorCode.None, b.Heartbeat().ErrorCode);
+    }
+
+    [Fact]
     public void A_classic_member_gives_up_only_what_it_must_and_gets_more_once_it_is_free()
     {
         using GroupFixture fixture = Start();
