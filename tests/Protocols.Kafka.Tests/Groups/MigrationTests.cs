@@ -219,6 +219,26 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public void A_static_member_that_comes_back_classic_gets_nothing_that_another_still_reads()
+    {
+        using GroupFixture fixture = Start();
+        ClassicConsumer a = Alone(fixture);
+        var upgraded = new ConsumerClient(fixture, "g", "b", instance: "i");
+        upgraded.Join("t");
+        upgraded.Leave(epoch: -2);
+        var back = new ClassicConsumer(fixture, "g", instance: "i");
+        Assert.Equal(KafkaErrorCode.None, back.Join("t"));
+        Assert.Equal("classic", Type(fixture));
+        Assert.Equal((KafkaErrorCode.RebalanceInProgress, 4, 0), (back.Sync(), a.Count, back.Count));
+
+        Assert.Equal(KafkaErrorCode.IllegalGeneration, a.Heartbeat());
+        Task<JoinGroupResponse> waits = fixture.Wait(a.JoinAsync("t"));
+        Assert.Equal(KafkaErrorCode.None, back.Join("t"));
+        Assert.Equal(KafkaErrorCode.None, a.Take(fixture.Run(waits)));
+        Assert.Equal(a.Generation, back.Generation);
+    }
+
+    [Fact]
     public void A_classic_member_that_does_not_do_its_part_is_dropped()
     {
         using GroupFixture fixture = Start();
