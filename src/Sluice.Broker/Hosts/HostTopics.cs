@@ -115,14 +115,14 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     /// <summary>Says why the topic could not have so many partitions; ok if it could.</summary>
     public BrokerResult CheckGrowth(Topic topic, int count)
     {
-        if (!IsCurrent(topic))
-        {
-            return names.NoTopic(topic.Name);
-        }
-
         if (topic.Definition.IsQueue)
         {
             return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a queue: its partitions cannot be changed.");
+        }
+
+        if (!IsCurrent(topic))
+        {
+            return names.NoTopic(topic.Name);
         }
 
         int before = topic.Partitions.Count;
