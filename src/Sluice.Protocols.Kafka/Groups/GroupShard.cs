@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
+using Sluice.Base.Scheduling;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
@@ -26,6 +27,7 @@ internal sealed class GroupShard : ICoordinatorShard
     private readonly GroupTable _table;
     private readonly TopicPartition _partition;
     private readonly LogStore _store;
+    private readonly IScheduler _scheduler;
     private readonly Durability _promise;
     private readonly GroupTimers _timers;
     private readonly GroupContext _context;
@@ -36,10 +38,11 @@ internal sealed class GroupShard : ICoordinatorShard
     private ShardState _state;
     private JournalPosition _last = JournalPosition.None;
 
-    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, GroupConfigs configs, BufferPool buffers, TimeProvider clock, ILogger logger, Func<Guid> newId)
+    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, GroupConfigs configs, BufferPool buffers, IScheduler scheduler, TimeProvider clock, ILogger logger, Func<Guid> newId)
     {
         _partition = partition;
         _store = store;
+        _scheduler = scheduler;
         _promise = promise;
         _timers = new GroupTimers(clock, OnTimer);
         _context = new GroupContext(options, _timers, topics, configs, buffers, clock, logger, newId);
@@ -93,7 +96,7 @@ internal sealed class GroupShard : ICoordinatorShard
     /// <param name="operation">Called at once.</param>
     public Action Begin<T>(GroupAnswer<T> answer, BatchProducer producer, Action<GroupTurn> operation)
     {
-        var turn = new GroupTurn { Producer = producer };
+        var turn = new GroupTurn(_scheduler) { Producer = producer };
         KafkaErrorCode error;
         JournalPosition position = JournalPosition.None;
         lock (_sync)
@@ -290,7 +293,7 @@ internal sealed class GroupShard : ICoordinatorShard
         }
         else if (position == JournalPosition.None)
         {
-            turn.OnKept(position);
+            turn.Give();
         }
         else
         {
@@ -312,7 +315,7 @@ internal sealed class GroupShard : ICoordinatorShard
             bool any;
             do
             {
-                var turn = new GroupTurn();
+                var turn = new GroupTurn(_scheduler);
                 JournalPosition position = JournalPosition.None;
                 lock (_sync)
                 {
