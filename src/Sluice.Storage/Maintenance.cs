@@ -97,7 +97,8 @@ internal sealed class Maintenance : IDisposable
                 {
                     ApplyRetention(log);
                     // What is appended from now on can come of age no earlier than this.
-                    long at = (LogRetention.OldestUnitTimestamp(log) ?? Now()) + ageMax;
+                    long oldest = LogRetention.OldestUnitTimestamp(log) ?? Now();
+                    long at = oldest > long.MaxValue - ageMax ? long.MaxValue : oldest + ageMax;
                     due = Math.Min(due ?? at, at);
                 }
                 if (log.Retention.Compaction is not null)
