@@ -230,6 +230,9 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
             names.Topics.TryRemove(topic.Name, out _);
             _byId.TryRemove(topic.Id, out _);
+
+            // Who has found the topic after its last partition was gone must not remember it.
+            names.RoutingChanged();
             kept = names.Commit(operations);
             foreach (TopicPartition partition in topic.Partitions)
             {
