@@ -116,6 +116,7 @@ internal sealed class GroupShard : ICoordinatorShard
                 }
                 catch
                 {
+                    _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
                     Stop();
                     throw;
                 }
@@ -273,12 +274,7 @@ internal sealed class GroupShard : ICoordinatorShard
         if (status != PartitionStatus.Ok)
         {
             turn.HasFailed = true;
-            _state = ShardState.Failed;
-            foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
-            {
-                _rebalance.Abandon(group, turn);
-            }
-
+            Stop();
             _context.Logger.LogError("Partition {Partition} of topic {Topic} takes no records ({Status}): its groups are not served any more", _partition.Index, _partition.Topic.Name, status);
         }
 
@@ -301,11 +297,17 @@ internal sealed class GroupShard : ICoordinatorShard
         }
     }
 
-    /// <summary>What is in memory is not what the log says any more. Under the lock.</summary>
+    /// <summary>What is in memory is not what the log says any more: who waits for other members is told to look elsewhere. Under the lock.</summary>
     private void Stop()
     {
         _state = ShardState.Failed;
-        _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
+        var waiting = new GroupTurn(_scheduler) { HasFailed = true };
+        foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
+        {
+            _rebalance.Abandon(group, waiting);
+        }
+
+        _scheduler.Post(waiting);
     }
 
     private void OnTimer()
@@ -334,7 +336,7 @@ internal sealed class GroupShard : ICoordinatorShard
             _context.Logger.LogCritical(error, "A timer of partition {Partition} of topic {Topic} failed by an error of the broker: please report it", _partition.Index, _partition.Topic.Name);
             lock (_sync)
             {
-                _state = ShardState.Failed;
+                Stop();
             }
         }
     }
