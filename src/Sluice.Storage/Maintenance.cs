@@ -97,8 +97,7 @@ internal sealed class Maintenance : IDisposable
                 {
                     ApplyRetention(log);
                     // What is appended from now on can come of age no earlier than this.
-                    long oldest = LogRetention.OldestUnitTimestamp(log) ?? Now();
-                    long at = oldest > long.MaxValue - ageMax ? long.MaxValue : oldest + ageMax;
+                    long at = LogRetention.NextAgeDue(log, ageMax) ?? LogRetention.Later(Now(), ageMax);
                     due = Math.Min(due ?? at, at);
                 }
                 if (log.Retention.Compaction is not null)
