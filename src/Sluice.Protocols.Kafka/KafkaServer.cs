@@ -44,7 +44,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         ProducerIds = new ProducerIds(broker.Store.Metadata);
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
-        Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
+        Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, scheduler, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);

@@ -10,6 +10,7 @@ namespace Sluice.Protocols.Kafka;
 internal static class LinearPattern
 {
     private const int LengthMax = 4096;
+    private const RegexOptions Options = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
     private static readonly TimeSpan s_timeMax = TimeSpan.FromSeconds(1);
 
     /// <summary>Says what is wrong with the expression; null: nothing.</summary>
@@ -45,7 +46,9 @@ internal static class LinearPattern
 
         try
         {
-            regex = new Regex($@"\A(?:{pattern})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, s_timeMax);
+            // By itself first: what closes the group too early would match more than it says.
+            _ = new Regex(pattern, Options, s_timeMax);
+            regex = new Regex($@"\A(?:{pattern})\z", Options, s_timeMax);
             problem = null;
             return true;
         }

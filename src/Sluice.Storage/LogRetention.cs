@@ -8,6 +8,12 @@ namespace Sluice.Storage;
 /// <summary>What goes from the beginning of a log: by its policy, or because its owner says so. Whole segments and chunks; the start offset says from where on records are there.</summary>
 internal static class LogRetention
 {
+    /// <summary>
+    /// For so long after it was begun a segment or chunk does not go by age, however old its records say they are: who appends records of long ago finds them there, as with Kafka between two of
+    /// its checks (log.retention.check.interval.ms), and consumers have time to read them.
+    /// </summary>
+    private const long AgeGraceMs = 300_000;
+
     /// <inheritdoc cref="Log.SetRetention"/>
     public static void Set(Log log, RetentionPolicy retention)
     {
@@ -92,15 +98,26 @@ internal static class LogRetention
         return dropped;
     }
 
-    /// <summary>Newest timestamp of the oldest segment or chunk, which is when retention by age can act next; null when empty, or when it has none.</summary>
-    public static long? OldestUnitTimestamp(Log log)
+    /// <summary>When retention by age can act next; null when the log is empty, or when nobody knows how old the oldest segment or chunk is.</summary>
+    public static long? NextAgeDue(Log log, long ageMsMax)
     {
+        (long timestamp, long begunAt) = (-1, 0);
         lock (log.Sync)
         {
-            long? timestamp = log.Segments is { Count: > 0 } segments ? segments[0].MaxTimestamp : log.Tail.First?.MaxTimestamp;
-            return timestamp < 0 ? null : timestamp;
+            if (log.Segments is { Count: > 0 } segments)
+            {
+                (timestamp, begunAt) = (segments[0].MaxTimestamp, segments[0].BegunAtMs);
+            }
+            else if (log.Tail.First is { } chunk)
+            {
+                (timestamp, begunAt) = (chunk.MaxTimestamp, chunk.BegunAtMs);
+            }
         }
+        return timestamp < 0 ? null : Math.Max(Later(timestamp, ageMsMax), begunAt + Math.Min(ageMsMax, AgeGraceMs));
     }
+
+    /// <summary>The sum, or the latest time there is.</summary>
+    public static long Later(long timestampMs, long ageMs) => timestampMs > long.MaxValue - ageMs ? long.MaxValue : timestampMs + ageMs;
 
     /// <summary>The offset that the policy keeps from. Under the log's lock.</summary>
     private static long RetainedFrom(Log log, long nowMs)
@@ -112,7 +129,7 @@ internal static class LogRetention
         {
             bool isSettled = log.Cursor is { } cursor && segment.EndOffset <= cursor.Floor;
             bool isOver = policy.BytesMax is { } bytesMax && bytes - segment.WrittenBytes >= bytesMax;
-            bool isOld = policy.AgeMsMax is { } ageMax && segment.MaxTimestamp < nowMs - ageMax;
+            bool isOld = policy.AgeMsMax is { } ageMax && IsOld(segment.MaxTimestamp, segment.BegunAtMs, ageMax, nowMs);
             if (isOld && !isSettled && !isOver && segment.MaxTimestamp < 0)
             {
                 // Nobody knows how old it is: it goes with what comes after it.
@@ -127,13 +144,15 @@ internal static class LogRetention
         }
         if (policy.AgeMsMax is { } tailAgeMax)
         {
-            for (Chunk? chunk = log.Tail.First; chunk is not null && chunk.MaxTimestamp < nowMs - tailAgeMax; chunk = chunk.Next)
+            for (Chunk? chunk = log.Tail.First; chunk is not null && IsOld(chunk.MaxTimestamp, chunk.BegunAtMs, tailAgeMax, nowMs); chunk = chunk.Next)
             {
                 start = chunk.MaxTimestamp < 0 ? start : chunk.EndOffset;
             }
         }
         return start;
     }
+
+    private static bool IsOld(long maxTimestamp, long begunAtMs, long ageMsMax, long nowMs) => maxTimestamp < nowMs - ageMsMax && begunAtMs <= nowMs - Math.Min(ageMsMax, AgeGraceMs);
 
     private static JournalPosition JournalStart(Log log, Durability promise)
     {

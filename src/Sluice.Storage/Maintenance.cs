@@ -97,7 +97,7 @@ internal sealed class Maintenance : IDisposable
                 {
                     ApplyRetention(log);
                     // What is appended from now on can come of age no earlier than this.
-                    long at = (LogRetention.OldestUnitTimestamp(log) ?? Now()) + ageMax;
+                    long at = LogRetention.NextAgeDue(log, ageMax) ?? LogRetention.Later(Now(), ageMax);
                     due = Math.Min(due ?? at, at);
                 }
                 if (log.Retention.Compaction is not null)

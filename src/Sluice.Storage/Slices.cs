@@ -46,19 +46,13 @@ internal static class Slices
             }
             catch (IOException e)
             {
-                lock (log.Sync)
+                if (!Windows.Holds(log, segment))
                 {
-                    if (log.Segments.AtOrAfter(offset) != segment)
-                    {
-                        // Retention or the cleaner took the file away meanwhile.
-                        continue;
-                    }
+                    // Retention or the cleaner took the file away meanwhile.
+                    continue;
                 }
 
-                throw e as LogFailedException ?? new LogFailedException($"{log.Store.PathOf(segment.Path)} cannot be read at offset {offset} of log {log.Id.Value}. Check the disk, or restore the file from a backup.", e)
-                {
-                    ResumeOffset = segment.EndOffset,
-                };
+                throw e as LogFailedException ?? Windows.Unreadable(log, segment, offset, e);
             }
         }
     }

@@ -4,7 +4,10 @@ using Sluice.Storage.Tails;
 
 namespace Sluice.Storage;
 
-/// <summary>Finds the first record of a log with a timestamp at or after a given one: in its segments, then in its tail. Batches are opened off the log's lock.</summary>
+/// <summary>
+/// Finds the first record of a log with a timestamp at or after a given one: in its segments, then in its tail, both as they were at one moment, so that nothing is missed that
+/// moves from memory to a file meanwhile. Batches are opened off the log's lock.
+/// </summary>
 internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
 {
     private const int WindowBytes = 64 << 10;
@@ -43,9 +46,21 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
 
     private long Run()
     {
+        long found;
+        while (!TryRun(out found))
+        {
+        }
+        return Math.Max(found, log.StartOffset);
+    }
+
+    /// <summary>False if retention or compaction has taken a file away that was to be searched: the log is looked at again.</summary>
+    private bool TryRun(out long found)
+    {
         List<(Segment Segment, long Written)> segments = [];
+        List<(Chunk Chunk, int Length)> chunks = [];
         lock (log.Sync)
         {
+            found = log.NextOffset;
             foreach (Segment segment in log.Segments ?? [])
             {
                 if (segment.MaxTimestamp >= timestampMs)
@@ -53,16 +68,58 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
                     segments.Add((segment, segment.WrittenBytes));
                 }
             }
-        }
-        foreach ((Segment segment, long written) in segments)
-        {
-            long found = FindIn(segment, written);
-            if (found >= 0)
+            for (Chunk? chunk = log.Tail.First; chunk is not null; chunk = chunk.Next)
             {
-                return Math.Max(found, log.StartOffset);
+                if (chunk.MaxTimestamp >= timestampMs)
+                {
+                    chunk.AddReference();
+                    chunks.Add((chunk, chunk.Length));
+                }
             }
         }
-        return FindInTail();
+        try
+        {
+            long first = -1;
+            foreach ((Segment segment, long written) in segments)
+            {
+                if (first < 0 && !TryFindIn(segment, written, out first))
+                {
+                    return false;
+                }
+            }
+            foreach ((Chunk chunk, int length) in chunks)
+            {
+                first = first < 0 ? FindIn(chunk.Buffer.AsSpan(0, length)) : first;
+            }
+            found = first < 0 ? found : first;
+            return true;
+        }
+        finally
+        {
+            foreach ((Chunk chunk, _) in chunks)
+            {
+                log.Store.Chunks.Drop(chunk);
+            }
+        }
+    }
+
+    /// <summary>False if the segment's file is gone by now.</summary>
+    private bool TryFindIn(Segment segment, long written, out long found)
+    {
+        found = -1;
+        try
+        {
+            found = FindIn(segment, written);
+            return true;
+        }
+        catch (IOException e)
+        {
+            if (!Windows.Holds(log, segment))
+            {
+                return false;
+            }
+            throw e as LogFailedException ?? Windows.Unreadable(log, segment, segment.BaseOffset, e);
+        }
     }
 
     private long FindIn(Segment segment, long written)
@@ -81,41 +138,6 @@ internal sealed class TimeSearch(Log log, long timestampMs) : IDisposable
             }
         }
         return -1;
-    }
-
-    private long FindInTail()
-    {
-        long from = 0;
-        while (true)
-        {
-            Chunk? chunk;
-            int length;
-            lock (log.Sync)
-            {
-                for (chunk = log.Tail.First; chunk is not null && (chunk.EndOffset <= from || chunk.MaxTimestamp < timestampMs); chunk = chunk.Next)
-                {
-                }
-                if (chunk is null)
-                {
-                    return log.NextOffset;
-                }
-                chunk.AddReference();
-                length = chunk.Length;
-                from = chunk.EndOffset;
-            }
-            try
-            {
-                long found = FindIn(chunk.Buffer.AsSpan(0, length));
-                if (found >= 0)
-                {
-                    return Math.Max(found, log.StartOffset);
-                }
-            }
-            finally
-            {
-                log.Store.Chunks.Drop(chunk);
-            }
-        }
     }
 
     private long FindIn(ReadOnlySpan<byte> batches)

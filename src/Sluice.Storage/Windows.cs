@@ -25,21 +25,27 @@ internal static class Windows
         }
         catch (IOException e)
         {
-            lock (log.Sync)
+            if (!Holds(log, segment))
             {
-                if (log.Segments.AtOrAfter(offset) != segment)
-                {
-                    return null;
-                }
+                return null;
             }
-            if (e is LogFailedException)
-            {
-                throw;
-            }
-            throw new LogFailedException($"{store.PathOf(segment.Path)} cannot be read: offsets from {offset} up to {segment.EndOffset} of log {log.Id.Value} are out of reach. Check the disk, or restore the file from a backup.", e)
-            {
-                ResumeOffset = segment.EndOffset,
-            };
+            throw e as LogFailedException ?? Unreadable(log, segment, offset, e);
         }
     }
+
+    /// <summary>Whether the segment is the log's still.</summary>
+    public static bool Holds(Log log, Segment segment)
+    {
+        lock (log.Sync)
+        {
+            return log.Segments.AtOrAfter(segment.BaseOffset) == segment;
+        }
+    }
+
+    /// <summary>What is to be thrown when a segment of the log cannot be read from an offset on.</summary>
+    public static LogFailedException Unreadable(Log log, Segment segment, long offset, IOException inner) =>
+        new($"{log.Store.PathOf(segment.Path)} cannot be read: offsets from {offset} up to {segment.EndOffset} of log {log.Id.Value} are out of reach. Check the disk, or restore the file from a backup.", inner)
+        {
+            ResumeOffset = segment.EndOffset,
+        };
 }

@@ -132,6 +132,37 @@ public sealed class ReclaimTests
         Assert.Empty(StoreFixture.ReadAll(log));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Records_of_long_ago_stay_for_a_while_after_they_came(bool isInFile)
+    {
+        ManualTimeProvider clock = new();
+        StepScheduler scheduler = new(1);
+        using LogStore store = StoreFixture.Open(new FaultDisk(1), scheduler, clock);
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, AgeMsMax: 3_600_000));
+        long aYearAgo = clock.GetUtcNow().AddYears(-1).ToUnixTimeMilliseconds();
+        log.Append(StoreFixture.Batch(aYearAgo, isInFile ? new string('y', 100_000) : "small"), Durability.OperatingSystem);
+        if (isInFile)
+        {
+            store.Checkpoint();
+        }
+
+        // A log more has the ages of all looked at.
+        store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false, AgeMsMax: 3_600_000));
+        scheduler.RunAll();
+        clock.Advance(TimeSpan.FromMinutes(4));
+        scheduler.RunAll();
+        log.Append(StoreFixture.Batch(aYearAgo, "later"), Durability.OperatingSystem);
+        scheduler.RunAll();
+        Assert.Equal(2, StoreFixture.ReadAll(log).Count);
+        clock.Advance(TimeSpan.FromMinutes(6));
+        scheduler.RunAll();
+        clock.Advance(TimeSpan.FromMinutes(6));
+        scheduler.RunAll();
+        Assert.Empty(StoreFixture.ReadAll(log));
+    }
+
     [Fact]
     public void A_smaller_byte_limit_applies_when_it_is_set()
     {

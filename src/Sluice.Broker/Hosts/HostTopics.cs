@@ -115,14 +115,14 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
     /// <summary>Says why the topic could not have so many partitions; ok if it could.</summary>
     public BrokerResult CheckGrowth(Topic topic, int count)
     {
-        if (!IsCurrent(topic))
-        {
-            return names.NoTopic(topic.Name);
-        }
-
         if (topic.Definition.IsQueue)
         {
             return new BrokerResult(BrokerStatus.LimitReached, $"Topic {topic.Name} is a queue: its partitions cannot be changed.");
+        }
+
+        if (!IsCurrent(topic))
+        {
+            return names.NoTopic(topic.Name);
         }
 
         int before = topic.Partitions.Count;
@@ -230,6 +230,9 @@ internal sealed class HostTopics(VirtualHost host, HostNames names, HostQueues q
 
             names.Topics.TryRemove(topic.Name, out _);
             _byId.TryRemove(topic.Id, out _);
+
+            // Who has found the topic after its last partition was gone must not remember it.
+            names.RoutingChanged();
             kept = names.Commit(operations);
             foreach (TopicPartition partition in topic.Partitions)
             {

@@ -11,8 +11,7 @@ namespace Sluice.Broker.Publishing;
 internal sealed class TopicWriter(MessageBroker broker)
 {
     private readonly TopicRecord _record = new();
-    private Topic? _spreadOver;
-    private TopicPartition? _spreadTo;
+    private readonly Dictionary<Topic, TopicPartition> _spread = [];
 
     /// <summary>Begins a message.</summary>
     /// <param name="message">The message.</param>
@@ -30,22 +29,18 @@ internal sealed class TopicWriter(MessageBroker broker)
             return topic.PartitionOf(_record.Key).Queue;
         }
 
-        if (_spreadTo is null || !ReferenceEquals(_spreadOver, topic))
+        if (!_spread.TryGetValue(topic, out TopicPartition? partition))
         {
-            _spreadOver = topic;
-            _spreadTo = topic.NextPartition();
+            partition = topic.NextPartition();
+            _spread.Add(topic, partition);
         }
 
-        return _spreadTo.Queue;
+        return partition.Queue;
     }
 
     public void Append(RecordBatchBuilder batch, long nowMs, ReadOnlySpan<byte> body) =>
         batch.Append(nowMs, _record.HasKey, _record.Key, hasValue: true, body, _record.Headers, _record.HeaderCount);
 
     /// <summary>What was staged is handed over: messages without a key go on with the next partition.</summary>
-    public void EndTurn()
-    {
-        _spreadOver = null;
-        _spreadTo = null;
-    }
+    public void EndTurn() => _spread.Clear();
 }

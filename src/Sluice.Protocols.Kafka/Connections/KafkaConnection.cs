@@ -61,13 +61,16 @@ internal sealed class KafkaConnection
         Server.Options.AdvertisedHost.Length > 0 ? Server.Options.AdvertisedHost : Client.LocalEndPoint.Address.ToString(),
         Server.Options.AdvertisedPort > 0 ? Server.Options.AdvertisedPort : Client.LocalEndPoint.Port);
 
+    /// <summary>On a clock that nobody puts back.</summary>
+    private long ElapsedMs => (long)Server.Clock.GetElapsedTime(0).TotalMilliseconds;
+
     /// <summary>A produce request has been appended; it is answered after the turn.</summary>
     public void AddProduce(PendingProduce produce) => _produces.Add(produce);
 
     /// <summary>Nothing more is read of the client for so many ms: it uses more than its quota. Any thread.</summary>
     public void Mute(int milliseconds)
     {
-        long until = Server.NowMs + milliseconds;
+        long until = ElapsedMs + milliseconds;
         if (until > Volatile.Read(ref _mutedUntil))
         {
             Volatile.Write(ref _mutedUntil, until);
@@ -175,7 +178,7 @@ internal sealed class KafkaConnection
         do
         {
             until = Volatile.Read(ref _mutedUntil);
-            if (until - Server.NowMs is > 0 and var left)
+            if (until - ElapsedMs is > 0 and var left)
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(left), Server.Clock, Client.Closed).ConfigureAwait(false);
             }

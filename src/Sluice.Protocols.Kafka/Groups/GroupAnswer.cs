@@ -10,7 +10,8 @@ internal sealed class GroupAnswer<T>(Func<KafkaErrorCode, T> refuse)
 
     public Task<T> Task => _completion.Task;
 
-    public void Give(T answer) => _completion.SetResult(answer);
+    // The first counts: nobody would catch what a second one threw.
+    public void Give(T answer) => _completion.TrySetResult(answer);
 
-    public void Refuse(KafkaErrorCode error) => _completion.SetResult(refuse(error));
+    public void Refuse(KafkaErrorCode error) => _completion.TrySetResult(refuse(error));
 }

@@ -26,7 +26,7 @@ internal sealed class GroupCoordinator : IDisposable
         Topics = new HostGroupTopics(host);
         Configs = new GroupConfigs(broker.Store.Metadata);
         _shards = new CoordinatorShards<GroupShard>(host, new InternalTopic(InternalTopics.Offsets, options.OffsetsTopicPartitions), scheduler, logger, newId, partition =>
-            new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, Configs, buffers, clock, logger, newId));
+            new GroupShard(partition, broker.Store, broker.Options.DurablePromise, options, Topics, Configs, buffers, scheduler, clock, logger, newId));
     }
 
     public IGroupTopics Topics { get; }

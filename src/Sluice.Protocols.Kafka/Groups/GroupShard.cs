@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
+using Sluice.Base.Scheduling;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups.Classic;
@@ -26,6 +27,7 @@ internal sealed class GroupShard : ICoordinatorShard
     private readonly GroupTable _table;
     private readonly TopicPartition _partition;
     private readonly LogStore _store;
+    private readonly IScheduler _scheduler;
     private readonly Durability _promise;
     private readonly GroupTimers _timers;
     private readonly GroupContext _context;
@@ -36,10 +38,11 @@ internal sealed class GroupShard : ICoordinatorShard
     private ShardState _state;
     private JournalPosition _last = JournalPosition.None;
 
-    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, GroupConfigs configs, BufferPool buffers, TimeProvider clock, ILogger logger, Func<Guid> newId)
+    public GroupShard(TopicPartition partition, LogStore store, Durability promise, GroupOptions options, IGroupTopics topics, GroupConfigs configs, BufferPool buffers, IScheduler scheduler, TimeProvider clock, ILogger logger, Func<Guid> newId)
     {
         _partition = partition;
         _store = store;
+        _scheduler = scheduler;
         _promise = promise;
         _timers = new GroupTimers(clock, OnTimer);
         _context = new GroupContext(options, _timers, topics, configs, buffers, clock, logger, newId);
@@ -93,7 +96,7 @@ internal sealed class GroupShard : ICoordinatorShard
     /// <param name="operation">Called at once.</param>
     public Action Begin<T>(GroupAnswer<T> answer, BatchProducer producer, Action<GroupTurn> operation)
     {
-        var turn = new GroupTurn { Producer = producer };
+        var turn = new GroupTurn(_scheduler) { Producer = producer };
         KafkaErrorCode error;
         JournalPosition position = JournalPosition.None;
         lock (_sync)
@@ -113,6 +116,7 @@ internal sealed class GroupShard : ICoordinatorShard
                 }
                 catch
                 {
+                    _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
                     Stop();
                     throw;
                 }
@@ -270,12 +274,7 @@ internal sealed class GroupShard : ICoordinatorShard
         if (status != PartitionStatus.Ok)
         {
             turn.HasFailed = true;
-            _state = ShardState.Failed;
-            foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
-            {
-                _rebalance.Abandon(group, turn);
-            }
-
+            Stop();
             _context.Logger.LogError("Partition {Partition} of topic {Topic} takes no records ({Status}): its groups are not served any more", _partition.Index, _partition.Topic.Name, status);
         }
 
@@ -290,7 +289,7 @@ internal sealed class GroupShard : ICoordinatorShard
         }
         else if (position == JournalPosition.None)
         {
-            turn.OnKept(position);
+            turn.Give();
         }
         else
         {
@@ -298,11 +297,17 @@ internal sealed class GroupShard : ICoordinatorShard
         }
     }
 
-    /// <summary>What is in memory is not what the log says any more. Under the lock.</summary>
+    /// <summary>What is in memory is not what the log says any more: who waits for other members is told to look elsewhere. Under the lock.</summary>
     private void Stop()
     {
         _state = ShardState.Failed;
-        _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
+        var waiting = new GroupTurn(_scheduler) { HasFailed = true };
+        foreach (ClassicGroup group in _table.Groups.OfType<ClassicGroup>())
+        {
+            _rebalance.Abandon(group, waiting);
+        }
+
+        _scheduler.Post(waiting);
     }
 
     private void OnTimer()
@@ -312,7 +317,7 @@ internal sealed class GroupShard : ICoordinatorShard
             bool any;
             do
             {
-                var turn = new GroupTurn();
+                var turn = new GroupTurn(_scheduler);
                 JournalPosition position = JournalPosition.None;
                 lock (_sync)
                 {
@@ -331,7 +336,7 @@ internal sealed class GroupShard : ICoordinatorShard
             _context.Logger.LogCritical(error, "A timer of partition {Partition} of topic {Topic} failed by an error of the broker: please report it", _partition.Index, _partition.Topic.Name);
             lock (_sync)
             {
-                _state = ShardState.Failed;
+                Stop();
             }
         }
     }

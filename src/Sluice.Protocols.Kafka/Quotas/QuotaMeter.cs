@@ -24,8 +24,9 @@ internal sealed class QuotaMeter
         {
             UsedMs = nowMs;
             long window = nowMs / WindowMs;
-            if (_window < 0 || window - _window >= Windows)
+            if (_window < 0 || window < _window || window - _window >= Windows)
             {
+                // Also when the clock was put back: what it says of before means nothing any more.
                 Array.Clear(_amounts);
                 _window = window;
             }

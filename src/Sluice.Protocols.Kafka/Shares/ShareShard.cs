@@ -225,7 +225,7 @@ internal sealed class ShareShard : ICoordinatorShard
     public void Settle(SharePartition partition, object member, ReadOnlySpan<long> offsets, AcknowledgeType type)
     {
         ShareSettings settings = SettingsOf(partition);
-        var turn = new GroupTurn();
+        var turn = new GroupTurn(_context.Scheduler);
         JournalPosition position;
         lock (_sync)
         {
@@ -329,7 +329,7 @@ internal sealed class ShareShard : ICoordinatorShard
     private Task<T> RunAsync<T>(Func<GroupTurn, T> operation, Func<KafkaErrorCode, T> refuse)
     {
         var answer = new GroupAnswer<T>(refuse);
-        var turn = new GroupTurn();
+        var turn = new GroupTurn(_context.Scheduler);
         KafkaErrorCode error;
         JournalPosition position = JournalPosition.None;
         lock (_sync)
@@ -405,7 +405,7 @@ internal sealed class ShareShard : ICoordinatorShard
             bool any;
             do
             {
-                var turn = new GroupTurn();
+                var turn = new GroupTurn(_context.Scheduler);
                 JournalPosition position = JournalPosition.None;
                 lock (_sync)
                 {

@@ -125,7 +125,7 @@ internal sealed class ShareStateLog(TopicPartition partition, ShareContext conte
         }
         else if (position == JournalPosition.None)
         {
-            turn.OnKept(position);
+            turn.Give();
         }
         else
         {

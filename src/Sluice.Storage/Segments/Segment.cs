@@ -21,6 +21,9 @@ internal sealed class Segment(long logId, long baseOffset, int generation)
 
     public long MaxTimestamp { get; set; } = long.MinValue;
 
+    /// <summary>When it was begun, in milliseconds; 0: before the broker's start.</summary>
+    public long BegunAtMs { get; init; }
+
     /// <summary>Nothing more is appended; its index files are written.</summary>
     public bool IsSealed { get; set; }
 

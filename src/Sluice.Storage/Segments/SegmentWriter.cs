@@ -135,7 +135,7 @@ internal sealed class SegmentWriter(StoreContext store)
             }
             Seal(last);
         }
-        return new Segment(log.Id.Value, RecordBatch.BaseOffset(batches), generation: 0);
+        return new Segment(log.Id.Value, RecordBatch.BaseOffset(batches), generation: 0) { BegunAtMs = store.Clock.GetUtcNow().ToUnixTimeMilliseconds() };
     }
 
     private void WriteIndex(string path, byte[] bytes)

@@ -25,6 +25,9 @@ internal sealed class Chunk
 
     public long MaxTimestamp { get; set; }
 
+    /// <summary>When the first of it was appended, if the log is limited by age; else 0.</summary>
+    public long BegunAtMs { get; set; }
+
     /// <summary>Leading bytes that are in a segment (or were settled and need not be).</summary>
     public int FlushedLength { get; set; }
 

@@ -79,6 +79,10 @@ internal struct LogTail
     {
         Chunk chunk = RoomFor(log, batch.Length, baseOffset);
         int at = chunk.Length;
+        if (at == 0)
+        {
+            chunk.BegunAtMs = log.Retention.AgeMsMax is null ? 0 : log.Store.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+        }
         Span<byte> placed = chunk.Buffer.AsSpan(at, batch.Length);
         batch.CopyTo(placed);
         RecordBatch.Place(placed, baseOffset);

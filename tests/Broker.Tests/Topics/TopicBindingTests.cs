@@ -62,6 +62,20 @@ public sealed class TopicBindingTests : IDisposable
     }
 
     [Fact]
+    public void Without_a_key_what_goes_to_several_topics_keeps_together_in_each()
+    {
+        Topic topic = Create("t", 4), other = Create("u", 3);
+        Bind("amq.fanout", "t", "");
+        Bind("amq.fanout", "u", "");
+        for (int turn = 0; turn < 3; turn++)
+        {
+            _broker.PublishTo("amq.fanout", "", new TestBroker.Body("a"), new TestBroker.Body("b"), new TestBroker.Body("c"));
+        }
+
+        Assert.Equal([3, 3, 3, 0, 3, 3, 3], [.. Counts(topic), .. Counts(other)]);
+    }
+
+    [Fact]
     public void A_topic_that_grows_keeps_its_bindings_and_uses_what_it_got()
     {
         Topic topic = Create("t", 1);

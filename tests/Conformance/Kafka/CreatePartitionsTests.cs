@@ -62,6 +62,22 @@ public sealed class CreatePartitionsTests(BrokerFixture broker) : KafkaTest(brok
         await program.Channel.QueueDeleteAsync($"{topic.Name}:3");
     }
 
+    [Theory]
+    [InlineData("classic", false)]
+    [InlineData("classic", true)]
+    [InlineData("stream", false)]
+    [InlineData("stream", true)]
+    public async Task CreatePartitions_of_a_queue_is_refused_for_good(string type, bool validateOnly)
+    {
+        Assert.SkipWhen(Broker.AmqpAddress is null, "the target serves no AMQP");
+        string queue = Name();
+        await using QueueProgram program = await QueueProgram.StartAsync(Broker.AmqpAddress!);
+        await program.Channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false, arguments: new Dictionary<string, object?> { ["x-queue-type"] = type });
+        CreatePartitionsResponse.CreatePartitionsTopicResult result = await GrowAsync(queue, 2, validateOnly: validateOnly);
+        Assert.Equal((KafkaErrorCode.InvalidPartitions, $"Topic {queue} is a queue: its partitions cannot be changed."), (result.ErrorCode, result.ErrorMessage));
+        await program.Channel.QueueDeleteAsync(queue);
+    }
+
     [Fact]
     public async Task CreatePartitions_of_an_unknown_topic() =>
         Assert.Equal(KafkaErrorCode.UnknownTopicOrPartition, (await GrowAsync(Name(), 2)).ErrorCode);

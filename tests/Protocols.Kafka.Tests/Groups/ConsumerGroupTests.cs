@@ -213,6 +213,7 @@ public sealed class ConsumerGroupTests
 
     [Theory]
     [InlineData("(", KafkaErrorCode.InvalidRegularExpression)]
+    [InlineData("a)|(b", KafkaErrorCode.InvalidRegularExpression)]
     [InlineData("(?=a)b", KafkaErrorCode.InvalidRegularExpression)]
     [InlineData("(a)\\1", KafkaErrorCode.InvalidRegularExpression)]
     [InlineData("(a+)+b", KafkaErrorCode.None)]

@@ -242,7 +242,7 @@ internal sealed class GroupFixture : IDisposable
         Scheduler.RunAll();
         Groups = new GroupCoordinator(_options, Broker, () => Broker.FindVirtualHost("/"), Buffers, Scheduler, Clock, NullLogger.Instance, NewId);
         Groups.Start();
-        var context = new ShareContext(Store, Broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, Clock, NullLogger.Instance);
+        var context = new ShareContext(Store, Broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, Scheduler, Clock, NullLogger.Instance);
         Shares = new ShareCoordinator(new ShareOptions { StateTopicPartitions = 3 }, context, Groups, () => Broker.FindVirtualHost("/"), Scheduler, NewId);
         Shares.Start();
         if (loads)

@@ -141,6 +141,24 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public void A_group_whose_only_member_has_left_before_its_first_generation_changes_too()
+    {
+        using var fixture = new GroupFixture(new GroupOptions { InitialRebalanceDelayMs = 3000, OffsetsTopicPartitions = 3, AssignmentIntervalMs = 0 });
+        fixture.CreateTopic("t", 4);
+        var a = new ClassicConsumer(fixture, "g");
+        Task<JoinGroupResponse> waits = fixture.Wait(a.JoinAsync("t"));
+        Assert.Equal(KafkaErrorCode.None, a.Leave());
+        Assert.Equal(KafkaErrorCode.UnknownMemberId, fixture.Run(waits).ErrorCode);
+        Assert.Equal("PreparingRebalance", fixture.State("g"));
+
+        var b = new ConsumerClient(fixture, "g", "b");
+        Assert.Equal(1, b.Join("t").MemberEpoch);
+        Assert.Equal(4, b.Count);
+        fixture.Crash(CrashKind.Process);
+        Assert.Equal(KafkaErrorCode.None, b.Heartbeat().ErrorCode);
+    }
+
+    [Fact]
     public void A_classic_member_gives_up_only_what_it_must_and_gets_more_once_it_is_free()
     {
         using GroupFixture fixture = Start();
@@ -198,6 +216,26 @@ public sealed class MigrationTests
         Assert.Equal(KafkaErrorCode.None, back.Sync());
         Assert.Equal(("t:0 t:1", "classic", "Stable"), (back.Owned, Type(fixture), fixture.State("g")));
         Assert.Equal((KafkaErrorCode.None, KafkaErrorCode.None), (back.Heartbeat(), other.Heartbeat()));
+    }
+
+    [Fact]
+    public void A_static_member_that_comes_back_classic_gets_nothing_that_another_still_reads()
+    {
+        using GroupFixture fixture = Start();
+        ClassicConsumer a = Alone(fixture);
+        var upgraded = new ConsumerClient(fixture, "g", "b", instance: "i");
+        upgraded.Join("t");
+        upgraded.Leave(epoch: -2);
+        var back = new ClassicConsumer(fixture, "g", instance: "i");
+        Assert.Equal(KafkaErrorCode.None, back.Join("t"));
+        Assert.Equal("classic", Type(fixture));
+        Assert.Equal((KafkaErrorCode.RebalanceInProgress, 4, 0), (back.Sync(), a.Count, back.Count));
+
+        Assert.Equal(KafkaErrorCode.IllegalGeneration, a.Heartbeat());
+        Task<JoinGroupResponse> waits = fixture.Wait(a.JoinAsync("t"));
+        Assert.Equal(KafkaErrorCode.None, back.Join("t"));
+        Assert.Equal(KafkaErrorCode.None, a.Take(fixture.Run(waits)));
+        Assert.Equal(a.Generation, back.Generation);
     }
 
     [Fact]

@@ -76,6 +76,17 @@ public sealed class ReplayTests
     }
 
     [Fact]
+    public void Who_waits_for_other_members_is_told_when_an_operation_has_failed()
+    {
+        using var fixture = new GroupFixture();
+        fixture.Stable("g", 1);
+        Task<JoinGroupResponse> waits = fixture.Wait(fixture.JoinNew("g").Join);
+        GroupShard shard = fixture.Run(fixture.Groups.OpenShardAsync("g").AsTask())!;
+        Assert.Throws<DivideByZeroException>(() => shard.Run(new GroupAnswer<int>(static _ => 0), static _ => throw new DivideByZeroException()));
+        Assert.Equal(KafkaErrorCode.NotCoordinator, fixture.Run(waits).ErrorCode);
+    }
+
+    [Fact]
     public void Members_that_do_not_come_back_are_dropped()
     {
         using var fixture = new GroupFixture();

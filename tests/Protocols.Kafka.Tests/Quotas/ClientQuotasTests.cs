@@ -59,6 +59,18 @@ public sealed class ClientQuotasTests
     }
 
     [Fact]
+    public void A_clock_that_is_put_back_begins_anew()
+    {
+        var meter = new QuotaMeter();
+        Assert.InRange(meter.Add(1_000_000, 1000, nowMs: 10_000_000), 1, 11_000);
+        Assert.Equal(0, meter.Add(1000, 1000, nowMs: 5_000_000));
+        for (int second = 1; second < 100; second++)
+        {
+            Assert.Equal(0, meter.Add(900, 1000, nowMs: 5_000_000 + (second * 1000)));
+        }
+    }
+
+    [Fact]
     public void Ever_new_client_ids_leave_a_limited_number_of_meters_and_not_the_one_in_use()
     {
         using var fixture = new GroupFixture();

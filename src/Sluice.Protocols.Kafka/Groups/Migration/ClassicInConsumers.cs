@@ -45,8 +45,9 @@ internal sealed class ClassicInConsumers(GroupContext context, ConsumerTargets t
 
         if (known is { Classic: null } && known.Id != memberId && downgrade.IsDue(group, []))
         {
-            // The last one that used the consumer protocol was a static member, and this one has taken its place.
-            ClassicGroup classic = downgrade.Run(group, [], rebalances: isChanged || group.Epoch > group.TargetEpoch, turn);
+            // The last one that used the consumer protocol was a static member, and this one has taken its place. Who has not come to its target yet may still read what is another's there.
+            bool isUnsettled = group.Epoch > group.TargetEpoch || group.Members.Values.Any(other => other.Id != memberId && !other.IsReconciledTo(group.TargetEpoch));
+            ClassicGroup classic = downgrade.Run(group, [], rebalances: isChanged || isUnsettled, turn);
             return Joined(memberId, classic.Generation, classic.ProtocolName!);
         }
 

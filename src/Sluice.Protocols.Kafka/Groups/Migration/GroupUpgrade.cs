@@ -55,14 +55,15 @@ internal sealed class GroupUpgrade(GroupShard shard, GroupContext context, Class
 
         rebalance.AnswerSyncs(classic, turn, KafkaErrorCode.RebalanceInProgress);
         shard.Remove(classic, turn);
+
+        // Before its members: there may be none, while a rebalance waits for those that are gone.
+        shard.EmitAndApply(turn, ConsumerRecords.Epoch(classic.Id, classic.Generation, TopicHash.Of(
+            members.SelectMany(static member => member.TopicNames).Distinct(StringComparer.Ordinal).Select(context.Topics.Find).OfType<GroupTopic>())));
         foreach (ConsumerMember member in members)
         {
             shard.EmitAndApply(turn, ConsumerRecords.Metadata(classic.Id, member));
         }
 
-        var group = (ConsumerGroup)shard.Find(classic.Id)!;
-        shard.EmitAndApply(turn, ConsumerRecords.Epoch(classic.Id, classic.Generation, TopicHash.Of(
-            members.SelectMany(static member => member.TopicNames).Distinct(StringComparer.Ordinal).Select(context.Topics.Find).OfType<GroupTopic>())));
         foreach (ConsumerMember member in members)
         {
             shard.EmitAndApply(turn, ConsumerRecords.Target(classic.Id, member.Id, member.Assigned));
@@ -74,7 +75,7 @@ internal sealed class GroupUpgrade(GroupShard shard, GroupContext context, Class
             shard.EmitAndApply(turn, ConsumerRecords.Current(classic.Id, member));
         }
 
-        return group;
+        return (ConsumerGroup)shard.Find(classic.Id)!;
     }
 
     private ConsumerMember? Convert(ClassicGroup group, ClassicMember member, out string? problem)
