@@ -89,9 +89,11 @@ internal sealed class RequestDispatcher
     {
         var reader = new KafkaReader(frame);
         KafkaRequestHeader header = KafkaRequestHeader.Read(ref reader);
+        connection.Introduce(header.ClientId);
         KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
+        connection.Server.Metrics.CountRequest(api.Key);
         var request = new KafkaRequest(connection, api, header, frame.Length);
         if (!api.HasVersion(header.ApiVersion))
         {
