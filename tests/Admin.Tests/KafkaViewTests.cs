@@ -125,7 +125,12 @@ public sealed class KafkaViewTests
         await SendAsync(producer, "orders", partition: 0, count: 5);
         await using KafkaConsumer<string?, string?> consumer = new(new ConsumerOptions
         {
-            BootstrapServers = $"127.0.0.1:{host.KafkaPort}", ClientId = "reader", GroupId = "readers", GroupProtocol = protocol, AutoOffsetReset = AutoOffsetReset.Earliest, EnableAutoCommit = false,
+            BootstrapServers = $"127.0.0.1:{host.KafkaPort}",
+            ClientId = "reader",
+            GroupId = "readers",
+            GroupProtocol = protocol,
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            EnableAutoCommit = false,
         });
         consumer.Subscribe("orders");
         Assert.NotNull(await consumer.ConsumeAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
@@ -227,7 +232,10 @@ public sealed class KafkaViewTests
 
     private static KafkaConsumer<string?, string?> Consumer(AdminHost host, string group) => new(new ConsumerOptions
     {
-        BootstrapServers = $"127.0.0.1:{host.KafkaPort}", GroupId = group, AutoOffsetReset = AutoOffsetReset.Earliest, EnableAutoCommit = false,
+        BootstrapServers = $"127.0.0.1:{host.KafkaPort}",
+        GroupId = group,
+        AutoOffsetReset = AutoOffsetReset.Earliest,
+        EnableAutoCommit = false,
     });
 
     private static async Task CreateTopicAsync(AdminHost host, string name, int partitions, params (string Name, string Value)[] config) => Assert.True((await host.Broker.Broker.FindVirtualHost("/")!.CreateTopicAsync(
