@@ -20,12 +20,6 @@ public sealed record AdminContext
     /// <summary>What Kafka clients tell of themselves; asked for at each request.</summary>
     public Func<IReadOnlyList<ClientMetricsInfo>> ClientMetrics { get; init; } = static () => [];
 
-    /// <summary>The groups of Kafka clients; null if no such clients are served.</summary>
-    public IGroupSource? Groups { get; init; }
-
-    /// <summary>Figures of the protocols, besides those that the API finds out by itself; asked for at each request.</summary>
-    public Func<IReadOnlyList<MetricFamily>> Metrics { get; init; } = static () => [];
-
     public required IMessageFormat Messages { get; init; }
 
     public required TimeProvider Clock { get; init; }
@@ -41,6 +35,12 @@ public sealed record AdminContext
 
     /// <summary>When this process began to serve.</summary>
     public required DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>The groups of Kafka clients; null if no such clients are served.</summary>
+    public IGroupSource? Groups { get; init; }
+
+    /// <summary>Figures of the protocols, besides those that the API finds out by itself; asked for at each request.</summary>
+    public Func<IReadOnlyList<MetricFamily>> Metrics { get; init; } = static () => [];
 }
 
 /// <param name="Protocol">amqp, amqp/ssl, http…</param>

@@ -47,8 +47,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Groups = new GroupCoordinator(options.Groups, broker, () => Host, Buffers, scheduler, clock, logger, NewId);
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
         Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, clock, logger), Groups, () => Host, scheduler, NewId);
-        GroupOverview = new GroupOverview(Groups, Shares, () => Host);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
+        GroupOverview = new GroupOverview(Groups, Shares, () => Host);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);

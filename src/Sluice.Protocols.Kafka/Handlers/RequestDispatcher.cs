@@ -93,8 +93,8 @@ internal sealed class RequestDispatcher
         KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
-        connection.Server.Metrics.CountRequest(api.Key);
         var request = new KafkaRequest(connection, api, header, frame.Length);
+        connection.Server.Metrics.CountRequest(api.Key);
         if (!api.HasVersion(header.ApiVersion))
         {
             if (api.Key != KafkaApiKey.ApiVersions)
