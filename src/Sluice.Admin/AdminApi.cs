@@ -31,6 +31,8 @@ public sealed class AdminApi
         OverviewHandler.Map(_routes);
         VirtualHostHandler.Map(_routes);
         QueueHandler.Map(_routes);
+        TopicHandler.Map(_routes);
+        GroupHandler.Map(_routes);
         MessageHandler.Map(_routes);
         ExchangeHandler.Map(_routes);
         BindingHandler.Map(_routes);

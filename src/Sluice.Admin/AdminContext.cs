@@ -35,6 +35,12 @@ public sealed record AdminContext
 
     /// <summary>When this process began to serve.</summary>
     public required DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>The groups of Kafka clients; null if no such clients are served.</summary>
+    public IGroupSource? Groups { get; init; }
+
+    /// <summary>Figures of the protocols, besides those that the API finds out by itself; asked for at each request.</summary>
+    public Func<IReadOnlyList<MetricFamily>> Metrics { get; init; } = static () => [];
 }
 
 /// <param name="Protocol">amqp, amqp/ssl, http…</param>
@@ -45,6 +51,9 @@ public sealed record ListenerInfo(string Protocol, string Address, int Port);
 /// <summary>The connections of all protocols, for operators. Thread-safe.</summary>
 public interface IConnectionSource
 {
+    /// <summary>Those that connections can have, as <see cref="ConnectionInfo.Protocol"/> names them.</summary>
+    IReadOnlyList<string> Protocols { get; }
+
     /// <summary>A copy, of the moment.</summary>
     IReadOnlyList<ConnectionInfo> List();
 
@@ -61,12 +70,21 @@ public sealed record ConnectionInfo
     /// <summary>The name that the client gave itself; null if none.</summary>
     public string? ClientName { get; init; }
 
+    /// <summary>The client's library; null if it does not say.</summary>
+    public string? SoftwareName { get; init; }
+
+    /// <summary>The library's version; null if the client does not say.</summary>
+    public string? SoftwareVersion { get; init; }
+
     public required string User { get; init; }
+
+    /// <summary>The SASL mechanism of its login; null if it has not logged in.</summary>
+    public string? Mechanism { get; init; }
 
     /// <summary>Empty before it is chosen.</summary>
     public required string VirtualHost { get; init; }
 
-    /// <summary>As "AMQP 0-9-1".</summary>
+    /// <summary>As "AMQP 0-9-1" or "Kafka".</summary>
     public required string Protocol { get; init; }
 
     /// <summary>starting, tuning, opening, running, blocked, closing…</summary>

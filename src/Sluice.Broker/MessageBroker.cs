@@ -4,6 +4,7 @@ using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Shares;
+using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Metadata;
 
@@ -186,16 +187,21 @@ public sealed class MessageBroker
         }
 
         Store.DeleteOrphans(wanted.Contains);
-        int queues = _hosts.Values.Sum(host => host.QueueCount);
+        Topic[] topics = [.. _hosts.Values.SelectMany(static host => host.ListTopics()).Where(static topic => !topic.Definition.IsQueue)];
+        int own = PartitionsOf(topics, isInternal: true);
+        int partitions = PartitionsOf(topics, isInternal: false);
+        int queues = _hosts.Values.Sum(static host => host.QueueCount) - partitions - own;
         long delayLogs = _hosts.Values.Sum(host => host.Delays?.LogIds.LongCount() ?? 0);
         _logger.LogInformation(
-            "Loaded {Hosts} virtual hosts and {Queues} queues, which have {QueueLogs} logs (one for each priority); another {DelayLogs} keep the messages of delayed exchanges by their time",
-            _hosts.Count, queues, wanted.Count - delayLogs, delayLogs);
+            "Loaded {Hosts} virtual hosts with {Queues} queues and streams, which have {QueueLogs} logs (one for each priority), and {Topics} topics with {Partitions} partitions; the broker's own topics have {OwnPartitions} partitions, another {DelayLogs} logs keep the messages of delayed exchanges by their time",
+            _hosts.Count, queues, wanted.Count - delayLogs - partitions - own, topics.Count(static topic => !topic.Definition.IsInternal), partitions, own, delayLogs);
         foreach (VirtualHost host in _hosts.Values)
         {
             host.Start();
         }
     }
+
+    private static int PartitionsOf(Topic[] topics, bool isInternal) => topics.Where(topic => topic.Definition.IsInternal == isInternal).Sum(static topic => topic.Partitions.Count);
 }
 
 /// <summary>Settings of a <see cref="MessageBroker"/>.</summary>

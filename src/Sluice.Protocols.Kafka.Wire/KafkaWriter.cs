@@ -34,6 +34,9 @@ public sealed class KafkaWriter : IDisposable
         _block = pool.Take(bytes);
     }
 
+    /// <summary>Told of every error code that is written and says of an error; null: nobody is.</summary>
+    public Action<KafkaErrorCode>? ErrorWritten { get; init; }
+
     /// <summary>Bytes written, records included.</summary>
     public long TotalBytes => _length + _splicedBytes;
 
@@ -125,7 +128,15 @@ public sealed class KafkaWriter : IDisposable
 
     public void WriteUInt16(ushort value) => BinaryPrimitives.WriteUInt16BigEndian(Reserve(2), value);
 
-    public void WriteErrorCode(KafkaErrorCode value) => WriteInt16((short)value);
+    public void WriteErrorCode(KafkaErrorCode value)
+    {
+        if (value != KafkaErrorCode.None)
+        {
+            ErrorWritten?.Invoke(value);
+        }
+
+        WriteInt16((short)value);
+    }
 
     public void WriteInt32(int value) => BinaryPrimitives.WriteInt32BigEndian(Reserve(4), value);
 

@@ -8,7 +8,9 @@ using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Coordination;
 using Sluice.Protocols.Kafka.Groups;
+using Sluice.Protocols.Kafka.Groups.Overview;
 using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Protocols.Kafka.Metrics;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Telemetry;
@@ -46,6 +48,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Transactions = new TransactionCoordinator(options.Transactions, broker, () => Host, ProducerIds, Groups, Buffers, scheduler, clock, logger, NewId);
         Shares = new ShareCoordinator(options.Shares, new ShareContext(broker.Store, broker.Options.DurablePromise, Groups.Topics, Groups.Configs, Buffers, scheduler, clock, logger), Groups, () => Host, scheduler, NewId);
         _producerExpiry = new ProducerExpiry(options.Transactions, () => Host, scheduler, clock);
+        GroupOverview = new GroupOverview(Groups, Shares, () => Host);
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);
@@ -57,8 +60,17 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     /// <summary>Names this broker's data, from its first start on.</summary>
     public string ClusterId { get; }
 
+    /// <summary>The virtual host whose topics clients see.</summary>
+    public string VirtualHost => Options.VirtualHost;
+
     /// <summary>What clients tell of themselves.</summary>
     public ClientTelemetry Telemetry { get; }
+
+    /// <summary>The groups, for operators.</summary>
+    public GroupOverview GroupOverview { get; }
+
+    /// <summary>What was done, in figures.</summary>
+    public KafkaMetrics Metrics { get; } = new();
 
     internal KafkaOptions Options { get; }
 
@@ -135,6 +147,13 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         server.Shares.Start();
         broker.ShareGroups = new ShareGroups(options.VirtualHost, server.Shares, server.Groups);
         return server;
+    }
+
+    /// <summary>Transactions that have begun and not ended, as far as that can be told.</summary>
+    public int CountOpenTransactions()
+    {
+        Transactions.List(out IReadOnlyList<Transaction> transactions);
+        return transactions.Count(static transaction => transaction.Status == TransactionStatus.Ongoing);
     }
 
     public void Dispose()

@@ -64,6 +64,7 @@ public sealed class Authenticator
     private readonly ILogger _logger;
     private readonly TokenValidator? _tokens;
     private readonly PasswordVerifier _verifier = new();
+    private readonly long[] _refusals = new long[(int)Enum.GetValues<LoginRefusal>().Max() + 1];
 
     /// <param name="accessControl">Knows the users.</param>
     /// <param name="options">Settings.</param>
@@ -83,6 +84,9 @@ public sealed class Authenticator
     public IReadOnlyList<string> ExchangeMechanisms { get; }
 
     internal ScramDecoys Decoys { get; }
+
+    /// <summary>How many logins were refused for this reason.</summary>
+    public long CountRefused(LoginRefusal reason) => Volatile.Read(ref _refusals[(int)reason]);
 
     /// <summary>Mechanisms to offer, best first, separated by spaces: EXTERNAL only to a peer that can use it.</summary>
     public static string Mechanisms(bool hasClientCertificate) => hasClientCertificate ? "EXTERNAL PLAIN AMQPLAIN" : "PLAIN AMQPLAIN";
@@ -183,6 +187,7 @@ public sealed class Authenticator
 
     internal LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
     {
+        Interlocked.Increment(ref _refusals[(int)refusal]);
         _logger.LogWarning("Login of user '{User}' from {Remote} refused: {Reason}", userName, origin.Remote, reason);
         return new LoginResult(null, refusal, userName);
     }

@@ -71,6 +71,9 @@ public sealed class ClientConnection
 
     public ILogger Logger { get; }
 
+    /// <summary>What operators see of it; set by the protocol while it serves the connection.</summary>
+    public IConnectionInfo? Info { get; set; }
+
     /// <summary>"127.0.0.1:50312 -> 127.0.0.1:5672": how connections are called in logs and listings.</summary>
     public string Name => _name ??= $"{RemoteEndPoint} -> {LocalEndPoint}";
 

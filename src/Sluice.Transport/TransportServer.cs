@@ -49,7 +49,7 @@ public sealed class TransportServer : IAsyncDisposable
     /// <summary>Connections open now.</summary>
     public int ConnectionCount => Volatile.Read(ref _openCount);
 
-    /// <summary>Connections open now and past their TLS handshake, in no order.</summary>
+    /// <summary>Connections of all protocols open now and past their TLS handshake, in no order.</summary>
     public IEnumerable<ClientConnection> Connections => _connections.Select(pair => pair.Value);
 
     /// <summary>Binds, begins to accept, and returns the address bound (with the port taken if 0 was asked for).</summary>

@@ -25,6 +25,7 @@ internal sealed class AdminHost : IAsyncDisposable
         Broker = broker;
         AdminPort = broker.Listeners.Single(listener => listener.Name == "http").EndPoint.Port;
         AmqpPort = broker.Listeners.Single(listener => listener.Name == "amqp").EndPoint.Port;
+        KafkaPort = broker.Listeners.FirstOrDefault(listener => listener.Name == "kafka")?.EndPoint.Port ?? 0;
         _http.BaseAddress = new Uri($"http://127.0.0.1:{AdminPort}");
         LogIn("guest", "guest");
     }
@@ -37,15 +38,18 @@ internal sealed class AdminHost : IAsyncDisposable
 
     public int AmqpPort { get; }
 
+    /// <summary>0 if there is no such listener.</summary>
+    public int KafkaPort { get; }
+
     public AmqpClientOptions Amqp => new() { Port = AmqpPort, TimeoutMs = 20_000 };
 
-    public static async Task<AdminHost> StartAsync()
+    public static async Task<AdminHost> StartAsync(bool withKafka = false)
     {
         SluiceSettings settings = new()
         {
             Amqp = new AmqpSettings { Address = "127.0.0.1", Port = 0 },
             Admin = new AdminSettings { Address = "127.0.0.1", Port = 0 },
-            Kafka = new KafkaSettings { Address = "" },
+            Kafka = new KafkaSettings { Address = withKafka ? "127.0.0.1" : "", Port = 0, GroupInitialRebalanceDelayMs = 0 },
             Memory = new MemorySettings { Watermark = MemoryLimit.OfFraction(1) },
             Disk = new DiskSettings { FreeBytesMin = 0 },
             StopTimeoutSeconds = 2,

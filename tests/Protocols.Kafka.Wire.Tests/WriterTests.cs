@@ -8,6 +8,24 @@ namespace Sluice.Protocols.Kafka.Wire.Tests;
 public sealed class WriterTests
 {
     [Fact]
+    public void Errors_that_are_written_are_told_of()
+    {
+        var told = new List<KafkaErrorCode>();
+        using var writer = new KafkaWriter(new BufferPool()) { ErrorWritten = told.Add };
+        var response = new DeleteGroupsResponse
+        {
+            Results =
+            [
+                new() { GroupId = "a", ErrorCode = KafkaErrorCode.NonEmptyGroup },
+                new() { GroupId = "b" },
+                new() { GroupId = "c", ErrorCode = KafkaErrorCode.UnknownServerError },
+            ],
+        };
+        response.Write(writer, 2);
+        Assert.Equal([KafkaErrorCode.NonEmptyGroup, KafkaErrorCode.UnknownServerError], told);
+    }
+
+    [Fact]
     public void Records_are_spliced_in_and_count_to_the_size_of_the_frame()
     {
         var pool = new BufferPool();

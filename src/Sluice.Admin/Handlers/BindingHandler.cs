@@ -33,7 +33,7 @@ internal static class BindingHandler
     }
 
     private static IEnumerable<BindingModel> Of(VirtualHost host) =>
-        host.ListQueues().Select(queue => queue.Name).Union(host.ListTopics().Where(topic => !topic.Definition.IsInternal).Select(topic => topic.Name))
+        host.ListQueues().Where(static queue => !queue.IsInternal).Select(queue => queue.Name).Union(host.ListTopics().Where(topic => !topic.Definition.IsInternal).Select(topic => topic.Name))
             .Select(name => Model("", host, DestinationKind.Queue, name, name, Arguments.Empty))
             .Concat(host.ListBindings().Select(entry => Model(
                 entry.Source, host, entry.Binding.Destination is MessageQueue ? DestinationKind.Queue : DestinationKind.Exchange, entry.Binding.Destination.Name, entry.Binding.RoutingKey, entry.Binding.Arguments)));

@@ -23,6 +23,10 @@ internal static class ConnectionHandler
     public static IReadOnlyList<ConnectionInfo> Visible(AdminRequest request) =>
         [.. request.Context.Connections.List().Where(connection => request.IsMonitor || connection.User == request.User.Name).OrderBy(connection => connection.Name, StringComparer.Ordinal)];
 
+    /// <summary>How many there are of each protocol.</summary>
+    public static Dictionary<string, int> CountByProtocol(AdminRequest request, IReadOnlyList<ConnectionInfo> connections) =>
+        request.Context.Connections.Protocols.ToDictionary(protocol => protocol, protocol => connections.Count(connection => connection.Protocol == protocol), StringComparer.Ordinal);
+
     private static IEnumerable<ConnectionInfo> InVirtualHost(AdminRequest request)
     {
         string name = request.VirtualHost().Name;
@@ -67,6 +71,9 @@ internal static class ConnectionHandler
         connection.HeartbeatSeconds,
         connection.ConnectedAt.ToUnixTimeMilliseconds(),
         connection.ClientName,
+        connection.SoftwareName,
+        connection.SoftwareVersion,
+        connection.Mechanism,
         connection.ClientProperties);
 
     private static ChannelModel Model(AdminRequest request, ConnectionInfo connection, ChannelInfo channel) => new(

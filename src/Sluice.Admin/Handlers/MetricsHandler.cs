@@ -3,10 +3,12 @@ using Microsoft.AspNetCore.Http;
 using Sluice.Admin.Http;
 using Sluice.Admin.Metrics;
 using Sluice.Broker;
+using Sluice.Broker.Topics;
+using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;
 
-/// <summary>/metrics in Prometheus' text format. By query: per-object=true adds a line for each queue; clients=true (monitoring) what Kafka clients tell of themselves; collect=true (administrators) runs a garbage collection first, so that the heap's size is what lives.</summary>
+/// <summary>/metrics in Prometheus' text format. By query: per-object=true adds a line for each queue and topic; clients=true (monitoring) what Kafka clients tell of themselves; collect=true (administrators) runs a garbage collection first, so that the heap's size is what lives.</summary>
 internal static class MetricsHandler
 {
     public static void Map(Routes routes) => routes.Get("metrics", Role.Management, Write);
@@ -27,6 +29,12 @@ internal static class MetricsHandler
 
         MetricsText text = new();
         WriteBroker(request, text);
+        WriteGroups(request, text);
+        foreach (MetricFamily family in request.Context.Metrics())
+        {
+            text.Write(family);
+        }
+
         WriteProcess(request.Context, text);
         if (request.HasSwitch("clients"))
         {
@@ -50,17 +58,48 @@ internal static class MetricsHandler
         text.Family("sluice_messages_unacknowledged", "gauge", "Messages delivered and not acknowledged.");
         Array.ForEach(totals, total => text.Value("sluice_messages_unacknowledged", total.Of.Unacknowledged, ("vhost", total.Host)));
         IReadOnlyList<ConnectionInfo> connections = ConnectionHandler.Visible(request);
-        text.Single("sluice_connections", "gauge", "Client connections.", connections.Count);
+        text.Family("sluice_connections", "gauge", "Client connections.");
+        foreach ((string protocol, int count) in ConnectionHandler.CountByProtocol(request, connections))
+        {
+            text.Value("sluice_connections", count, ("protocol", protocol));
+        }
+
         text.Single("sluice_channels", "gauge", "Channels on them.", connections.Sum(connection => connection.Channels.Count));
+        (string Host, (int Topics, int Partitions) Of)[] topics = [.. hosts.Select(static host => (host.Name, TopicHandler.Totals(host)))];
+        text.Family("sluice_topics", "gauge", "Topics and streams.");
+        Array.ForEach(topics, entry => text.Value("sluice_topics", entry.Of.Topics, ("vhost", entry.Host)));
+        text.Family("sluice_partitions", "gauge", "Partitions of them.");
+        Array.ForEach(topics, entry => text.Value("sluice_partitions", entry.Of.Partitions, ("vhost", entry.Host)));
         if (request.HasSwitch("per-object"))
         {
-            WriteQueues(hosts, text);
+            WriteQueues(request, hosts, text);
+            WriteTopics(request, hosts, text);
         }
     }
 
-    private static void WriteQueues(VirtualHost[] hosts, MetricsText text)
+    /// <summary>Nothing while it can't be told: what else there is must not be missing then.</summary>
+    private static void WriteGroups(AdminRequest request, MetricsText text)
     {
-        var queues = hosts.SelectMany(host => host.ListQueues().Select(queue => (Host: host.Name, Queue: queue))).ToArray();
+        if (request.Context.Groups is { } groups && request.VisibleVirtualHosts().Any(host => host.Name == groups.VirtualHost) && groups.List() is { IsOk: true, Value: { } listed })
+        {
+            GroupMetricsText.Write(listed, text);
+        }
+    }
+
+    private static void WriteTopics(AdminRequest request, VirtualHost[] hosts, MetricsText text)
+    {
+        Topic[] topics = [.. hosts.SelectMany(host => TopicHandler.Listed(request, host))];
+        text.Family("sluice_topic_messages", "gauge", "Messages of the topic, counted by their offsets.");
+        Array.ForEach(topics, topic => text.Value("sluice_topic_messages", TopicHandler.Messages(topic), ("vhost", topic.Host.Name), ("topic", topic.Name)));
+        text.Family("sluice_topic_bytes", "gauge", "Bytes that the topic keeps.");
+        Array.ForEach(topics, topic => text.Value("sluice_topic_bytes", topic.Partitions.Sum(static partition => partition.Bytes), ("vhost", topic.Host.Name), ("topic", topic.Name)));
+        text.Family("sluice_topic_appended_total", "counter", "Offsets that the topic's partitions have given out since it was made.");
+        Array.ForEach(topics, topic => text.Value("sluice_topic_appended_total", topic.Partitions.Sum(static partition => partition.EndOffset), ("vhost", topic.Host.Name), ("topic", topic.Name)));
+    }
+
+    private static void WriteQueues(AdminRequest request, VirtualHost[] hosts, MetricsText text)
+    {
+        var queues = hosts.SelectMany(host => QueueHandler.Listed(request, host).Select(queue => (Host: host.Name, Queue: queue))).ToArray();
         text.Family("sluice_queue_messages_ready", "gauge", "Messages waiting in the queue.");
         Array.ForEach(queues, entry => text.Value("sluice_queue_messages_ready", entry.Queue.ReadyCount, ("vhost", entry.Host), ("queue", entry.Queue.Name)));
         text.Family("sluice_queue_messages_unacknowledged", "gauge", "Messages of the queue delivered and not acknowledged.");
@@ -74,6 +113,12 @@ internal static class MetricsHandler
         MessageBroker broker = context.Broker;
         using Process process = Process.GetCurrentProcess();
         text.Single("sluice_publishers_blocked", "gauge", "1 while publishers are held back by a watermark.", broker.BlockedReason is null ? 0 : 1);
+        text.Family("sluice_logins_refused_total", "counter", "Logins that were refused, by all protocols.");
+        foreach (LoginRefusal reason in Enum.GetValues<LoginRefusal>().Where(static reason => reason != LoginRefusal.None))
+        {
+            text.Value("sluice_logins_refused_total", context.Authenticator.CountRefused(reason), ("reason", reason.ToString()));
+        }
+
         text.Single("sluice_storage_failed", "gauge", "1 once the journal has failed.", broker.Store.Failure is null ? 0 : 1);
         text.Single("sluice_disk_free_bytes", "gauge", "Free bytes where the data directory is.", broker.Store.FreeDiskBytes);
         text.Single("sluice_log_tail_bytes", "gauge", "Bytes of log tails held in memory.", broker.Store.TailBytes);

@@ -31,6 +31,8 @@ internal static class OverviewHandler
         int queues = 0;
         int consumers = 0;
         int exchanges = 0;
+        int topics = 0;
+        int partitions = 0;
         foreach (VirtualHost host in request.VisibleVirtualHosts())
         {
             (long hostReady, long hostUnacknowledged, int hostQueues, int hostConsumers) = VirtualHostHandler.Totals(host);
@@ -39,6 +41,9 @@ internal static class OverviewHandler
             queues += hostQueues;
             consumers += hostConsumers;
             exchanges += host.ListExchanges().Count;
+            (int hostTopics, int hostPartitions) = TopicHandler.Totals(host);
+            topics += hostTopics;
+            partitions += hostPartitions;
         }
 
         IReadOnlyList<ConnectionInfo> connections = ConnectionHandler.Visible(request);
@@ -52,7 +57,7 @@ internal static class OverviewHandler
                 context.NodeName,
                 context.NodeName,
                 new QueueTotals(ready + unacknowledged, ready, unacknowledged),
-                new ObjectTotals(connections.Sum(connection => connection.Channels.Count), connections.Count, consumers, exchanges, queues),
+                new ObjectTotals(connections.Sum(connection => connection.Channels.Count), connections.Count, ConnectionHandler.CountByProtocol(request, connections), consumers, exchanges, queues, topics, partitions),
                 [.. context.Listeners().Select(listener => new ListenerModel(context.NodeName, listener.Protocol, listener.Address, listener.Port))],
                 [.. ExchangeTypes.Select(type => new ExchangeTypeModel(type))]),
             AdminJson.Default.OverviewModel);

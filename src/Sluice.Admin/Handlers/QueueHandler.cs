@@ -31,13 +31,17 @@ internal static class QueueHandler
             : AdminException.ValueOf(found);
     }
 
+    /// <summary>The queues that lists show: partitions of the broker's own topics only with internal=true.</summary>
+    public static IEnumerable<MessageQueue> Listed(AdminRequest request, VirtualHost host) =>
+        request.HasSwitch("internal") ? host.ListQueues() : host.ListQueues().Where(static queue => !queue.IsInternal);
+
     private static Task All(AdminRequest request) => request.ReplyListAsync(
-        request.VisibleVirtualHosts().SelectMany(host => host.ListQueues().Select(queue => Model(request, host, queue))), AdminJson.Default.QueueModel);
+        request.VisibleVirtualHosts().SelectMany(host => Listed(request, host).Select(queue => Model(request, host, queue))), AdminJson.Default.QueueModel);
 
     private static Task OfVirtualHost(AdminRequest request)
     {
         VirtualHost host = request.VirtualHost();
-        return request.ReplyListAsync(host.ListQueues().Select(queue => Model(request, host, queue)), AdminJson.Default.QueueModel);
+        return request.ReplyListAsync(Listed(request, host).Select(queue => Model(request, host, queue)), AdminJson.Default.QueueModel);
     }
 
     private static Task One(AdminRequest request)

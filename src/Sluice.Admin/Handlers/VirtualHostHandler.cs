@@ -19,13 +19,13 @@ internal static class VirtualHostHandler
         routes.Get("api/vhosts/{vhost}/topic-permissions", Role.Administrator, TopicPermissions);
     }
 
-    /// <summary>Ready and unacknowledged messages, queues and consumers of a virtual host.</summary>
+    /// <summary>Ready and unacknowledged messages, queues and consumers of a virtual host; the broker's own topics have no part in them.</summary>
     public static (long Ready, long Unacknowledged, int Queues, int Consumers) Totals(VirtualHost host)
     {
         long ready = 0;
         long unacknowledged = 0;
         int consumers = 0;
-        IReadOnlyList<MessageQueue> queues = host.ListQueues();
+        MessageQueue[] queues = [.. host.ListQueues().Where(static queue => !queue.IsInternal)];
         foreach (MessageQueue queue in queues)
         {
             ready += queue.ReadyCount;
@@ -33,7 +33,7 @@ internal static class VirtualHostHandler
             consumers += queue.ConsumerCount;
         }
 
-        return (ready, unacknowledged, queues.Count, consumers);
+        return (ready, unacknowledged, queues.Length, consumers);
     }
 
     private static VirtualHostModel Model(VirtualHost host)

@@ -27,7 +27,7 @@ internal sealed record OverviewModel(
 
 internal sealed record QueueTotals(long Messages, long MessagesReady, long MessagesUnacknowledged);
 
-internal sealed record ObjectTotals(int Channels, int Connections, int Consumers, int Exchanges, int Queues);
+internal sealed record ObjectTotals(int Channels, int Connections, Dictionary<string, int> ConnectionsByProtocol, int Consumers, int Exchanges, int Queues, int Topics, int Partitions);
 
 internal sealed record ListenerModel(string Node, string Protocol, string IpAddress, int Port);
 
@@ -67,6 +67,38 @@ internal sealed record QueueModel(
     int Consumers,
     IReadOnlyList<ConsumerModel>? ConsumerDetails = null);
 
+internal sealed record TopicModel(
+    string Name,
+    string Vhost,
+    string Id,
+    string Type,
+    bool Internal,
+    int Partitions,
+    long Messages,
+    long Bytes,
+    Dictionary<string, string> Config,
+    IReadOnlyList<PartitionModel>? PartitionDetails = null);
+
+internal sealed record PartitionModel(int Partition, string State, long StartOffset, long EndOffset, long LastStableOffset, long Bytes);
+
+internal sealed record GroupModel(
+    string Name,
+    string Vhost,
+    string Type,
+    string State,
+    string Protocol,
+    int Members,
+    int Partitions,
+    long Lag,
+    IReadOnlyList<GroupMemberModel>? MemberDetails = null,
+    IReadOnlyList<GroupPartitionModel>? PartitionDetails = null);
+
+internal sealed record GroupMemberModel(string Id, string? InstanceId, string ClientId, string Host, IReadOnlyList<AssignmentModel> Assigned);
+
+internal sealed record AssignmentModel(string Topic, IReadOnlyList<int> Partitions);
+
+internal sealed record GroupPartitionModel(string Topic, int Partition, long? Offset, long? EndOffset, long? Lag, string? Member, string? ClientId, string? Host);
+
 internal sealed record QueueReference(string Name, string Vhost);
 
 internal sealed record ChannelReference(string ConnectionName, string Name);
@@ -103,6 +135,9 @@ internal sealed record ConnectionModel(
     int Timeout,
     long ConnectedAt,
     string? UserProvidedName,
+    string? ClientSoftwareName,
+    string? ClientSoftwareVersion,
+    string? AuthMechanism,
     Arguments ClientProperties,
     string Type = "network");
 
@@ -190,6 +225,8 @@ internal sealed record BindingDefinitionModel(string? Vhost, string Source, stri
 [JsonSerializable(typeof(NodeModel))]
 [JsonSerializable(typeof(VirtualHostModel))]
 [JsonSerializable(typeof(QueueModel))]
+[JsonSerializable(typeof(TopicModel))]
+[JsonSerializable(typeof(GroupModel))]
 [JsonSerializable(typeof(ConsumerModel))]
 [JsonSerializable(typeof(ExchangeModel))]
 [JsonSerializable(typeof(BindingModel))]

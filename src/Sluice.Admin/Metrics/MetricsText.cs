@@ -17,6 +17,15 @@ internal sealed class MetricsText
         Value(name, value);
     }
 
+    public void Write(MetricFamily family)
+    {
+        Family(family.Name, family.Type, family.Help);
+        foreach (MetricValue value in family.Values)
+        {
+            Value(family.Name + value.Suffix, value.Value, value.Label is { } label ? [label] : []);
+        }
+    }
+
     public void Value(string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         _text.Append(name);

@@ -40,6 +40,9 @@ public abstract class MessageQueue : IDestination
     /// <summary>One of several partitions of a topic, with which it comes and goes.</summary>
     public virtual bool IsOnePartition => false;
 
+    /// <summary>A partition of a topic of the broker's own.</summary>
+    public virtual bool IsInternal => false;
+
     /// <summary>True while the queue is not deleted.</summary>
     public abstract bool IsOpen { get; }
 

@@ -63,6 +63,8 @@ internal sealed class StreamQueue : StoredQueue
 
     public override bool IsOnePartition => Partition is { Topic: { Definition.IsQueue: false, Partitions.Count: > 1 } };
 
+    public override bool IsInternal => Partition is { Topic: { Definition.IsInternal: true } };
+
     public override int LaneFor(byte priority) => 0;
 
     public override void Touch()

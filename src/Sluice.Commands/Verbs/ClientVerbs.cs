@@ -9,6 +9,8 @@ public static class ClientVerbs
     [
         StatusVerb.Create(),
         QueueVerbs.Create(),
+        TopicVerbs.Create(),
+        GroupVerbs.Create(),
         ExchangeVerbs.Create(),
         BindingVerbs.Create(),
         UserVerbs.Create(),

@@ -19,8 +19,10 @@ internal static class ConnectionVerbs
             new Column("protocol", "protocol"),
             new Column("state", "state"),
             new Column("channels", "channels"),
-            new Column("tls", "ssl")),
-        Invocation.Verb("close", "Close a connection; its client is told.", CloseAsync).With(Name).WithAdmin());
+            new Column("tls", "ssl"),
+            new Column("software", "client_software_name"),
+            new Column("version", "client_software_version")),
+        Invocation.Verb("close", "Close a connection; an AMQP client is told why.", CloseAsync).With(Name).WithAdmin());
 
     private static async Task<int> CloseAsync(Invocation invocation)
     {

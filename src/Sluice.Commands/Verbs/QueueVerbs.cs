@@ -12,13 +12,14 @@ internal static class QueueVerbs
     private static readonly Option<bool> Transient = new("--transient") { Description = "Gone after a restart; queues are durable otherwise." };
     private static readonly Option<bool> AutoDelete = new("--auto-delete") { Description = "Deleted with its last consumer." };
     private static readonly Option<string[]> Arguments = KeyValues.Option("--argument", "x-message-ttl=60000", "Argument");
+    private static readonly Option<bool> Internal = new("--internal") { Description = "Also partitions of the broker's own topics." };
     private static readonly Option<bool> IfUnused = new("--if-unused") { Description = "Only if it has no consumers." };
     private static readonly Option<bool> IfEmpty = new("--if-empty") { Description = "Only if it has no messages." };
 
     public static Command Create() => new Command("queue", "List, declare and delete queues.").With(
         Listing.Verb(
             "List the queues of a virtual host.",
-            invocation => AdminClient.Path("queues", invocation.VirtualHost),
+            invocation => AdminClient.Path("queues", invocation.VirtualHost) + (invocation.Value(Internal) ? "?internal=true" : ""),
             new Column("name", "name"),
             new Column("type", "type"),
             new Column("durable", "durable"),
@@ -26,7 +27,7 @@ internal static class QueueVerbs
             new Column("unacknowledged", "messages_unacknowledged"),
             new Column("consumers", "consumers"),
             new Column("policy", "policy"),
-            new Column("arguments", "arguments")).WithVirtualHost(),
+            new Column("arguments", "arguments")).With(Internal).WithVirtualHost(),
         Invocation.Verb("declare", "Declare a queue; no change if it is there with the same properties.", DeclareAsync).With(Name, Type, Transient, AutoDelete, Arguments).WithVirtualHost().WithAdmin(),
         Invocation.Verb("delete", "Delete a queue and the messages in it.", DeleteAsync).With(Name, IfUnused, IfEmpty).WithVirtualHost().WithAdmin());
 

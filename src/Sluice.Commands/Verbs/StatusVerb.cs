@@ -30,7 +30,7 @@ internal static class StatusVerb
         Line("node", $"{overview["node"]}, {overview["product_name"]} {overview["product_version"]}");
         Line("state", isWell ? "publishers may publish" : alarms["reason"]?.ToString() ?? "publishers are blocked");
         Line("messages", $"{Count(overview, "queue_totals", "messages_ready")} ready, {Count(overview, "queue_totals", "messages_unacknowledged")} delivered and not acknowledged");
-        Line("objects", string.Join(", ", new[] { "queues", "exchanges", "connections", "channels", "consumers" }.Select(name => $"{Count(overview, "object_totals", name)} {name}")));
+        Line("objects", string.Join(", ", new[] { "queues", "topics", "partitions", "exchanges", "connections", "channels", "consumers" }.Select(name => $"{Count(overview, "object_totals", name)} {name}{(name == "connections" ? Protocols(overview) : "")}")));
         foreach (JsonNode? listener in overview["listeners"]?.AsArray() ?? [])
         {
             Line("listener", $"{listener?["protocol"]} on {listener?["ip_address"]} port {listener?["port"]}");
@@ -51,6 +51,9 @@ internal static class StatusVerb
             return new JsonObject { ["status"] = "failed", ["reason"] = error.Message.TrimEnd('.') };
         }
     }
+
+    private static string Protocols(JsonNode overview) =>
+        $" ({string.Join(", ", overview["object_totals"]?["connections_by_protocol"]?.AsObject().Select(static entry => $"{entry.Value?.GetValue<long>().ToString("N0", CultureInfo.InvariantCulture)} {entry.Key}") ?? [])})";
 
     private static string Count(JsonNode overview, string group, string name) => (overview[group]?[name]?.GetValue<long>() ?? 0).ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -23,7 +23,7 @@ namespace Sluice.Protocols.Amqp091.Connections;
 /// settlements in <see cref="Settlements"/>, and both are handed to the queues at the end of the turn or before any other method, so that order holds and each
 /// queue is locked once. Nothing here blocks; methods that must wait (declarations, commits, gets from disk) hold up only this connection.
 /// </summary>
-internal sealed class Amqp091Connection : IConnectionInfo
+internal sealed class Amqp091Connection : IAmqpConnectionInfo
 {
     private const int CloseTimeoutTicks = (int)(Amqp091Limits.CloseTimeoutMs / Amqp091Limits.TickMs);
 
@@ -113,15 +113,23 @@ internal sealed class Amqp091Connection : IConnectionInfo
 
     public string Name => Client.Name;
 
+    public string Protocol => "AMQP 0-9-1";
+
+    public string StateName => State.ToString().ToLowerInvariant();
+
     public string? ClientName => ClientProperties["connection_name"] as string;
+
+    public string? SoftwareName => ClientProperties["product"] as string;
+
+    public string? SoftwareVersion => ClientProperties["version"] as string;
+
+    public string? Mechanism { get; set; }
 
     public string UserName => User?.Name ?? "";
 
     public string VirtualHostName => VirtualHost?.Name ?? "";
 
     public IPEndPoint Remote => Client.RemoteEndPoint;
-
-    public bool IsTls => Client.Tls is not null;
 
     public DateTimeOffset ConnectedAt { get; }
 

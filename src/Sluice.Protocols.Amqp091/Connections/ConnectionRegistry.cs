@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Net;
 using Sluice.Broker.Definitions;
+using Sluice.Transport;
 
 namespace Sluice.Protocols.Amqp091.Connections;
 
@@ -34,26 +34,9 @@ public enum ConnectionState
     Closed,
 }
 
-/// <summary>What operators see of a connection. Values are of the moment.</summary>
-public interface IConnectionInfo
+/// <summary>What operators see of an AMQP connection besides what all connections have. Values are of the moment.</summary>
+public interface IAmqpConnectionInfo : IConnectionInfo
 {
-    /// <summary>Unique within the process.</summary>
-    long Id { get; }
-
-    /// <summary>"127.0.0.1:50312 -> 127.0.0.1:5672".</summary>
-    string Name { get; }
-
-    /// <summary>connection_name of the client properties; null if the client gave none.</summary>
-    string? ClientName { get; }
-
-    /// <summary>Empty before the login.</summary>
-    string UserName { get; }
-
-    /// <summary>Empty before connection.open.</summary>
-    string VirtualHostName { get; }
-
-    IPEndPoint Remote { get; }
-
     ConnectionState State { get; }
 
     int ChannelCount { get; }
@@ -64,10 +47,6 @@ public interface IConnectionInfo
     /// <summary>Negotiated, in seconds; 0: none.</summary>
     int HeartbeatSeconds { get; }
 
-    bool IsTls { get; }
-
-    DateTimeOffset ConnectedAt { get; }
-
     Arguments ClientProperties { get; }
 
     /// <summary>Consumers on all channels.</summary>
@@ -75,9 +54,6 @@ public interface IConnectionInfo
 
     /// <summary>The channels open now.</summary>
     IReadOnlyList<IChannelInfo> ListChannels();
-
-    /// <summary>Closes the connection with CONNECTION_FORCED and the reason. Returns at once.</summary>
-    void Close(string reason);
 }
 
 /// <summary>What operators see of a channel. Values are of the moment.</summary>
@@ -105,7 +81,7 @@ public interface IChannelInfo
     bool IsTransactional { get; }
 }
 
-/// <summary>All AMQP 0-9-1 connections. Thread-safe.</summary>
+/// <summary>All AMQP 0-9-1 connections, for what concerns them all at once. Operators see them among those of all protocols. Thread-safe.</summary>
 public sealed class ConnectionRegistry
 {
     private readonly ConcurrentDictionary<long, Amqp091Connection> _connections = new();
@@ -113,17 +89,19 @@ public sealed class ConnectionRegistry
     public int Count => _connections.Count;
 
     /// <summary>A copy, in no order.</summary>
-    public IReadOnlyList<IConnectionInfo> List() => [.. _connections.Values];
-
-    /// <summary>Null if it is gone.</summary>
-    public IConnectionInfo? Find(long id) => _connections.GetValueOrDefault(id);
-
-    /// <summary>Finds by <see cref="IConnectionInfo.Name"/>.</summary>
-    public IConnectionInfo? Find(string name) => _connections.Values.FirstOrDefault(connection => connection.Client.Name == name);
+    public IReadOnlyList<IAmqpConnectionInfo> List() => [.. _connections.Values];
 
     internal IEnumerable<Amqp091Connection> Connections => _connections.Select(static entry => entry.Value);
 
-    internal void Add(Amqp091Connection connection) => _connections[connection.Client.Id] = connection;
+    internal void Add(Amqp091Connection connection)
+    {
+        _connections[connection.Client.Id] = connection;
+        connection.Client.Info = connection;
+    }
 
-    internal void Remove(Amqp091Connection connection) => _connections.TryRemove(connection.Client.Id, out _);
+    internal void Remove(Amqp091Connection connection)
+    {
+        connection.Client.Info = null;
+        _connections.TryRemove(connection.Client.Id, out _);
+    }
 }

@@ -105,6 +105,7 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
         }
 
         connection.User = login.User;
+        connection.Mechanism = _mechanism;
         connection.State = ConnectionState.Tuning;
         Amqp091Options options = connection.Server.Options;
         connection.Send(0, new ConnectionTune { ChannelMax = options.ChannelMax, FrameMax = (uint)options.FrameMax, Heartbeat = options.HeartbeatSeconds });

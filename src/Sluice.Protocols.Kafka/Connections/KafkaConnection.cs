@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Handlers;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Security.Sasl;
 using Sluice.Transport;
@@ -15,7 +16,7 @@ namespace Sluice.Protocols.Kafka.Connections;
 /// One connection of a Kafka client. Requests are handled in the order in which they come, each as soon as it is there; answers go back in the same order
 /// when they are ready. Nothing here blocks.
 /// </summary>
-internal sealed class KafkaConnection
+internal sealed class KafkaConnection : IConnectionInfo
 {
     private const int SizeBytes = 4;
 
@@ -23,6 +24,8 @@ internal sealed class KafkaConnection
     private readonly List<PendingProduce> _produces = [];
     private readonly ProducerBlock _block;
     private long _mutedUntil;
+    private volatile bool _isBlocked;
+    private volatile string? _clientId;
     private string _endReason = "the client closed the connection";
 
     public KafkaConnection(KafkaServer server, ClientConnection client)
@@ -33,6 +36,7 @@ internal sealed class KafkaConnection
         Login = new SaslLogin(this);
         _block = new ProducerBlock(server.Broker, server.Clock);
         Ended = _ended.Token;
+        ConnectedAt = server.Clock.GetUtcNow();
     }
 
     public KafkaServer Server { get; }
@@ -56,6 +60,25 @@ internal sealed class KafkaConnection
     /// <summary>Cancelled when the connection ends.</summary>
     public CancellationToken Ended { get; }
 
+    public string Protocol => "Kafka";
+
+    public string StateName => Access is null ? Login.IsUnderWay ? "securing" : "starting" : _isBlocked ? "blocked" : "running";
+
+    /// <summary>The client id of its last request.</summary>
+    public string? ClientName => _clientId is { } id ? TelemetryClient.Cut(id) : null;
+
+    public string? SoftwareName => ClientSoftware == UnknownSoftware ? null : ClientSoftware.Name;
+
+    public string? SoftwareVersion => ClientSoftware == UnknownSoftware ? null : ClientSoftware.Version;
+
+    public string UserName => Login.UserName;
+
+    public string? Mechanism => Login.Mechanism;
+
+    public string VirtualHostName => Access is null ? "" : Server.Options.VirtualHost;
+
+    public DateTimeOffset ConnectedAt { get; }
+
     /// <summary>The host and port that clients are to use for this broker.</summary>
     public (string Host, int Port) Advertised => (
         Server.Options.AdvertisedHost.Length > 0 ? Server.Options.AdvertisedHost : Client.LocalEndPoint.Address.ToString(),
@@ -66,6 +89,12 @@ internal sealed class KafkaConnection
 
     /// <summary>A produce request has been appended; it is answered after the turn.</summary>
     public void AddProduce(PendingProduce produce) => _produces.Add(produce);
+
+    /// <summary>A request has come, of a client that calls itself so.</summary>
+    public void Introduce(string? clientId) => _clientId = clientId;
+
+    /// <summary>The protocol has no way to tell the client why.</summary>
+    public void Close(string reason) => Client.Abort($"an operator has closed it: {reason}");
 
     /// <summary>Nothing more is read of the client for so many ms: it uses more than its quota. Any thread.</summary>
     public void Mute(int milliseconds)
@@ -79,6 +108,7 @@ internal sealed class KafkaConnection
 
     public async Task RunAsync(CancellationToken stopping)
     {
+        Client.Info = this;
         try
         {
             using (stopping.UnsafeRegister(static state => ((KafkaConnection)state!).Client.Input.CancelPendingRead(), this))
@@ -103,6 +133,7 @@ internal sealed class KafkaConnection
             Server.Logger.LogError(error, "Connection {Connection} ends by an error of the broker: please report it", Client.Name);
         }
 
+        Client.Info = null;
         await _ended.CancelAsync().ConfigureAwait(false);
         Server.Telemetry.Disconnected(Client.Id);
         Responses.Close();
@@ -136,7 +167,10 @@ internal sealed class KafkaConnection
                 {
                     EndTurn();
                     using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping, Client.Closed);
-                    if (!await _block.WaitAsync(ended.Token).ConfigureAwait(false))
+                    _isBlocked = true;
+                    bool isLifted = await _block.WaitAsync(ended.Token).ConfigureAwait(false);
+                    _isBlocked = false;
+                    if (!isLifted)
                     {
                         _endReason = $"a produce request could not be served in time: {reason}";
                         input.AdvanceTo(result.Buffer.End);

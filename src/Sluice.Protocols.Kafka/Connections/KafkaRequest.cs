@@ -116,7 +116,7 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     {
         ThrottleTime(response as IThrottledResponse);
         long encodedFrom = IsMeasured ? Server.Clock.GetTimestamp() : 0;
-        var writer = new KafkaWriter(Server.Buffers);
+        var writer = new KafkaWriter(Server.Buffers) { ErrorWritten = Server.Metrics.ErrorWritten };
         try
         {
             writer.BeginFrame();

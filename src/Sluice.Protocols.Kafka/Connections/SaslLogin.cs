@@ -33,6 +33,12 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
     public string UserName => connection.Access?.User ?? "";
 
+    /// <summary>By which the client has logged in; null if it has not.</summary>
+    public string? Mechanism => _user is null ? null : _userMechanism;
+
+    /// <summary>A login has begun and not ended.</summary>
+    public bool IsUnderWay => _exchange is not null;
+
     /// <summary>Mechanisms offered.</summary>
     public IReadOnlyList<string> Mechanisms => Server.Authenticator.ExchangeMechanisms;
 
@@ -130,7 +136,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
             Enter(user);
         }
 
-        (_user, _userMechanism) = (user.Name, _mechanism);
+        (_userMechanism, _user) = (_mechanism, user.Name);
         return new SaslAuthenticateResponse { AuthBytes = step.Challenge, SessionLifetimeMs = BeginSession(step.ExpiresAt) };
     }
 

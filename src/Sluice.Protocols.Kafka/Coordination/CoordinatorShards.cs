@@ -94,7 +94,7 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
                 Clear();
                 _topic = topic;
                 _shards = [.. topic.Partitions.Select(create)];
-                var loadings = new List<Task>();
+                var loadings = new List<Loading>();
                 foreach (TShard shard in _shards)
                 {
                     if (shard.Partition.StartOffset == shard.Partition.EndOffset)
@@ -104,16 +104,23 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
                     else
                     {
                         var loading = new Loading(shard);
-                        loadings.Add(loading.Task);
+                        loadings.Add(loading);
                         scheduler.Post(loading);
                     }
                 }
 
-                _loaded = Task.WhenAll(loadings);
+                _loaded = loadings.Count > 0 ? LoadAsync(topic, loadings) : Task.CompletedTask;
             }
 
             return _shards;
         }
+    }
+
+    /// <summary>Says in one line what was read, as there are many partitions.</summary>
+    private async Task LoadAsync(Topic topic, List<Loading> loadings)
+    {
+        int[] records = await Task.WhenAll(loadings.Select(static loading => loading.Task)).ConfigureAwait(false);
+        logger.LogInformation("Topic {Topic} of the broker's own: {Records} records read from {Partitions} of its {Count} partitions, the others are empty", topic.Name, records.Sum(), records.Length, topic.Partitions.Count);
     }
 
     private void Clear()
@@ -128,19 +135,21 @@ internal sealed class CoordinatorShards<TShard>(Func<VirtualHost?> host, Interna
 
     private sealed class Loading(TShard shard) : IThreadPoolWorkItem
     {
-        private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<int> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Task Task => _completion.Task;
+        /// <summary>How many records were read.</summary>
+        public Task<int> Task => _completion.Task;
 
         public void Execute()
         {
+            int records = 0;
             try
             {
-                shard.Load();
+                records = shard.Load();
             }
             finally
             {
-                _completion.SetResult();
+                _completion.SetResult(records);
             }
         }
     }

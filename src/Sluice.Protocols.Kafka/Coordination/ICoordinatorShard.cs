@@ -7,6 +7,6 @@ internal interface ICoordinatorShard : IDisposable
 {
     TopicPartition Partition { get; }
 
-    /// <summary>Reads what the partition has. Blocks on the disk. Throws nothing: what cannot be read is not served.</summary>
-    void Load();
+    /// <summary>Reads what the partition has, and returns how many records that was. Blocks on the disk. Throws nothing: what cannot be read is not served.</summary>
+    int Load();
 }

@@ -296,6 +296,12 @@ internal sealed class GroupCoordinator : IDisposable
         }
     }
 
+    /// <summary>Those there are; none before there was a group.</summary>
+    public IReadOnlyList<GroupShard> Shards => _shards.All;
+
+    /// <summary>The shard of a group; null before there was any group.</summary>
+    public GroupShard? FindShard(string groupId) => _shards.Find(groupId);
+
     /// <summary>The shard of a group; null if there is no place for groups.</summary>
     public ValueTask<GroupShard?> OpenShardAsync(string groupId) => _shards.OpenAsync(groupId);
 

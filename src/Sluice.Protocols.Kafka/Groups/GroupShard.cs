@@ -141,6 +141,21 @@ internal sealed class GroupShard : ICoordinatorShard
         _table.EndTransaction(producerId, isCommit);
     }
 
+    /// <summary>Looks at the groups and changes nothing; what it sees may not be kept yet. None, or why they can't be told of.</summary>
+    public KafkaErrorCode Look(Action<GroupShard> look)
+    {
+        lock (_sync)
+        {
+            KafkaErrorCode error = Admits();
+            if (error == KafkaErrorCode.None)
+            {
+                look(this);
+            }
+
+            return error;
+        }
+    }
+
     /// <summary>Does something with the groups and answers with what it comes to.</summary>
     public Task<T> RunAsync<T>(Func<GroupTurn, T> operation, Func<KafkaErrorCode, T> refuse)
     {
@@ -171,7 +186,7 @@ internal sealed class GroupShard : ICoordinatorShard
     }
 
     /// <summary>Reads what the partition has. Blocks on the disk.</summary>
-    public void Load()
+    public int Load()
     {
         try
         {
@@ -193,6 +208,7 @@ internal sealed class GroupShard : ICoordinatorShard
                     }
                 });
             OnLoaded(records);
+            return records;
         }
 #pragma warning disable CA1031 // Whatever it is: these groups are not served, the broker goes on.
         catch (Exception error)
@@ -203,6 +219,8 @@ internal sealed class GroupShard : ICoordinatorShard
             {
                 _state = ShardState.Failed;
             }
+
+            return 0;
         }
     }
 
@@ -251,7 +269,7 @@ internal sealed class GroupShard : ICoordinatorShard
 
         if (records > 0)
         {
-            _context.Logger.LogInformation("Partition {Partition} of topic {Topic}: {Groups} groups from {Records} records", _partition.Index, _partition.Topic.Name, groups, records);
+            _context.Logger.LogDebug("Partition {Partition} of topic {Topic}: {Groups} groups from {Records} records", _partition.Index, _partition.Topic.Name, groups, records);
         }
     }
 

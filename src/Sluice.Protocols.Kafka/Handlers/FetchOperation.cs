@@ -58,7 +58,9 @@ internal sealed class FetchOperation(KafkaRequest request, FetchRequest body, Fe
             return false;
         }
 
-        response.ThrottleTimeMs = Request.Throttle(ClientQuotas.Fetch, response.Responses.Sum(static topic => topic.Partitions.Sum(static partition => (long)partition.Records.Length)));
+        long bytes = response.Responses.Sum(static topic => topic.Partitions.Sum(static partition => (long)partition.Records.Length));
+        Server.Metrics.CountFetched(bytes);
+        response.ThrottleTimeMs = Request.Throttle(ClientQuotas.Fetch, bytes);
         Request.Reply(response);
         return true;
     }

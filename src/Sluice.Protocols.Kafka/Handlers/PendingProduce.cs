@@ -9,9 +9,12 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>The answer to a produce request, held until what it acknowledges is kept. The journal is one sequence, so the last position stands for all.</summary>
 internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDurabilityListener
 {
+    private readonly long _begunAt = request.Server.Clock.GetTimestamp();
     private readonly List<(TopicPartition Partition, ProduceResponse.PartitionProduceResponse Response)> _appended = new(1);
     private JournalPosition _position = JournalPosition.None;
     private Durability _promise = Durability.Memory;
+    private long _records;
+    private long _bytes;
 
     public ProduceResponse Response { get; } = new();
 
@@ -23,9 +26,17 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
         _promise = promise > _promise ? promise : _promise;
     }
 
+    /// <summary>A batch was appended, for the first time.</summary>
+    public void Count(int records, int bytes)
+    {
+        _records += records;
+        _bytes += bytes;
+    }
+
     /// <summary>The turn is over: answers, now or when all is kept.</summary>
     public void Finish(LogStore store)
     {
+        request.Server.Metrics.CountProduced(_records, _bytes);
         if (isSilent)
         {
             if (_position != JournalPosition.None)
@@ -45,7 +56,7 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
 
         if (_position == JournalPosition.None || _promise == Durability.Memory)
         {
-            request.Reply(Response);
+            Reply();
             return;
         }
 
@@ -67,7 +78,7 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
             }
         }
 
-        request.Reply(Response);
+        Reply();
     }
 
     void IDurabilityListener.OnFailed(Exception error)
@@ -82,6 +93,12 @@ internal sealed class PendingProduce(KafkaRequest request, bool isSilent) : IDur
             Refuse(response);
         }
 
+        Reply();
+    }
+
+    private void Reply()
+    {
+        request.Server.Metrics.ProduceTime.Add(request.Server.Clock.GetElapsedTime(_begunAt));
         request.Reply(Response);
     }
 

@@ -146,6 +146,11 @@ internal sealed class ProduceHandler(KafkaServer server)
             outcome = new AppendOutcome(status, baseOffset, position);
         }
 
+        if (outcome.Status == PartitionStatus.Ok)
+        {
+            pending.Count(RecordBatch.RecordCount(batch), batch.Length);
+        }
+
         response.ErrorCode = KafkaErrors.Of(outcome.Status);
         response.ErrorMessage = outcome.Status == PartitionStatus.Refused ? "The queue refuses the records: it is full (x-max-length, x-max-length-bytes with overflow reject-publish), or one is too large for it." : response.ErrorMessage;
         response.BaseOffset = outcome.BaseOffset;

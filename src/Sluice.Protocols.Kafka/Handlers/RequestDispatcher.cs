@@ -89,10 +89,12 @@ internal sealed class RequestDispatcher
     {
         var reader = new KafkaReader(frame);
         KafkaRequestHeader header = KafkaRequestHeader.Read(ref reader);
+        connection.Introduce(header.ClientId);
         KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
             : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
         var request = new KafkaRequest(connection, api, header, frame.Length);
+        connection.Server.Metrics.CountRequest(api.Key);
         if (!api.HasVersion(header.ApiVersion))
         {
             if (api.Key != KafkaApiKey.ApiVersions)

@@ -59,6 +59,13 @@ internal sealed class ShareFetchOperation(KafkaRequest request, ShareFetchReques
             return false;
         }
 
+        long bytes = 0;
+        foreach (ShareFetched fetched in answer)
+        {
+            bytes += fetched.Data.Records.Length;
+        }
+
+        Server.Metrics.CountFetched(bytes);
         _answer.SetResult(answer);
         return true;
     }

@@ -100,6 +100,18 @@ internal sealed class ShareCoordinator : IDisposable
     public async Task<(KafkaErrorCode Error, (long StartOffset, long DoneCount)? Position)> DescribeAsync(SharePartitionKey key) =>
         _shards.Find(key.ToString()) is { } shard ? await shard.DescribeAsync(key).ConfigureAwait(false) : (KafkaErrorCode.None, null);
 
+    /// <summary>Where the group of that name, or all, are in their partitions, as far as that can be told.</summary>
+    public Dictionary<SharePartitionKey, (long StartOffset, long DoneCount)> Positions(string? groupId)
+    {
+        var positions = new Dictionary<SharePartitionKey, (long StartOffset, long DoneCount)>();
+        foreach (ShareShard shard in _shards.All)
+        {
+            shard.Collect(groupId, positions);
+        }
+
+        return positions;
+    }
+
     /// <summary>Sets where a group is in a partition; done when that is kept.</summary>
     public async Task<KafkaErrorCode> ResetAsync(SharePartitionKey key, long startOffset, int stateEpoch) =>
         await _shards.OpenAsync(key.ToString()).ConfigureAwait(false) is { } shard

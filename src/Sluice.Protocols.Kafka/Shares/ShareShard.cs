@@ -110,6 +110,18 @@ internal sealed class ShareShard : ICoordinatorShard
         },
         static error => (error, null));
 
+    /// <summary>See <see cref="ShareTable.Collect"/>; nothing while that can't be told. It may not be kept yet.</summary>
+    public void Collect(string? groupId, Dictionary<SharePartitionKey, (long StartOffset, long DoneCount)> positions)
+    {
+        lock (_sync)
+        {
+            if (_refusal == KafkaErrorCode.None)
+            {
+                _table.Collect(groupId, positions);
+            }
+        }
+    }
+
     /// <summary>A member says what becomes of records; done when that is kept.</summary>
     public Task<KafkaErrorCode> AcknowledgeAsync(SharePartitionKey key, string memberId, IReadOnlyList<Acknowledgement> acknowledgements, ShareSettings settings) => RunAsync(
         turn =>
@@ -268,7 +280,7 @@ internal sealed class ShareShard : ICoordinatorShard
         }
     }
 
-    public void Load()
+    public int Load()
     {
         try
         {
@@ -280,6 +292,7 @@ internal sealed class ShareShard : ICoordinatorShard
                 }
             });
             OnLoaded(records);
+            return records;
         }
 #pragma warning disable CA1031 // Whatever it is: these share groups are not served, the broker goes on.
         catch (Exception error)
@@ -287,6 +300,7 @@ internal sealed class ShareShard : ICoordinatorShard
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its share groups are not served", Partition.Index, Partition.Topic.Name);
             Refuse();
+            return 0;
         }
     }
 
@@ -321,7 +335,7 @@ internal sealed class ShareShard : ICoordinatorShard
 
         if (records > 0)
         {
-            _context.Logger.LogInformation("Partition {Partition} of topic {Topic}: positions in {Partitions} partitions from {Records} records", Partition.Index, Partition.Topic.Name, partitions, records);
+            _context.Logger.LogDebug("Partition {Partition} of topic {Topic}: positions in {Partitions} partitions from {Records} records", Partition.Index, Partition.Topic.Name, partitions, records);
         }
     }
 

@@ -29,6 +29,15 @@ internal sealed class ShareTable(ShareShard shard)
         partition.Notify();
     }
 
+    /// <summary>Adds where the groups of that name, or all, are: the start, and how much of what follows is done.</summary>
+    public void Collect(string? groupId, Dictionary<SharePartitionKey, (long StartOffset, long DoneCount)> positions)
+    {
+        foreach (SharePartition partition in Partitions.Where(partition => groupId is null || partition.Key.GroupId == groupId))
+        {
+            positions[partition.Key] = (partition.Cursor.StartOffset, partition.Cursor.DoneCount);
+        }
+    }
+
     /// <summary>Tells everyone who has a position that things have changed for all of them.</summary>
     public void NotifyAll()
     {

@@ -125,7 +125,7 @@ internal sealed class TransactionShard : ICoordinatorShard
         }
     }
 
-    public void Load()
+    public int Load()
     {
         try
         {
@@ -137,6 +137,7 @@ internal sealed class TransactionShard : ICoordinatorShard
                 }
             });
             OnLoaded(records);
+            return records;
         }
 #pragma warning disable CA1031 // Whatever it is: these transactional ids are not served, the broker goes on.
         catch (Exception error)
@@ -144,6 +145,7 @@ internal sealed class TransactionShard : ICoordinatorShard
         {
             _context.Logger.LogCritical(error, "Partition {Partition} of topic {Topic} can't be read: its transactional ids are not served", Partition.Index, Partition.Topic.Name);
             Refuse();
+            return 0;
         }
     }
 
@@ -178,7 +180,7 @@ internal sealed class TransactionShard : ICoordinatorShard
         OnDue();
         if (records > 0)
         {
-            _context.Logger.LogInformation("Partition {Partition} of topic {Topic}: {Count} transactional ids from {Records} records", Partition.Index, Partition.Topic.Name, count, records);
+            _context.Logger.LogDebug("Partition {Partition} of topic {Topic}: {Count} transactional ids from {Records} records", Partition.Index, Partition.Topic.Name, count, records);
         }
     }
 

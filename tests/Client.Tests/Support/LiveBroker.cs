@@ -13,6 +13,9 @@ public sealed class LiveBroker : IAsyncLifetime
     /// <summary>For clients.</summary>
     public string Address { get; private set; } = "";
 
+    /// <summary>The management API of a Sluice server of its own; 0 for another.</summary>
+    public int AdminPort => _process?.AdminPort ?? 0;
+
     public string Host => Address.Split(':')[0];
 
     public int Port => int.Parse(Address.Split(':')[1]);

@@ -247,11 +247,13 @@ public sealed class AclTests(BrokerFixture broker) : SecurityTest(broker)
         ada = await LogInAsync(process);
         Assert.Equal(KafkaErrorCode.None, await WritesAsync(ada, topic));
 
-        // Who is deleted may do nothing any more, also where entries name it.
+        // Who is deleted is disconnected and does not come in again, also where entries name it.
         Client = await ConnectAsync("127.0.0.1", process.KafkaPort);
         await AddAsync("ada", Topic, topic.Name, Write);
         Assert.True((await http.DeleteAsync("users/ada")).IsSuccessStatusCode);
-        Assert.Equal(KafkaErrorCode.TopicAuthorizationFailed, await WritesAsync(ada, topic));
+        await Assert.ThrowsAnyAsync<IOException>(() => WritesAsync(ada, topic));
+        RawClient stranger = await ConnectAsync("127.0.0.1", process.KafkaPort);
+        Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, (await stranger.ScramAsync(SaslMoves.Sha512, "ada", "lovelace")).ErrorCode);
 
         async Task<RawClient> LogInAsync(BrokerProcess broker)
         {

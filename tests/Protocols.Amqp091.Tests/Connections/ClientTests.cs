@@ -435,7 +435,7 @@ public sealed class ClientTests : IAsyncLifetime
             return Task.CompletedTask;
         };
         await connection.CreateChannelAsync();
-        Amqp091.Connections.IConnectionInfo info = Assert.Single(_server.Amqp.Connections.List(), one => one.ClientName == "orders");
+        Amqp091.Connections.IAmqpConnectionInfo info = Assert.Single(_server.Amqp.Connections.List(), one => one.ClientName == "orders");
         Assert.Equal(("guest", "/", 1, Amqp091.Connections.ConnectionState.Running), (info.UserName, info.VirtualHostName, info.ChannelCount, info.State));
         info.Close("maintenance");
         ShutdownEventArgs reason = await closed.Task.WaitAsync(Eventually.Limit, TestContext.Current.CancellationToken);

@@ -1,0 +1,53 @@
+using Sluice.Admin.Http;
+using Sluice.Admin.Json;
+
+namespace Sluice.Admin.Handlers;
+
+/// <summary>/api/groups: consumer groups and share groups, which Kafka clients and consumers of share groups form. RabbitMQ has no such thing.</summary>
+internal static class GroupHandler
+{
+    public static void Map(Routes routes)
+    {
+        routes.Get("api/groups", Role.Management, request => request.ReplyListAsync(Visible(request).Select(group => Model(request, group)), AdminJson.Default.GroupModel));
+        routes.Get("api/groups/{vhost}", Role.Management, OfVirtualHost);
+        routes.Get("api/groups/{vhost}/{group}", Role.Management, One);
+    }
+
+    /// <summary>The groups of the virtual host that has any, if the user may see it.</summary>
+    public static IReadOnlyList<GroupInfo> Visible(AdminRequest request) =>
+        request.Context.Groups is { } groups && request.VisibleVirtualHosts().Any(host => host.Name == groups.VirtualHost) ? AdminException.ValueOf(groups.List()) : [];
+
+    private static Task OfVirtualHost(AdminRequest request)
+    {
+        string host = request.VirtualHost().Name;
+        IReadOnlyList<GroupInfo> groups = request.Context.Groups is { } source && source.VirtualHost == host ? AdminException.ValueOf(source.List()) : [];
+        return request.ReplyListAsync(groups.Select(group => Model(request, group)), AdminJson.Default.GroupModel);
+    }
+
+    private static Task One(AdminRequest request)
+    {
+        string host = request.VirtualHost().Name;
+        GroupInfo group = request.Context.Groups is { } source && source.VirtualHost == host
+            ? AdminException.ValueOf(source.Find(request["group"]))
+            : throw AdminException.NotFound($"there is no group '{request["group"]}'");
+        return request.ReplyAsync(Model(request, group) with { MemberDetails = [.. group.Members.Select(Model)], PartitionDetails = [.. group.Partitions.Select(partition => Model(group, partition))] }, AdminJson.Default.GroupModel);
+    }
+
+    private static GroupModel Model(AdminRequest request, GroupInfo group) =>
+        new(group.Name, request.Context.Groups!.VirtualHost, group.Type, group.State, group.Protocol, group.Members.Count, group.Partitions.Count, group.Lag);
+
+    private static GroupMemberModel Model(GroupMember member) => new(
+        member.Id,
+        member.InstanceId,
+        member.ClientId,
+        member.Host,
+        [.. member.Assigned.GroupBy(static partition => partition.Topic).OrderBy(static topic => topic.Key, StringComparer.Ordinal).Select(static topic => new AssignmentModel(topic.Key, [.. topic.Select(static partition => partition.Partition).Order()]))]);
+
+    /// <summary>With who reads it, if that is one member: those of a share group may be many.</summary>
+    private static GroupPartitionModel Model(GroupInfo group, GroupPartition partition)
+    {
+        GroupMember[] readers = [.. group.Members.Where(member => member.Assigned.Contains((partition.Topic, partition.Partition))).Take(2)];
+        GroupMember? reader = readers.Length == 1 ? readers[0] : null;
+        return new GroupPartitionModel(partition.Topic, partition.Partition, partition.Offset, partition.EndOffset, partition.Lag, reader?.Id, reader?.ClientId, reader?.Host);
+    }
+}
