@@ -116,6 +116,38 @@ public sealed class WrittenEndTests : IDisposable
         Assert.Equal(3, _log.FindWrittenEnd(out _).Offset);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_is_acknowledged_can_be_read_although_more_came_during_its_write(bool isGroup)
+    {
+        _log.Append(StoreFixture.Batch("first"), Durability.OperatingSystem);
+        AppendResult second = _log.Append(StoreFixture.Batch("second"), Durability.OperatingSystem);
+        long readable = -1;
+        _disk.Fault = line =>
+        {
+            if (line.StartsWith("write journal/", StringComparison.Ordinal))
+            {
+                _disk.Fault = null;
+                if (isGroup)
+                {
+                    using JournalGroup group = _store.BeginGroup();
+                    _log.Append(StoreFixture.Batch("third"), Durability.OperatingSystem, group);
+                    group.Commit();
+                }
+                else
+                {
+                    _log.Append(StoreFixture.Batch("third"), Durability.OperatingSystem);
+                }
+            }
+            return null;
+        };
+        _store.NotifyWhenKept(second.Position, Durability.OperatingSystem, new Kept(() => readable = _log.FindWrittenEnd(out _).Offset));
+        _scheduler.RunAll();
+        Assert.Equal(2, readable);
+        Assert.Equal(3, _log.FindWrittenEnd(out _).Offset);
+    }
+
     [Fact]
     public void What_a_group_has_appended_can_be_read_when_the_journal_has_written_the_group()
     {

@@ -1,10 +1,8 @@
-using Microsoft.Extensions.Logging;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
 using Sluice.Broker.Publishing;
 using Sluice.Broker.Topics;
 using Sluice.Storage;
-using Sluice.Storage.Records;
 
 namespace Sluice.Broker.Queues;
 
@@ -15,8 +13,9 @@ namespace Sluice.Broker.Queues;
 internal sealed class StreamQueue : StoredQueue
 {
     private readonly Log _log;
-    private readonly List<Subscription> _subscriptions = [];
+    private readonly List<StreamSubscription> _subscriptions = [];
     private readonly List<Consumer> _competing = [];
+    private StreamWriteWait? _write;
 
     public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
         : base(host, definition, settings, owner) => _log = log;
@@ -86,7 +85,7 @@ internal sealed class StreamQueue : StoredQueue
             }
 
             long offset = StartOffset(start);
-            var subscription = new Subscription(this, consumer, _log.OpenCommittedReader(offset), offset);
+            var subscription = new StreamSubscription(this, consumer, _log.OpenCommittedReader(offset), offset);
             _subscriptions.Add(subscription);
             if (start.Kind == StreamStartKind.Timestamp)
             {
@@ -129,7 +128,7 @@ internal sealed class StreamQueue : StoredQueue
     {
         lock (Gate)
         {
-            Subscription? subscription = _subscriptions.Find(candidate => ReferenceEquals(candidate.Consumer, consumer));
+            StreamSubscription? subscription = _subscriptions.Find(candidate => ReferenceEquals(candidate.Consumer, consumer));
             if (subscription is not null)
             {
                 _subscriptions.Remove(subscription);
@@ -154,11 +153,7 @@ internal sealed class StreamQueue : StoredQueue
 
     public override void AfterAppend()
     {
-        foreach (Subscription subscription in _subscriptions)
-        {
-            subscription.Serve();
-        }
-
+        ServeAll();
         Partition?.OnChanged();
     }
 
@@ -197,7 +192,7 @@ internal sealed class StreamQueue : StoredQueue
     protected override IReadOnlyList<Consumer> End()
     {
         List<Consumer> consumers = _subscriptions.ConvertAll(subscription => subscription.Consumer);
-        foreach (Subscription subscription in _subscriptions)
+        foreach (StreamSubscription subscription in _subscriptions)
         {
             subscription.End();
         }
@@ -205,6 +200,27 @@ internal sealed class StreamQueue : StoredQueue
         _subscriptions.Clear();
         Partition?.OnChanged();
         return consumers;
+    }
+
+    /// <summary>
+    /// Serves all consumers again once the journal has written this far: what it has not written, a kill takes back, and the offsets are given again, so that a consumer that goes on by its offset
+    /// would miss what others read there. <see cref="JournalPosition.None"/>: an append is told of when it is in the journal's hands. Gate held.
+    /// </summary>
+    internal void ServeWhenWritten(JournalPosition position)
+    {
+        if (position != JournalPosition.None)
+        {
+            (_write ??= new StreamWriteWait(this)).Begin(position);
+        }
+    }
+
+    /// <summary>What consumers wait for may be there. Gate held.</summary>
+    internal void ServeAll()
+    {
+        foreach (StreamSubscription subscription in _subscriptions)
+        {
+            subscription.Serve();
+        }
     }
 
     private BrokerResult CheckExclusive(Consumer consumer) =>
@@ -218,160 +234,7 @@ internal sealed class StreamQueue : StoredQueue
         StreamStartKind.Last => _log.LastBatchOffset,
         StreamStartKind.Next => _log.NextOffset,
         StreamStartKind.Offset => Math.Clamp(start.Value, _log.StartOffset, Math.Max(_log.StartOffset, start.Value)),
-        // Where a time begins is found by reading the files: see Subscription.Seek.
+        // Where a time begins is found by reading the files: see StreamSubscription.Seek.
         _ => _log.StartOffset,
     };
-
-    /// <summary>One consumer's position. Guarded by the queue's lock, but for the load.</summary>
-    private sealed class Subscription(StreamQueue queue, Consumer consumer, LogReader reader, long from) : IThreadPoolWorkItem
-    {
-        private long _from = from;
-        private long? _seekTimestamp;
-        private bool _loading;
-        private bool _ended;
-        private bool _failed;
-        private long _loadOffset;
-
-        public Consumer Consumer => consumer;
-
-        /// <summary>Begins at the first record of the time or after it, once that is found off the lock.</summary>
-        public void Seek(long timestampMs)
-        {
-            _seekTimestamp = timestampMs;
-            _loading = true;
-            queue.Host.Scheduler.Post(this);
-        }
-
-        public void Serve()
-        {
-            if (_ended || _failed || _seekTimestamp is not null)
-            {
-                return;
-            }
-
-            bool any = false;
-            while (consumer.CanTake)
-            {
-                PeekResult result;
-                RecordView record;
-                try
-                {
-                    result = reader.TryPeek(out record);
-                }
-                catch (LogFailedException e)
-                {
-                    Fail(e);
-                    break;
-                }
-
-                if (result == PeekResult.NeedsLoad)
-                {
-                    Load(reader.NextOffset);
-                    break;
-                }
-
-                if (result == PeekResult.EndOfLog)
-                {
-                    break;
-                }
-
-                if (record.Offset >= _from)
-                {
-                    var delivery = new Delivery { Id = new MessageId(0, record.Offset) };
-                    MessageRecord.Read(record, out delivery.Message);
-                    consumer.Deliver(delivery);
-                    any = true;
-                }
-
-                reader.Advance();
-            }
-
-            if (any)
-            {
-                consumer.EndRun();
-                if (reader.WantsPrefetch(out long offset))
-                {
-                    Load(offset);
-                }
-            }
-        }
-
-        public void End()
-        {
-            _ended = true;
-            if (!_loading)
-            {
-                reader.Dispose();
-            }
-        }
-
-        public void Execute()
-        {
-            LogWindow? window = null;
-            long? found = null;
-            IOException? failure = null;
-            try
-            {
-                if (_seekTimestamp is { } timestamp)
-                {
-                    found = queue._log.FindOffset(timestamp);
-                }
-                else
-                {
-                    window = queue._log.LoadWindow(_loadOffset);
-                }
-            }
-            catch (IOException e)
-            {
-                failure = e;
-            }
-
-            lock (queue.Gate)
-            {
-                _loading = false;
-                if (_ended)
-                {
-                    window?.Dispose();
-                    reader.Dispose();
-                    return;
-                }
-
-                if (failure is not null)
-                {
-                    Fail(failure);
-                    return;
-                }
-
-                if (found is { } offset)
-                {
-                    _seekTimestamp = null;
-                    _from = offset;
-                    reader.Seek(offset);
-                }
-
-                if (window is not null)
-                {
-                    reader.Attach(window);
-                }
-
-                Serve();
-            }
-        }
-
-        private void Fail(IOException error)
-        {
-            _failed = true;
-            queue.Host.Logger.LogError(error, "Stream '{Queue}' in virtual host '{Host}' stopped serving consumer '{Consumer}': a part of its log cannot be read. Stop the broker and run 'sluice verify' on its data directory", queue.Name, queue.Host.Name, consumer.Tag);
-        }
-
-        private void Load(long offset)
-        {
-            if (!_loading)
-            {
-                _loading = true;
-                _loadOffset = offset;
-                queue.Host.Scheduler.Post(this);
-            }
-        }
-    }
 }

@@ -1,7 +1,9 @@
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Topics;
+using Sluice.TestKit.Disk;
 
 namespace Sluice.Broker.Tests.Queues;
 
@@ -239,6 +241,34 @@ public sealed class LifecycleTests
         RecordingConsumer again = RecordingConsumer.Create(start: new StreamStart(StreamStartKind.First));
         stream.AddConsumer(again);
         Assert.Equal(["a", "b", "c", "d"], again.Bodies);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_consumer_of_a_stream_gets_only_what_a_kill_cannot_take_back(bool persistent)
+    {
+        using var broker = new TestBroker();
+        MessageQueue stream = broker.Declare("s", ("x-queue-type", "stream"));
+        RecordingConsumer consumer = RecordingConsumer.Create(start: new StreamStart(StreamStartKind.First));
+        Assert.True(stream.AddConsumer(consumer).IsOk);
+        using (PublishTurn turn = broker.Host.CreatePublishTurn())
+        {
+            turn.Publish(new MessageToPublish { RoutingKey = "s"u8, Body = "a"u8, Persistent = persistent }, 0);
+            turn.Flush();
+        }
+
+        Assert.Empty(consumer.Bodies);
+        while (consumer.Messages.Count == 0)
+        {
+            Assert.True(broker.Scheduler.RunOne(), "Nothing is left to do, and the consumer has nothing.");
+        }
+
+        broker.Crash(CrashKind.Process);
+        RecordingConsumer again = RecordingConsumer.Create(start: new StreamStart(StreamStartKind.First));
+        Assert.True(broker.Host.FindQueue("s", null).Value!.AddConsumer(again).IsOk);
+        broker.Scheduler.RunAll();
+        Assert.Equal(["a"], again.Bodies);
     }
 
     [Fact]
