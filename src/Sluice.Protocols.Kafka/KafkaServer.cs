@@ -49,6 +49,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);
+        Refusals = new RefusalLog(logger, clock);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -89,6 +90,9 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal ClientQuotas Quotas { get; }
 
     internal AclStore Acls { get; }
+
+    /// <summary>Hears of what clients may not do.</summary>
+    internal RefusalLog Refusals { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 
@@ -139,6 +143,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
     public void Dispose()
     {
+        Refusals.Dispose();
         _producerExpiry.Dispose();
         Transactions.Dispose();
         Shares.Dispose();

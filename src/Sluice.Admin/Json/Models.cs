@@ -77,7 +77,7 @@ internal sealed record ExchangeModel(string Name, string Vhost, string Type, boo
 
 internal sealed record BindingModel(string Source, string Vhost, string Destination, string DestinationType, string RoutingKey, Arguments Arguments, string PropertiesKey);
 
-internal sealed record UserModel(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits);
+internal sealed record UserModel(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits, IReadOnlyList<string> Mechanisms);
 
 internal sealed record PermissionModel(string User, string Vhost, string Configure, string Write, string Read);
 
@@ -163,9 +163,20 @@ internal sealed record DefinitionsModel(
     IReadOnlyList<PolicyDefinitionModel> Policies,
     IReadOnlyList<QueueDefinitionModel> Queues,
     IReadOnlyList<ExchangeDefinitionModel> Exchanges,
-    IReadOnlyList<BindingDefinitionModel> Bindings);
+    IReadOnlyList<BindingDefinitionModel> Bindings,
+    IReadOnlyList<TopicDefinitionModel> Topics)
+{
+    /// <summary>What others keep, by the name of its member.</summary>
+    [JsonExtensionData]
+    public System.Text.Json.Nodes.JsonObject? Sections { get; init; }
+}
 
-internal sealed record UserDefinition(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits);
+internal sealed record UserDefinition(
+    string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits, IReadOnlyList<ScramDefinition>? ScramCredentials);
+
+internal sealed record ScramDefinition(string Mechanism, int Iterations, string Salt, string StoredKey, string ServerKey);
+
+internal sealed record TopicDefinitionModel(string? Vhost, string Name, int Partitions, IReadOnlyDictionary<string, string> Config, bool? Grown);
 
 internal sealed record VirtualHostDefinition(string Name, Dictionary<string, int>? Limits = null);
 
@@ -206,4 +217,5 @@ internal sealed record BindingDefinitionModel(string? Vhost, string Source, stri
 [JsonSerializable(typeof(ParameterModel))]
 [JsonSerializable(typeof(DefinitionsModel))]
 [JsonSerializable(typeof(System.Text.Json.Nodes.JsonArray))]
+[JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
 internal sealed partial class AdminJson : JsonSerializerContext;

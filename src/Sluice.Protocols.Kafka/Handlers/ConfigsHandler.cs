@@ -261,6 +261,12 @@ internal sealed class ConfigsHandler(KafkaServer server)
         try
         {
             BrokerResult outcome = validateOnly ? TopicConfig.Check(change(topic.Definition.Config)) : await host.ConfigureTopicAsync(topic, change).ConfigureAwait(false);
+            if (outcome.IsOk && !validateOnly)
+            {
+                IReadOnlyDictionary<string, string> config = topic.Definition.Config;
+                request.LogChange($"configured topic '{name}': {(config.Count == 0 ? "nothing is set any more" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}")))}");
+            }
+
             return (KafkaErrors.OfTopic(outcome.Status), outcome.IsOk ? null : outcome.Detail);
         }
         catch (InvalidDataException error)

@@ -123,8 +123,9 @@ public sealed class TlsTests : IAsyncDisposable
     [Fact]
     public async Task Tls_1_2_can_be_refused()
     {
-        IPEndPoint endPoint = Listen(PemOptions with { Tls13Only = true });
+        IPEndPoint endPoint = Listen(PemOptions with { Tls13Only = true, Section = "Amqp:Tls" });
         await Assert.ThrowsAnyAsync<Exception>(async () => await ConnectAsync(endPoint, protocols: SslProtocols.Tls12));
+        await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, "failed: client and broker have no version of TLS in common: the broker speaks TLS 1.3 only (Amqp:Tls:Tls13Only)"), "the log line");
         await using SslStream client = await ConnectAsync(endPoint);
         Assert.True(await EchoesAsync(client));
     }
@@ -139,7 +140,7 @@ public sealed class TlsTests : IAsyncDisposable
     [InlineData(ClientCertificateMode.None, "strange", true)]
     public async Task Client_certificates_are_asked_for_and_checked(ClientCertificateMode mode, string shown, bool expected)
     {
-        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = mode, ClientAuthorityFile = _certificates.AuthorityFile });
+        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = mode, ClientAuthorityFile = _certificates.AuthorityFile, Section = "Kafka:Tls" });
         using X509Certificate2? certificate = shown switch
         {
             "good" => _certificates.Issue("CN=worker"),
@@ -164,7 +165,10 @@ public sealed class TlsTests : IAsyncDisposable
         Assert.Equal(expected, works);
         if (!expected)
         {
-            await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, "TLS handshake with 127.0.0.1"), "the log line");
+            string reason = shown == "none"
+                ? "failed: the client shows no certificate, and it must (Kafka:Tls:ClientCertificates is Required)"
+                : "failed: the client's certificate 'CN=worker' is not accepted (";
+            await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, reason), "the log line");
         }
     }
 
@@ -220,6 +224,47 @@ public sealed class TlsTests : IAsyncDisposable
 
         await Poll.UntilAsync(() => _log.Lines.Count(line => line.Level == LogLevel.Warning) == 2, "two log lines");
         Assert.True(_log.Has(LogLevel.Warning, "not completed within 0.1 s"));
+        Assert.True(_log.Has(LogLevel.Warning, "failed: the client does not speak TLS, but AMQP: switch TLS on in the client, or have it connect to the port without TLS"));
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task A_client_that_does_not_accept_the_certificate_is_told_by_that(SslProtocols protocol)
+    {
+        using var others = new TestCertificates();
+        IPEndPoint endPoint = Listen(new TlsOptions { CertificateFile = others.CertificateFile, KeyFile = others.KeyFile });
+        await Assert.ThrowsAsync<AuthenticationException>(async () => await ConnectAsync(endPoint, protocols: protocol));
+        await Poll.UntilAsync(() => _log.Lines.Any(static line => line.Level == LogLevel.Warning), "the log line");
+        string line = Assert.Single(_log.Lines, static line => line.Level == LogLevel.Warning).Text;
+        Assert.Matches("failed: the client (does not trust|does not accept|closed the connection in the middle of it).* certificate", line);
+        Assert.DoesNotContain("error:", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Who_connects_and_goes_without_a_word_is_not_warned_of()
+    {
+        IPEndPoint endPoint = Listen(PemOptions);
+        using (var socket = new Socket(SocketType.Stream, ProtocolType.Tcp))
+        {
+            await socket.ConnectAsync(endPoint);
+        }
+
+        await Poll.UntilAsync(() => _log.Has(LogLevel.Debug, "gone again without a word"), "the log line");
+        Assert.DoesNotContain(_log.Lines, static line => line.Level >= LogLevel.Warning);
+    }
+
+    [Fact]
+    public async Task What_is_to_be_said_of_a_certificate_is_said_when_it_comes_into_force()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions with { Remark = static certificate => certificate.Subject == "CN=odd" ? "an odd name" : null }, server: server);
+        Assert.DoesNotContain(_log.Lines, static line => line.Level == LogLevel.Warning);
+        _certificates.Renew("CN=odd");
+        clock.Advance(TlsServer.LookPeriod);
+        await using SslStream client = await ConnectAsync(endPoint);
+        Assert.True(_log.Has(LogLevel.Warning, "Listener tls: an odd name"));
     }
 
     [Fact]
@@ -286,16 +331,17 @@ public sealed class TlsTests : IAsyncDisposable
     public void A_certificate_that_cannot_be_used_is_named()
     {
         string nonsense = _certificates.Write("nonsense.pem", "nonsense");
-        foreach ((TlsOptions options, string file) in new (TlsOptions, string)[]
+        foreach ((TlsOptions options, string file, string setting) in new (TlsOptions, string, string)[]
         {
-            (PemOptions with { CertificateFile = "missing.pem" }, "missing.pem"),
-            (PemOptions with { KeyFile = nonsense }, nonsense),
-            (PemOptions with { CertificateFile = nonsense }, nonsense),
-            (new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "wrong" }, _certificates.PfxFile),
-            (PemOptions with { ClientAuthorityFile = nonsense, ClientCertificates = ClientCertificateMode.Required }, nonsense),
+            (PemOptions with { CertificateFile = "missing.pem" }, "missing.pem", "CertificateFile"),
+            (PemOptions with { KeyFile = nonsense }, nonsense, "KeyFile"),
+            (PemOptions with { CertificateFile = nonsense }, nonsense, "CertificateFile"),
+            (new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "wrong" }, _certificates.PfxFile, "Password"),
+            (PemOptions with { ClientAuthorityFile = nonsense, ClientCertificates = ClientCertificateMode.Required }, nonsense, "ClientAuthorityFile"),
         })
         {
-            ListenException error = Assert.Throws<ListenException>(() => { Listen(options); });
+            ListenException error = Assert.Throws<ListenException>(() => { Listen(options with { Section = "Kafka:Tls" }); });
+            Assert.Contains($"Kafka:Tls:{setting}", error.Message, StringComparison.Ordinal);
             Assert.Contains(file, error.Message, StringComparison.Ordinal);
             Assert.Contains("'tls'", error.Message, StringComparison.Ordinal);
         }
