@@ -60,12 +60,12 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
                     return null;
                 }
 
-                (_stream, tls) = await listener.Tls.AuthenticateAsync(_stream, Warn, either.Token).ConfigureAwait(false);
+                (_stream, tls) = await listener.Tls.AuthenticateAsync(_stream, either.Token).ConfigureAwait(false);
             }
             catch (Exception error) when (error is TlsFailedException or IOException or OperationCanceledException or SocketException or InvalidOperationException)
             {
                 string reason = timeout.IsCancellationRequested ? $"not completed within {timeLeft.TotalSeconds:0.###} s" : error.Message;
-                Warn(reason);
+                logger.LogWarning("TLS handshake with {Remote} on listener {Listener} failed: {Reason}", remote, listener.Options.Name, reason);
                 await _transport.DisposeAsync().ConfigureAwait(false);
                 return null;
             }
@@ -76,8 +76,6 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
                 timeLeft = rest > TimeSpan.Zero ? rest : TimeSpan.FromMilliseconds(1);
             }
         }
-
-        void Warn(string reason) => logger.LogWarning("TLS handshake with {Remote} on listener {Listener} failed: {Reason}", remote, listener.Options.Name, reason);
 
         _connection = new ClientConnection(id, _stream, server.Pool, server.Options.Output, remote, local, tls, logger, _transport.Dispose, loop is null ? null : loop.Post);
         _connection.StartHandshakeTimer(timeLeft, clock);

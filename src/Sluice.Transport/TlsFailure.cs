@@ -50,9 +50,6 @@ internal static class TlsFailure
         };
     }
 
-    /// <summary>What a client has said instead of its first word, if it has to do with TLS; null: it has not.</summary>
-    public static string? OfAlert(Exception error, TlsOptions options) => Reason(error.GetBaseException()) is > AlertsFrom ? Of(error, null, options) : null;
-
     /// <summary>What is wrong with the certificate that a client shows, or does not; null: nothing.</summary>
     public static string? OfClientCertificate(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors, TlsOptions options)
     {

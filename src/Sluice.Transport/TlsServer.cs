@@ -41,19 +41,9 @@ internal sealed class TlsServer
     /// <summary>Shakes hands. The stream returned owns <paramref name="stream"/>.</summary>
     /// <exception cref="TlsFailedException">The client speaks no TLS that is allowed, or has no valid certificate; the message says what is to be done.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    /// <param name="stream">The client's.</param>
-    /// <param name="onRefused">Hears, in words, of a client that refuses the broker's certificate after the handshake.</param>
-    /// <param name="cancellation">Gives up.</param>
-    public async Task<(SslStream Stream, TlsConnectionInfo Info)> AuthenticateAsync(Stream stream, Action<string> onRefused, CancellationToken cancellation)
+    public async Task<(SslStream Stream, TlsConnectionInfo Info)> AuthenticateAsync(Stream stream, CancellationToken cancellation)
     {
         var ssl = new ServerTlsStream(stream);
-        ssl.FirstReadFailed = error =>
-        {
-            if (TlsFailure.OfAlert(error, _settings) is { } reason)
-            {
-                onRefused(reason);
-            }
-        };
         try
         {
             await ssl.AuthenticateAsServerAsync(Current(), cancellation).ConfigureAwait(false);

@@ -41,6 +41,7 @@ public sealed class DefinitionsTests
             await host.PostAsync("/api/definitions", Definitions, HttpStatusCode.NoContent);
             first = await host.GetAsync("/api/definitions");
             JsonNode given = JsonNode.Parse(Definitions)!;
+            Assert.Empty(first["queues"]!.AsArray());
             Assert.Equal("one orders", string.Join(' ', first["topics"]!.AsArray().Select(static topic => topic!["name"])));
             Assert.True(JsonNode.DeepEquals(JsonNode.Parse("""{"vhost":"/","name":"orders","partitions":3,"config":{"cleanup.policy":"compact","retention.ms":"60000"},"grown":true}"""), first["topics"]![1]), first["topics"]!.ToJsonString());
             foreach (string section in new[] { "kafka_quotas", "kafka_group_configs", "kafka_client_metrics" })
@@ -90,6 +91,9 @@ public sealed class DefinitionsTests
         await host.PutAsync("/api/vhosts/w", "{}");
         await host.PostAsync("/api/definitions/w", one.ToJsonString(), HttpStatusCode.NoContent);
         Assert.Equal(2, host.Broker.Broker.FindVirtualHost("w")!.FindTopic("t")!.Partitions.Count);
+        JsonNode inTheWay = await host.PostAsync("/api/definitions/v", """{"topics":[{"name":"s","partitions":1}]}""", HttpStatusCode.BadRequest);
+        Assert.Contains("topics[0] 's': there is a queue of this name", inTheWay["reason"]!.ToString(), StringComparison.Ordinal);
+        Assert.Equal("q s", string.Join(' ', one["queues"]!.AsArray().Select(static queue => queue!["name"])));
         JsonNode refused = await host.PostAsync("/api/definitions/w", """{"kafka_acls":[]}""", HttpStatusCode.BadRequest);
         Assert.Contains("cannot be imported into one virtual host", refused["reason"]!.ToString(), StringComparison.Ordinal);
     }

@@ -49,7 +49,7 @@ internal static class DefinitionsHandler
                 [.. hosts.SelectMany(host => Bindings(host, host.Name))],
                 [.. hosts.SelectMany(host => TopicDefinitions.Export(host, host.Name))])
             {
-                Sections = new JsonObject(context.DefinitionSections.Select(static section => KeyValuePair.Create(section.Name, (JsonNode?)new JsonArray([.. section.Export()])))),
+                Sections = context.DefinitionSections.ToDictionary(static section => section.Name, static section => JsonSerializer.SerializeToElement(new JsonArray([.. section.Export()]), AdminJson.Default.JsonArray)),
             },
             AdminJson.Default.DefinitionsModel);
     }
@@ -89,8 +89,13 @@ internal static class DefinitionsHandler
     private static IEnumerable<PolicyDefinitionModel> Policies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => !policy.IsOperator)
         .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority));
 
-    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name) => host.ListQueues().Where(queue => !queue.IsOnePartition).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
-        .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+    /// <summary>What streams are partitions of is defined as a topic.</summary>
+    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name)
+    {
+        HashSet<string> topics = [.. TopicDefinitions.Of(host).Select(static topic => topic.Name)];
+        return host.ListQueues().Where(queue => !queue.IsOnePartition && !topics.Contains(queue.Name)).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
+            .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+    }
 
     private static IEnumerable<ExchangeDefinitionModel> Exchanges(VirtualHost host, string? name) => host.ListExchanges().Where(exchange => !IsPredeclared(exchange.Name))
         .Select(exchange => new ExchangeDefinitionModel(name, exchange.Name, exchange.Type, exchange.Durable, exchange.AutoDelete, exchange.Internal, exchange.Arguments));

@@ -12,7 +12,10 @@ internal static class TopicDefinitions
     /// <summary>The member of the file.</summary>
     public const string Section = "topics";
 
-    public static IEnumerable<TopicDefinitionModel> Export(VirtualHost host, string? name) => host.ListTopics().Where(static topic => !topic.Definition.IsInternal && !topic.Definition.IsQueue)
+    /// <summary>The topics that were made as such; the broker's own with them.</summary>
+    public static IEnumerable<Topic> Of(VirtualHost host) => host.ListTopics().Where(static topic => !topic.Definition.IsQueue);
+
+    public static IEnumerable<TopicDefinitionModel> Export(VirtualHost host, string? name) => Of(host).Where(static topic => !topic.Definition.IsInternal)
         .Select(topic => new TopicDefinitionModel(
             name, topic.Name, topic.Partitions.Count, topic.Definition.Config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).ToDictionary(), topic.Definition.HasGrown ? true : null));
 
@@ -21,8 +24,13 @@ internal static class TopicDefinitions
     {
         topic.AllowOnly("vhost", "name", "partitions", "config", "grown");
         string name = topic.Text("name");
-        if (host.FindTopic(name) is { Definition.IsQueue: false })
+        if (host.FindTopic(name) is { } existing)
         {
+            if (existing.Definition.IsQueue)
+            {
+                throw AdminException.BadRequest("there is a queue of this name");
+            }
+
             return;
         }
 

@@ -168,7 +168,7 @@ internal sealed record DefinitionsModel(
 {
     /// <summary>What others keep, by the name of its member.</summary>
     [JsonExtensionData]
-    public System.Text.Json.Nodes.JsonObject? Sections { get; init; }
+    public Dictionary<string, System.Text.Json.JsonElement>? Sections { get; set; }
 }
 
 internal sealed record UserDefinition(
@@ -217,5 +217,5 @@ internal sealed record BindingDefinitionModel(string? Vhost, string Source, stri
 [JsonSerializable(typeof(ParameterModel))]
 [JsonSerializable(typeof(DefinitionsModel))]
 [JsonSerializable(typeof(System.Text.Json.Nodes.JsonArray))]
-[JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
+[JsonSerializable(typeof(Dictionary<string, System.Text.Json.JsonElement>))]
 internal sealed partial class AdminJson : JsonSerializerContext;
