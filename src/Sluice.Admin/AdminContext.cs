@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sluice.Broker;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
@@ -19,6 +20,9 @@ public sealed record AdminContext
 
     /// <summary>What Kafka clients tell of themselves; asked for at each request.</summary>
     public Func<IReadOnlyList<ClientMetricsInfo>> ClientMetrics { get; init; } = static () => [];
+
+    /// <summary>What definitions have besides what the broker core and RabbitMQ know of.</summary>
+    public IReadOnlyList<DefinitionSection> DefinitionSections { get; init; } = [];
 
     public required IMessageFormat Messages { get; init; }
 
@@ -42,6 +46,12 @@ public sealed record AdminContext
     /// <summary>Figures of the protocols, besides those that the API finds out by itself; asked for at each request.</summary>
     public Func<IReadOnlyList<MetricFamily>> Metrics { get; init; } = static () => [];
 }
+
+/// <summary>A part of a file of definitions that somebody else keeps.</summary>
+/// <param name="Name">Of the member that is the list of its entries.</param>
+/// <param name="Export">All entries; asked for at each export.</param>
+/// <param name="ImportAsync">Takes one entry in, on behalf of the user named; a <see cref="FormatException"/> says what is wrong with it.</param>
+public sealed record DefinitionSection(string Name, Func<IEnumerable<JsonObject>> Export, Func<JsonElement, string, ValueTask> ImportAsync);
 
 /// <param name="Protocol">amqp, amqp/ssl, http…</param>
 /// <param name="Address">Address it listens on.</param>

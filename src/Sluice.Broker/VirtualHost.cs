@@ -115,6 +115,11 @@ public sealed class VirtualHost
         }
 
         BrokerResult<long> deleted = await _topics.DeleteAsync(topic, conditions).ConfigureAwait(false);
+        if (deleted.IsOk)
+        {
+            Logger.LogInformation("Topic '{Topic}' in virtual host '{Host}' is deleted as a queue of its name, with {Partitions} partitions", topic.Name, Name, topic.Partitions.Count);
+        }
+
         return deleted.Status == BrokerStatus.NotFound ? 0 : deleted;
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 using Sluice.Admin;
 using Sluice.Broker;
@@ -8,6 +9,7 @@ using Sluice.Hosting.Management;
 using Sluice.Protocols.Amqp091;
 using Sluice.Protocols.Amqp091.Messages;
 using Sluice.Protocols.Kafka;
+using Sluice.Protocols.Kafka.Definitions;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Shares;
 using Sluice.Protocols.Kafka.Telemetry;
@@ -229,6 +231,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             return;
         }
 
+        KafkaSettingsTargets.Check(kafka, Broker, AccessControl, _logger);
         _kafka = await KafkaServer.CreateAsync(
             new KafkaOptions
             {
@@ -236,6 +239,8 @@ public sealed class SluiceBroker : IAsyncDisposable
                 NodeId = kafka.NodeId,
                 AdvertisedHost = kafka.AdvertisedHost,
                 AdvertisedPort = kafka.AdvertisedPort,
+                TlsAdvertisedHost = TlsAdvertisedHost,
+                TlsAdvertisedPort = kafka.Tls.AdvertisedPort,
                 AnonymousUser = kafka.AnonymousUser,
                 ReauthenticationMaxMs = kafka.ReauthenticationMaxMs,
                 AutoCreateTopics = kafka.AutoCreateTopics,
@@ -277,12 +282,17 @@ public sealed class SluiceBroker : IAsyncDisposable
     {
         if (_kafka is not null)
         {
-            ListenBoth("kafka", "Kafka", Settings.Kafka.Address, Settings.Kafka.Port, Settings.Kafka.Tls, _kafka);
+            string host = TlsAdvertisedHost;
+            string setting = host == Settings.Kafka.AdvertisedHost ? "Kafka:AdvertisedHost" : "Kafka:Tls:AdvertisedHost";
+            ListenBoth("kafka", "Kafka", Settings.Kafka.Address, Settings.Kafka.Port, Settings.Kafka.Tls, _kafka, certificate => CertificateRemark.Of(certificate, host, setting));
         }
     }
 
+    /// <summary>What clients of Kafka's TLS listener are told.</summary>
+    private string TlsAdvertisedHost => Settings.Kafka.Tls.AdvertisedHost.Length > 0 ? Settings.Kafka.Tls.AdvertisedHost : Settings.Kafka.AdvertisedHost;
+
     /// <summary>Opens a protocol's plaintext listener and its listener for TLS, so far as they are configured.</summary>
-    private void ListenBoth(string name, string section, string address, int port, TlsSettings tls, IProtocolHandler handler)
+    private void ListenBoth(string name, string section, string address, int port, TlsSettings tls, IProtocolHandler handler, Func<X509Certificate2, string?>? remark = null)
     {
         if (address.Length > 0)
         {
@@ -299,6 +309,8 @@ public sealed class SluiceBroker : IAsyncDisposable
                 ClientCertificates = tls.ClientCertificates,
                 ClientAuthorityFile = NullIfEmpty(tls.ClientAuthorityFile),
                 Tls13Only = tls.Tls13Only,
+                Section = $"{section}:Tls",
+                Remark = remark,
             };
             Listen($"{name}s", $"{section}:Tls:Port", tls.Address, tls.Port, options, handler);
         }
@@ -334,6 +346,7 @@ public sealed class SluiceBroker : IAsyncDisposable
             Authenticator = Authenticator,
             Connections = new ConnectionSource(Transport),
             ClientMetrics = () => _kafka is null ? [] : KafkaClientMetrics.List(_kafka.Telemetry),
+            DefinitionSections = [.. KafkaSections().Select(static section => new DefinitionSection(section.Name, section.Export, section.ImportAsync))],
             Messages = new AmqpMessageFormat(),
             Groups = _kafka is null ? null : new KafkaGroups(_kafka),
             Metrics = () => _kafka is null ? [] : KafkaFigures.List(_kafka),
@@ -347,6 +360,8 @@ public sealed class SluiceBroker : IAsyncDisposable
         _management = await ManagementServer.StartAsync(endPoint, context, _environment.Loggers).ConfigureAwait(false);
         _listeners.Add(new RunningListener("http", _management.EndPoint));
     }
+
+    private IReadOnlyList<KafkaSection> KafkaSections() => _kafka is not null ? KafkaDefinitions.Of(_kafka) : KafkaDefinitions.OfStore(Broker.Store.Metadata, _environment.Clock, _logger);
 
     /// <summary>What the management API calls a listener's protocol, as RabbitMQ does.</summary>
     private static string ProtocolOf(string listener) => listener == "amqps" ? "amqp/ssl" : listener;

@@ -14,11 +14,17 @@ public sealed record KafkaOptions
     /// <summary>This broker's id.</summary>
     public int NodeId { get; init; } = 1;
 
-    /// <summary>Host that clients are told to connect to; empty: the address at which each has reached the broker.</summary>
+    /// <summary>Host that clients without TLS are told to connect to; empty: the address at which each has reached the broker.</summary>
     public string AdvertisedHost { get; init; } = "";
 
-    /// <summary>Port that clients are told to connect to; 0: the port at which each has reached the broker.</summary>
+    /// <summary>Port that clients without TLS are told to connect to; 0: the port at which each has reached the broker.</summary>
     public int AdvertisedPort { get; init; }
+
+    /// <summary>As <see cref="AdvertisedHost"/>, for clients with TLS.</summary>
+    public string TlsAdvertisedHost { get; init; } = "";
+
+    /// <summary>As <see cref="AdvertisedPort"/>, for clients with TLS.</summary>
+    public int TlsAdvertisedPort { get; init; }
 
     /// <summary>The user that clients are that do not log in; empty: they must log in.</summary>
     public string AnonymousUser { get; init; } = "guest";

@@ -52,6 +52,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);
+        Refusals = new RefusalLog(logger, clock);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -101,6 +102,9 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal ClientQuotas Quotas { get; }
 
     internal AclStore Acls { get; }
+
+    /// <summary>Hears of what clients may not do.</summary>
+    internal RefusalLog Refusals { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 
@@ -158,6 +162,7 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
     public void Dispose()
     {
+        Refusals.Dispose();
         _producerExpiry.Dispose();
         Transactions.Dispose();
         Shares.Dispose();

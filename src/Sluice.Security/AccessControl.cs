@@ -159,7 +159,9 @@ public sealed class AccessControl
                 [SecurityRecords.Put(permission)],
                 snapshot.WithRules(permission.User, permission.VirtualHost, new PermissionRules(permission, rules.TopicPermissions)));
         }).ConfigureAwait(false);
-        _logger.LogInformation("{Permission} is set", permission);
+        _logger.LogInformation(
+            "Permissions of user '{User}' in virtual host '{VirtualHost}' are set: configure '{Configure}', write '{Write}', read '{Read}'",
+            permission.User, permission.VirtualHost, permission.Configure, permission.Write, permission.Read);
     }
 
     public ValueTask<bool> DeletePermissionAsync(string user, string virtualHost) => ChangeAsync(snapshot =>
@@ -187,7 +189,9 @@ public sealed class AccessControl
                     permission.VirtualHost,
                     new PermissionRules(rules.Permission, rules.TopicPermissions.SetItem(permission.Exchange, permission))));
         }).ConfigureAwait(false);
-        _logger.LogInformation("{Permission} is set", permission);
+        _logger.LogInformation(
+            "Permissions of user '{User}' on routing keys of exchange '{Exchange}' in virtual host '{VirtualHost}' are set: write '{Write}', read '{Read}'",
+            permission.User, permission.Exchange, permission.VirtualHost, permission.Write, permission.Read);
     }
 
     /// <param name="user">Whose.</param>

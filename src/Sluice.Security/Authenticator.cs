@@ -165,12 +165,20 @@ public sealed class Authenticator
     }
 
     /// <summary>Admits a user that configuration names for clients which do not log in. Where the user may connect from still counts.</summary>
-    public LoginResult LoginTrusted(string userName, LoginOrigin origin)
+    /// <param name="userName">The user.</param>
+    /// <param name="origin">Where the client comes from.</param>
+    /// <param name="setting">What names the user, for the log.</param>
+    public LoginResult LoginTrusted(string userName, LoginOrigin origin, string setting)
     {
         User? user = _accessControl.FindUser(userName);
-        return user is null
-            ? Refuse(LoginRefusal.BadCredentials, userName, origin, "there is no such user for clients that do not log in")
-            : Admit(user, origin);
+        if (user is not null && MayComeFrom(user, origin))
+        {
+            return new LoginResult(user, LoginRefusal.None, userName);
+        }
+
+        string problem = user is null ? "whom there is not" : "who may connect from the broker's own machine only (Security:LoopbackUsers)";
+        _logger.LogWarning("A client from {Remote} that does not log in is refused: it would be user '{User}', {Problem}. Let it log in, or name another user with {Setting}", origin.Remote, userName, problem, setting);
+        return new LoginResult(null, user is null ? LoginRefusal.BadCredentials : LoginRefusal.LoopbackOnly, userName);
     }
 
     /// <summary>Whether <see cref="LoginTrusted"/> would admit the client; nothing is logged.</summary>
@@ -182,7 +190,7 @@ public sealed class Authenticator
 
     internal LoginResult Admit(User user, LoginOrigin origin) =>
         !MayComeFrom(user, origin)
-            ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only")
+            ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only (Security:LoopbackUsers)")
             : new LoginResult(user, LoginRefusal.None, user.Name);
 
     internal LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)

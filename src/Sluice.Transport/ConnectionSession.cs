@@ -2,7 +2,6 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Authentication;
 using Microsoft.Extensions.Logging;
 using Sluice.Transport.Polling;
 
@@ -54,12 +53,20 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
             using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stopping);
             try
             {
+                if (!await BeginsAsync(either.Token).ConfigureAwait(false))
+                {
+                    logger.LogDebug("{Remote} has connected to listener {Listener} and gone again without a word", remote, listener.Options.Name);
+                    await _transport.DisposeAsync().ConfigureAwait(false);
+                    return null;
+                }
+
                 (_stream, tls) = await listener.Tls.AuthenticateAsync(_stream, either.Token).ConfigureAwait(false);
             }
-            catch (Exception error) when (error is AuthenticationException or IOException or OperationCanceledException or SocketException or InvalidOperationException)
+            catch (Exception error) when (error is TlsFailedException or IOException or OperationCanceledException or SocketException or InvalidOperationException)
             {
-                string reason = timeout.IsCancellationRequested ? $"not completed within {timeLeft.TotalSeconds:0.###} s" : (error.InnerException ?? error).Message;
+                string reason = timeout.IsCancellationRequested ? $"not completed within {timeLeft.TotalSeconds:0.###} s" : error.Message;
                 logger.LogWarning("TLS handshake with {Remote} on listener {Listener} failed: {Reason}", remote, listener.Options.Name, reason);
+                await _transport.DisposeAsync().ConfigureAwait(false);
                 return null;
             }
 
@@ -73,6 +80,16 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
         _connection = new ClientConnection(id, _stream, server.Pool, server.Options.Output, remote, local, tls, logger, _transport.Dispose, loop is null ? null : loop.Post);
         _connection.StartHandshakeTimer(timeLeft, clock);
         return _connection;
+    }
+
+    /// <summary>Waits for the client's first bytes and looks at them, so that one without TLS can be told by what it speaks. False: it has gone.</summary>
+    /// <exception cref="TlsFailedException">It does not speak TLS.</exception>
+    private async Task<bool> BeginsAsync(CancellationToken cancellation)
+    {
+        await _stream.ReadAsync(Memory<byte>.Empty, cancellation).ConfigureAwait(false);
+        byte[] first = new byte[FirstBytes.Needed];
+        int count = socket.Receive(first, SocketFlags.Peek);
+        return count == 0 || FirstBytes.AreTls(first.AsSpan(0, count)) ? count > 0 : throw new TlsFailedException(TlsFailure.OfPlainClient(first.AsSpan(0, count)));
     }
 
     /// <summary>Lets the protocol serve the connection, or refuse it.</summary>

@@ -35,9 +35,12 @@ internal sealed class TlsFiles(string listener, TlsOptions options)
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
             AllowRenegotiation = false,
             EncryptionPolicy = EncryptionPolicy.RequireEncryption,
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) => certificate is null
-                ? options.ClientCertificates != ClientCertificateMode.Required
-                : errors == SslPolicyErrors.None,
+            RemoteCertificateValidationCallback = (stream, certificate, chain, errors) =>
+            {
+                string? problem = TlsFailure.OfClientCertificate(certificate, chain, errors, options);
+                ((ServerTlsStream)stream).ClientCertificateProblem = problem;
+                return problem is null;
+            },
         };
         if (options.ClientAuthorityFile is { } file)
         {
@@ -92,11 +95,22 @@ internal sealed class TlsFiles(string listener, TlsOptions options)
         }
         catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
         {
+            string with = options.KeyFile is null ? "" : $" with the key '{options.KeyFile}' ({options.SettingOf(nameof(options.KeyFile))})";
             throw new ListenException(
-                $"Listener '{listener}' cannot use the certificate '{options.CertificateFile}'{(options.KeyFile is null ? "" : $" with the key '{options.KeyFile}'")}: {error.Message}",
+                $"Listener '{listener}' cannot use the certificate '{options.CertificateFile}' ({options.SettingOf(nameof(options.CertificateFile))}){with}: {Words(error)}",
                 error);
         }
     }
+
+    /// <summary>What is wrong with a file, in words that say which where the library's do not.</summary>
+    private string Words(Exception error) => error switch
+    {
+        FileNotFoundException { FileName: { } missing } => $"there is no file '{missing}'.",
+        DirectoryNotFoundException => "there is no such directory.",
+        UnauthorizedAccessException => "it may not be read by the user that the broker runs as.",
+        CryptographicException when options.Password is not null => $"{error.Message.TrimEnd('.')}. Is the password ({options.SettingOf(nameof(options.Password))}) right?",
+        _ => error.Message,
+    };
 
     private X509Certificate2Collection LoadAuthorities(string file)
     {
@@ -107,11 +121,11 @@ internal sealed class TlsFiles(string listener, TlsOptions options)
         }
         catch (Exception error) when (error is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            throw new ListenException($"Listener '{listener}' cannot read the client authorities '{file}': {error.Message}", error);
+            throw new ListenException($"Listener '{listener}' cannot read the client authorities '{file}' ({options.SettingOf(nameof(options.ClientAuthorityFile))}): {Words(error)}", error);
         }
 
         return authorities.Count > 0
             ? authorities
-            : throw new ListenException($"Listener '{listener}': the client authorities file '{file}' holds no certificate.");
+            : throw new ListenException($"Listener '{listener}': the client authorities file '{file}' ({options.SettingOf(nameof(options.ClientAuthorityFile))}) holds no certificate in PEM form.");
     }
 }

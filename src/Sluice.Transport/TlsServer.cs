@@ -14,6 +14,7 @@ internal sealed class TlsServer
     public static readonly TimeSpan LookPeriod = TimeSpan.FromSeconds(5);
 
     private readonly string _listener;
+    private readonly TlsOptions _settings;
     private readonly TlsFiles _files;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
@@ -26,6 +27,7 @@ internal sealed class TlsServer
     public TlsServer(string listener, TlsOptions options, TimeProvider clock, ILogger logger)
     {
         _listener = listener;
+        _settings = options;
         _files = new TlsFiles(listener, options);
         _clock = clock;
         _logger = logger;
@@ -33,16 +35,23 @@ internal sealed class TlsServer
         _fingerprint = _files.Fingerprint();
         _options = _files.Load();
         _lookedAt = clock.GetTimestamp();
+        Remark();
     }
 
     /// <summary>Shakes hands. The stream returned owns <paramref name="stream"/>.</summary>
-    /// <exception cref="AuthenticationException">The client speaks no TLS that is allowed, or has no valid certificate.</exception>
+    /// <exception cref="TlsFailedException">The client speaks no TLS that is allowed, or has no valid certificate; the message says what is to be done.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public async Task<(SslStream Stream, TlsConnectionInfo Info)> AuthenticateAsync(Stream stream, CancellationToken cancellation)
     {
-        var ssl = new SslStream(stream);
+        var ssl = new ServerTlsStream(stream);
         try
         {
             await ssl.AuthenticateAsServerAsync(Current(), cancellation).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is AuthenticationException or IOException or InvalidOperationException)
+        {
+            await ssl.DisposeAsync().ConfigureAwait(false);
+            throw new TlsFailedException(TlsFailure.Of(error, ssl.ClientCertificateProblem, _settings), error);
         }
         catch
         {
@@ -91,10 +100,19 @@ internal sealed class TlsServer
         {
             _options = _files.Load();
             _logger.LogInformation("Listener {Listener}: the certificate files have changed and are in force for new connections", _listener);
+            Remark();
         }
         catch (ListenException error)
         {
             _logger.LogWarning("{Error} The files have changed, but cannot be used: what they held before stays in force", error.Message.TrimEnd('.') + ".");
+        }
+    }
+
+    private void Remark()
+    {
+        if (_options.ServerCertificateContext is { } context && _settings.Remark?.Invoke(context.TargetCertificate) is { } remark)
+        {
+            _logger.LogWarning("Listener {Listener}: {Remark}", _listener, remark);
         }
     }
 }

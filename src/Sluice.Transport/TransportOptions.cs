@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Sluice.Transport;
 
@@ -83,4 +84,13 @@ public sealed record TlsOptions
 
     /// <summary>Refuse TLS 1.2.</summary>
     public bool Tls13Only { get; init; }
+
+    /// <summary>What the operator's names of these settings begin with, such as "Amqp:Tls"; null: they are named as here.</summary>
+    public string? Section { get; init; }
+
+    /// <summary>What is to be said of a certificate that comes into force, as a warning; null: nothing ever is.</summary>
+    public Func<X509Certificate2, string?>? Remark { get; init; }
+
+    /// <summary>What the operator calls the setting.</summary>
+    internal string SettingOf(string property) => Section is null ? property : $"{Section}:{property}";
 }

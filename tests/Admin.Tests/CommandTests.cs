@@ -24,6 +24,7 @@ public sealed class CommandTests
         Assert.Contains("order.#", await Ok(host, "binding", "list"), StringComparison.Ordinal);
         await Ok(host, "binding", "delete", "events", "orders", "--key", "order.#");
         Assert.Contains("no binding", await Fails(host, 1, "binding", "delete", "events", "orders", "--key", "order.#"), StringComparison.Ordinal);
+        Assert.Contains("no queue 'nothere' in vhost '/'. 'sluice queue list' shows those there are;", await Fails(host, 1, "binding", "declare", "events", "nothere"), StringComparison.Ordinal);
         await Ok(host, "exchange", "delete", "events");
         await Ok(host, "queue", "delete", "orders");
         Assert.Equal("none\n", await Ok(host, "queue", "list"));
@@ -43,6 +44,7 @@ public sealed class CommandTests
         await Ok(host, "user", "tags", "u", "administrator", "management");
         await Ok(host, "user", "passwd", "u", "--new-password", "two");
         Assert.Contains("administrator, management", await Ok(host, "user", "list"), StringComparison.Ordinal);
+        Assert.Contains("PLAIN, SCRAM-SHA-256, SCRAM-SHA-512", await Ok(host, "user", "list"), StringComparison.Ordinal);
         host.LogIn("u", "two");
         await host.GetAsync("/api/users");
         await Ok(host, "user", "forbid", "u", "--vhost", "v");

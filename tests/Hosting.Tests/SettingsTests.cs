@@ -146,8 +146,41 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Admin:Address=1.2.3.400", "Admin:Address")]
     [InlineData("Amqp:Tls:KeyFile=x", "CertificateFile")]
     [InlineData("Amqp:Tls:ClientCertificates=required", "CertificateFile")]
+    [InlineData("Kafka:Tls:KeyFile=x", "Kafka:Tls:CertificateFile is empty")]
+    [InlineData("Kafka:Tls:AdvertisedPort=19093", "Kafka:Tls:CertificateFile is empty")]
+    [InlineData("Kafka:Address=nowhere", "Kafka:Address: 'nowhere' is not an IP address")]
+    [InlineData("Kafka:GroupSessionTimeoutMinMs=1800001", "Kafka:GroupSessionTimeoutMinMs (1800001) must not be above Kafka:GroupSessionTimeoutMaxMs (1800000)")]
+    [InlineData("Kafka:AdvertisedHost=my host", "Kafka:AdvertisedHost: 'my host' is neither a host name nor an IP address")]
+    [InlineData("Kafka:AdvertisedHost=broker:9092", "the port is Kafka:AdvertisedPort")]
+    [InlineData("Kafka:AdvertisedHost=PLAINTEXT://broker:9092", "neither a host name nor an IP address")]
+    [InlineData("Kafka:AdvertisedHost=0.0.0.0", "stands for all addresses")]
+    [InlineData("Kafka:Tls:AdvertisedHost=my host", "Kafka:Tls:AdvertisedHost: 'my host'")]
     public void Settings_that_contradict_each_other_are_refused(string assignment, string named) =>
         Assert.Contains(named, ErrorOf(assignments: [assignment]), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("broker")]
+    [InlineData("my_broker.example.org")]
+    [InlineData("10.0.0.7")]
+    [InlineData("2001:db8::7")]
+    public void A_host_that_clients_can_connect_to_is_taken(string host) =>
+        Assert.Equal(host, Read(EmptyJson, assignments: [$"Kafka:AdvertisedHost={host}"]).Kafka.AdvertisedHost);
+
+    [Fact]
+    public void The_port_of_one_listener_is_not_told_to_clients_of_the_other()
+    {
+        Assert.Contains("Kafka:Tls:AdvertisedPort", ErrorOf(assignments: ["Kafka:Address=", "Kafka:Tls:CertificateFile=x", "Kafka:AdvertisedPort=19092"]), StringComparison.Ordinal);
+        SluiceSettings settings = Read(EmptyJson, assignments: ["Kafka:Tls:CertificateFile=x", "Kafka:AdvertisedPort=19092", "Kafka:Tls:AdvertisedPort=19093"]);
+        Assert.Equal((19092, 19093, 9093), (settings.Kafka.AdvertisedPort, settings.Kafka.Tls.AdvertisedPort, settings.Kafka.Tls.Port));
+    }
+
+    [Fact]
+    public void A_value_that_is_like_none_is_answered_with_all_and_none_is_called_the_nearest()
+    {
+        string error = ErrorOf(assignments: ["Durability=fsync"]);
+        Assert.Contains("'fsync' is not one of Memory, Os, Disk.", error, StringComparison.Ordinal);
+        Assert.Contains("is not one of Memory, Os, Disk: the nearest is 'Memory'.", ErrorOf(assignments: ["Durability=memmory"]), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_file_that_is_named_must_exist_and_be_JSON()

@@ -120,6 +120,40 @@ public sealed class SluiceBrokerTests : IDisposable
     }
 
     [Fact]
+    public async Task What_the_Kafka_listeners_name_must_be_there()
+    {
+        SettingsException error = await Assert.ThrowsAsync<SettingsException>(() => StartAsync(Settings with { Kafka = Settings.Kafka with { AnonymousUser = "everybody" } }));
+        Assert.Contains("Kafka:AnonymousUser is 'everybody', and there is no such user. Make it with 'sluice user add everybody'", error.Message, StringComparison.Ordinal);
+        error = await Assert.ThrowsAsync<SettingsException>(() => StartAsync(Settings with { Kafka = Settings.Kafka with { VirtualHost = "logs" } }));
+        Assert.Contains("Kafka:VirtualHost is 'logs', and there is no such virtual host: there are '/'.", error.Message, StringComparison.Ordinal);
+        await using (SluiceBroker broker = await StartAsync(Settings))
+        {
+            await broker.AccessControl.PutUserAsync(new User("everybody", null, [], default));
+            await broker.Broker.CreateVirtualHostAsync("logs");
+        }
+
+        await using (await StartAsync(Settings with { Kafka = Settings.Kafka with { AnonymousUser = "everybody", VirtualHost = "logs" } }))
+        {
+        }
+
+        // Where nobody listens for Kafka clients nothing is needed.
+        await using SluiceBroker without = await StartAsync(Settings with { Kafka = new KafkaSettings { Address = "", AnonymousUser = "nobody" } });
+    }
+
+    [Fact]
+    public async Task A_broker_whose_default_user_was_deleted_starts()
+    {
+        await using (SluiceBroker broker = await StartAsync(Settings))
+        {
+            await broker.AccessControl.PutUserAsync(new User("root", PasswordHash.Create("secret"u8, 1000), [UserTags.Administrator], default));
+            await broker.AccessControl.DeleteUserAsync("guest");
+        }
+
+        await using SluiceBroker again = await StartAsync(Settings);
+        Assert.Null(again.AccessControl.FindUser("guest"));
+    }
+
+    [Fact]
     public async Task Only_the_listeners_asked_for_are_opened()
     {
         await using SluiceBroker broker = await StartAsync(Settings with { Amqp = new AmqpSettings { Address = "" }, Admin = new AdminSettings { Address = "" }, Kafka = new KafkaSettings { Address = "" } });

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
 using Sluice.Broker;
@@ -7,11 +9,16 @@ using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;
 
-/// <summary>/api/definitions: everything that was declared, out and in again, in RabbitMQ's file format.</summary>
+/// <summary>/api/definitions: everything that was declared, out and in again, in RabbitMQ's file format, with members of Sluice's own for what RabbitMQ does not have.</summary>
 internal static class DefinitionsHandler
 {
     private const string Version = "3.10.8";
     private const string OperatorPolicy = "operator_policy";
+
+    private static readonly string[] Members =
+    [
+        "rabbit_version", "rabbitmq_version", "product_name", "product_version", "users", "vhosts", "permissions", "topic_permissions", "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings", TopicDefinitions.Section,
+    ];
 
     public static void Map(Routes routes)
     {
@@ -39,7 +46,11 @@ internal static class DefinitionsHandler
                 [.. hosts.SelectMany(host => Policies(host, host.Name))],
                 [.. hosts.SelectMany(host => Queues(host, host.Name))],
                 [.. hosts.SelectMany(host => Exchanges(host, host.Name))],
-                [.. hosts.SelectMany(host => Bindings(host, host.Name))]),
+                [.. hosts.SelectMany(host => Bindings(host, host.Name))],
+                [.. hosts.SelectMany(host => TopicDefinitions.Export(host, host.Name))])
+            {
+                Sections = context.DefinitionSections.ToDictionary(static section => section.Name, static section => JsonSerializer.SerializeToElement(new JsonArray([.. section.Export()]), AdminJson.Default.JsonArray)),
+            },
             AdminJson.Default.DefinitionsModel);
     }
 
@@ -61,14 +72,15 @@ internal static class DefinitionsHandler
                 [.. Policies(host, null)],
                 [.. Queues(host, null)],
                 [.. Exchanges(host, null)],
-                [.. Bindings(host, null)]),
+                [.. Bindings(host, null)],
+                [.. TopicDefinitions.Export(host, null)]),
             AdminJson.Default.DefinitionsModel);
     }
 
     private static UserDefinition Model(User user)
     {
         (string hash, string algorithm) = UserHandler.Export(user.Password);
-        return new UserDefinition(user.Name, hash, algorithm, user.Tags, UserHandler.Limits(user));
+        return new UserDefinition(user.Name, hash, algorithm, user.Tags, UserHandler.Limits(user), user.Scram.IsEmpty ? null : [.. ScramDefinitions.Export(user)]);
     }
 
     private static IEnumerable<ParameterModel> OperatorPolicies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => policy.IsOperator)
@@ -77,8 +89,13 @@ internal static class DefinitionsHandler
     private static IEnumerable<PolicyDefinitionModel> Policies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => !policy.IsOperator)
         .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority));
 
-    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name) => host.ListQueues().Where(queue => !queue.IsOnePartition).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
-        .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+    /// <summary>What streams are partitions of is defined as a topic.</summary>
+    private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name)
+    {
+        HashSet<string> topics = [.. TopicDefinitions.Of(host).Select(static topic => topic.Name)];
+        return host.ListQueues().Where(queue => !queue.IsOnePartition && !topics.Contains(queue.Name)).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
+            .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+    }
 
     private static IEnumerable<ExchangeDefinitionModel> Exchanges(VirtualHost host, string? name) => host.ListExchanges().Where(exchange => !IsPredeclared(exchange.Name))
         .Select(exchange => new ExchangeDefinitionModel(name, exchange.Name, exchange.Type, exchange.Durable, exchange.AutoDelete, exchange.Internal, exchange.Arguments));
@@ -97,14 +114,16 @@ internal static class DefinitionsHandler
     /// </summary>
     private static async Task ImportAsync(AdminRequest request, VirtualHost? into)
     {
-        JsonBody body = await request.ReadBodyAsync("rabbit_version", "rabbitmq_version", "product_name", "product_version", "users", "vhosts", "permissions", "topic_permissions", "parameters", "global_parameters", "policies", "queues", "exchanges", "bindings").ConfigureAwait(false);
+        IReadOnlyList<DefinitionSection> sections = request.Context.DefinitionSections;
+        JsonBody body = await request.ReadBodyAsync([.. Members, .. sections.Select(static section => section.Name)]).ConfigureAwait(false);
         if (into is null)
         {
             await ImportHostsAndUsersAsync(request, body).ConfigureAwait(false);
+            await ImportSectionsAsync(request, body).ConfigureAwait(false);
         }
-        else if (body.Has("users") || body.Has("vhosts") || body.Has("permissions") || body.Has("topic_permissions"))
+        else if (body.Has("users") || body.Has("vhosts") || body.Has("permissions") || body.Has("topic_permissions") || sections.Any(section => body.Has(section.Name)))
         {
-            throw AdminException.BadRequest("users, vhosts and permissions cannot be imported into one virtual host");
+            throw AdminException.BadRequest("users, vhosts, permissions and what Kafka's administration sets for all of the broker cannot be imported into one virtual host");
         }
 
         CheckGlobalParameters(body);
@@ -125,6 +144,8 @@ internal static class DefinitionsHandler
             await ImportQueueAsync(Host(queue), queue).ConfigureAwait(false);
         }
 
+        await EachAsync(body, TopicDefinitions.Section, topic => TopicDefinitions.ImportAsync(Host(topic), topic)).ConfigureAwait(false);
+
         foreach (JsonBody exchange in body.Objects("exchanges"))
         {
             await ImportExchangeAsync(Host(exchange), exchange).ConfigureAwait(false);
@@ -136,6 +157,36 @@ internal static class DefinitionsHandler
         }
 
         await request.NoContent().ConfigureAwait(false);
+    }
+
+    /// <summary>Takes the entries of a list in one after the other; what is wrong with one names it.</summary>
+    private static async Task EachAsync(JsonBody body, string list, Func<JsonBody, Task> importAsync)
+    {
+        int index = 0;
+        foreach (JsonBody entry in body.Objects(list))
+        {
+            string which = $"{list}[{index++}]{(entry.Find("name") is { ValueKind: JsonValueKind.String } name ? $" '{name.GetString()}'" : "")}";
+            try
+            {
+                await importAsync(entry).ConfigureAwait(false);
+            }
+            catch (AdminException error)
+            {
+                throw error.In(which);
+            }
+            catch (FormatException error)
+            {
+                throw AdminException.BadRequest(error.Message).In(which);
+            }
+        }
+    }
+
+    private static async Task ImportSectionsAsync(AdminRequest request, JsonBody body)
+    {
+        foreach (DefinitionSection section in request.Context.DefinitionSections)
+        {
+            await EachAsync(body, section.Name, entry => section.ImportAsync(entry.Element, request.User.Name).AsTask()).ConfigureAwait(false);
+        }
     }
 
     private static async Task ImportHostsAndUsersAsync(AdminRequest request, JsonBody body)
@@ -154,11 +205,11 @@ internal static class DefinitionsHandler
             }
         }
 
-        foreach (JsonBody user in body.Objects("users"))
+        await EachAsync(body, "users", user =>
         {
-            user.AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits");
-            await context.AccessControl.PutUserAsync(UserHandler.Read(context.AccessControl, user.Text("name"), user)).ConfigureAwait(false);
-        }
+            user.AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits", ScramDefinitions.Member);
+            return context.AccessControl.PutUserAsync(ScramDefinitions.Read(UserHandler.Read(context.AccessControl, user.Text("name"), user), user)).AsTask();
+        }).ConfigureAwait(false);
 
         foreach (JsonBody permission in body.Objects("permissions"))
         {

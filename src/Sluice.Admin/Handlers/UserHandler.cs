@@ -68,7 +68,7 @@ internal static class UserHandler
     private static UserModel Model(User user)
     {
         (string hash, string algorithm) = Export(user.Password);
-        return new UserModel(user.Name, hash, algorithm, user.Tags, Limits(user));
+        return new UserModel(user.Name, hash, algorithm, user.Tags, Limits(user), ScramDefinitions.Mechanisms(user));
     }
 
     private static User Find(AdminRequest request) =>

@@ -10,6 +10,9 @@ internal sealed class AdminException(int status, string error, string reason) : 
 
     public string Error { get; } = error;
 
+    /// <summary>The same, said of an entry among others.</summary>
+    public AdminException In(string entry) => new(Status, Error, $"{entry}: {Message}");
+
     public static AdminException NotFound(string reason) => new(StatusCodes.Status404NotFound, "not_found", reason);
 
     public static AdminException BadRequest(string reason) => new(StatusCodes.Status400BadRequest, "bad_request", reason);

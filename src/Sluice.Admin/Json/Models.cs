@@ -109,7 +109,7 @@ internal sealed record ExchangeModel(string Name, string Vhost, string Type, boo
 
 internal sealed record BindingModel(string Source, string Vhost, string Destination, string DestinationType, string RoutingKey, Arguments Arguments, string PropertiesKey);
 
-internal sealed record UserModel(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits);
+internal sealed record UserModel(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits, IReadOnlyList<string> Mechanisms);
 
 internal sealed record PermissionModel(string User, string Vhost, string Configure, string Write, string Read);
 
@@ -198,9 +198,20 @@ internal sealed record DefinitionsModel(
     IReadOnlyList<PolicyDefinitionModel> Policies,
     IReadOnlyList<QueueDefinitionModel> Queues,
     IReadOnlyList<ExchangeDefinitionModel> Exchanges,
-    IReadOnlyList<BindingDefinitionModel> Bindings);
+    IReadOnlyList<BindingDefinitionModel> Bindings,
+    IReadOnlyList<TopicDefinitionModel> Topics)
+{
+    /// <summary>What others keep, by the name of its member.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, System.Text.Json.JsonElement>? Sections { get; set; }
+}
 
-internal sealed record UserDefinition(string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits);
+internal sealed record UserDefinition(
+    string Name, string PasswordHash, string HashingAlgorithm, IReadOnlyList<string> Tags, Dictionary<string, int> Limits, IReadOnlyList<ScramDefinition>? ScramCredentials);
+
+internal sealed record ScramDefinition(string Mechanism, int Iterations, string Salt, string StoredKey, string ServerKey);
+
+internal sealed record TopicDefinitionModel(string? Vhost, string Name, int Partitions, IReadOnlyDictionary<string, string> Config, bool? Grown);
 
 internal sealed record VirtualHostDefinition(string Name, Dictionary<string, int>? Limits = null);
 
@@ -243,4 +254,5 @@ internal sealed record BindingDefinitionModel(string? Vhost, string Source, stri
 [JsonSerializable(typeof(ParameterModel))]
 [JsonSerializable(typeof(DefinitionsModel))]
 [JsonSerializable(typeof(System.Text.Json.Nodes.JsonArray))]
+[JsonSerializable(typeof(Dictionary<string, System.Text.Json.JsonElement>))]
 internal sealed partial class AdminJson : JsonSerializerContext;

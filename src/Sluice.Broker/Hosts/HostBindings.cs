@@ -205,7 +205,7 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
             to = HostNames.TargetOf(queue.Value!);
             if (to is null)
             {
-                return new BrokerResult(BrokerStatus.Forbidden, $"topic of queue '{binding.Destination}' in vhost '{host.Name}' is the broker's own");
+                return new BrokerResult(BrokerStatus.Forbidden, $"topic '{binding.Destination}' in vhost '{host.Name}' is the broker's own and takes no messages of exchanges");
             }
         }
 

@@ -267,7 +267,14 @@ internal sealed class KafkaConnection : IAsyncDisposable
     {
         if (size < sizeof(int) || size > _options.ResponseBytesMax)
         {
-            throw new KafkaParseException($"an answer of {size} bytes is announced; the most is {_options.ResponseBytesMax}");
+            // What others begin their answers with.
+            throw new KafkaParseException((uint)size switch
+            {
+                0x414D_5150 => "it speaks AMQP, so this is not its Kafka port",
+                0x4854_5450 => "it speaks HTTP, so this is not its Kafka port",
+                >= 0x1503_0000 and <= 0x1503_FFFF => "it speaks TLS on this port",
+                _ => $"an answer of {size} bytes is announced; the most is {_options.ResponseBytesMax}",
+            });
         }
 
         lock (_sync)

@@ -104,8 +104,12 @@ internal sealed class AdminClient : IDisposable
             return " Log in as another user with --user and --password, which are your own; the password of a user that is made or changed is --new-password.";
         }
 
-        return reason.Contains("invalid arg ", StringComparison.Ordinal)
-            ? " Arguments are given as --argument key=value, for example --argument x-max-length=1000; numbers and true or false are taken as such, all else as text."
+        return reason.Contains("invalid arg ", StringComparison.Ordinal) ? " Arguments are given as --argument key=value, for example --argument x-max-length=1000; numbers and true or false are taken as such, all else as text."
+            : status != HttpStatusCode.NotFound ? ""
+            : reason.StartsWith("no queue ", StringComparison.Ordinal) ? " 'sluice queue list' shows those there are; 'sluice queue declare' makes a queue, 'sluice publish --kafka' or a Kafka client a topic."
+            : reason.StartsWith("no exchange ", StringComparison.Ordinal) ? " 'sluice exchange list' shows those there are; 'sluice exchange declare' makes one."
+            : reason.StartsWith("there is no virtual host ", StringComparison.Ordinal) ? " 'sluice vhost list' shows those there are."
+            : reason.StartsWith("there is no user ", StringComparison.Ordinal) ? " 'sluice user list' shows those there are."
             : "";
     }
 

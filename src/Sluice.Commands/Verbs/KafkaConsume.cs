@@ -6,6 +6,7 @@ using System.Text.Unicode;
 using Sluice.Client;
 using Sluice.Client.Consuming;
 using Sluice.Commands.Client;
+using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Commands.Verbs;
 
@@ -43,6 +44,22 @@ internal static class KafkaConsume
             }
         }
 
+        try
+        {
+            return await ConsumeAsync(invocation, wait, most, peek, verbose, offset).ConfigureAwait(false);
+        }
+        catch (KafkaClientException error) when (error.ErrorCode == KafkaErrorCode.OffsetOutOfRange)
+        {
+            throw new CommandException($"--offset {offset}: the log does not reach there, or not any more. Begin with its {First} record, with the {Next} one that comes, or at a time with {Time.Name}.");
+        }
+        catch (KafkaClientException error)
+        {
+            throw KafkaAdvice.Of(error, invocation, invocation.Value(Topic)!);
+        }
+    }
+
+    private static async Task<int> ConsumeAsync(Invocation invocation, TimeSpan? wait, long most, bool peek, bool verbose, string? offset)
+    {
         string topic = invocation.Value(Topic)!;
         await using var consumer = new KafkaConsumer<byte[]?, byte[]?>(ToOptions(invocation, peek, offset, wait));
         if (invocation.Has(Group))
@@ -74,7 +91,7 @@ internal static class KafkaConsume
         MaxBlock = wait is { } most && most < Patience ? (most > PatienceMin ? most : PatienceMin) : Patience,
         GroupId = invocation.Value(Group),
         EnableAutoCommit = !peek,
-        AutoOffsetReset = offset == First ? AutoOffsetReset.Earliest : AutoOffsetReset.Latest,
+        AutoOffsetReset = offset == First ? AutoOffsetReset.Earliest : offset is null or Next ? AutoOffsetReset.Latest : AutoOffsetReset.None,
         IsolationLevel = invocation.Value(Uncommitted) ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted,
         OnBackgroundError = error => invocation.Error.WriteLine($"sluice: {error.Message}"),
     };

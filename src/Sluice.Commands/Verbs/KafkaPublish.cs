@@ -28,6 +28,18 @@ internal static class KafkaPublish
 
     public static async Task<int> RunAsync(Invocation invocation, IEnumerable<byte[]> bodies, bool isLines, string[] headers)
     {
+        try
+        {
+            return await PublishAsync(invocation, bodies, isLines, headers).ConfigureAwait(false);
+        }
+        catch (KafkaClientException error)
+        {
+            throw KafkaAdvice.Of(error, invocation, invocation.Value(Topic)!);
+        }
+    }
+
+    private static async Task<int> PublishAsync(Invocation invocation, IEnumerable<byte[]> bodies, bool isLines, string[] headers)
+    {
         string topic = invocation.Value(Topic)!;
         byte[]? separator = invocation.Value(KeySeparator) is { Length: > 0 } text ? Encoding.UTF8.GetBytes(text) : null;
         if (separator is not null && !isLines)
@@ -63,7 +75,8 @@ internal static class KafkaPublish
 
         if (deliveries.Failure is { } failure)
         {
-            throw new CommandException($"{deliveries.Failed:N0} records were not acknowledged: {failure.Message}");
+            string which = deliveries.Failed == 1 ? "A record was not acknowledged" : $"{deliveries.Failed:N0} records were not acknowledged";
+            throw new CommandException($"{which}: {(failure is KafkaClientException known ? KafkaAdvice.Of(known, invocation, topic) : failure).Message}");
         }
 
         return invocation.Done($"{deliveries.Delivered:N0} published and acknowledged.", "published", deliveries.Delivered);

@@ -24,7 +24,7 @@ internal static class UserVerbs
         Command declare = Invocation.Verb("declare", "Create a user.", DeclareAsync).With(Name, TagOption, NewPassword).WithAdmin();
         declare.Aliases.Add("add");
         return new Command("user", "List, create and delete users; passwords, tags and permissions.").With(
-            Listing.Verb("List the users.", _ => AdminClient.Path("users"), new Column("name", "name"), new Column("tags", "tags"), new Column("password", "hashing_algorithm"), new Column("limits", "limits")),
+            Listing.Verb("List the users.", _ => AdminClient.Path("users"), new Column("name", "name"), new Column("tags", "tags"), new Column("logs in by", "mechanisms"), new Column("limits", "limits")),
             declare,
             Invocation.Verb("passwd", "Change a user's password.", PasswordAsync).With(Name, NewPassword).WithAdmin(),
             Invocation.Verb("tags", "Set a user's tags.", TagsAsync).With(Name, Tags).WithAdmin(),

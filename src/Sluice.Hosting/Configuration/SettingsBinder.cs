@@ -63,10 +63,13 @@ internal static class SettingsBinder
             errors.Add("DataDirectory is empty: name the directory in which the broker keeps its data.");
         }
 
+        KafkaSettingsCheck.Check(settings.Kafka, errors);
         foreach ((string key, string address, bool mayBeEmpty) in new[]
         {
             ("Amqp:Address", settings.Amqp.Address, true),
             ("Amqp:Tls:Address", settings.Amqp.Tls.Address, false),
+            ("Kafka:Address", settings.Kafka.Address, true),
+            ("Kafka:Tls:Address", settings.Kafka.Tls.Address, false),
             ("Admin:Address", settings.Admin.Address, true),
         })
         {
@@ -76,9 +79,12 @@ internal static class SettingsBinder
             }
         }
 
-        if (settings.Amqp.Tls is { CertificateFile: "" } tls && (tls.KeyFile.Length > 0 || tls.ClientCertificates != Transport.ClientCertificateMode.None))
+        foreach ((string section, TlsSettings tls) in new[] { ("Amqp:Tls", settings.Amqp.Tls), ("Kafka:Tls", settings.Kafka.Tls) })
         {
-            errors.Add("Amqp:Tls:CertificateFile is empty, so there is no TLS listener, but other Amqp:Tls settings ask for one.");
+            if (tls.CertificateFile.Length == 0 && (tls.KeyFile.Length > 0 || tls.ClientCertificates != Transport.ClientCertificateMode.None))
+            {
+                errors.Add($"{section}:CertificateFile is empty, so there is no TLS listener, but other {section} settings ask for one.");
+            }
         }
     }
 
@@ -110,11 +116,18 @@ internal static class SettingsBinder
 
         if (type.IsEnum)
         {
-            error = $"is not one of {entry.RangeText}: the nearest is '{Enum.GetNames(type).MinBy(name => EditDistance.Between(name.ToUpperInvariant(), text.ToUpperInvariant()))}'";
+            error = $"is not one of {entry.RangeText}{NearestName(Enum.GetNames(type), text)}";
             return text.Length > 0 && char.IsLetter(text[0]) && Enum.TryParse(type, text, ignoreCase: true, out object? member) && Enum.IsDefined(type, member) ? member : null;
         }
 
         return ConvertNumber(entry, text, out error);
+    }
+
+    /// <summary>Which of the names may have been meant; nothing if what was written is like none of them.</summary>
+    private static string NearestName(string[] names, string text)
+    {
+        (string name, int edits) = names.Select(name => (name, EditDistance.Between(name.ToUpperInvariant(), text.ToUpperInvariant()))).MinBy(static pair => pair.Item2);
+        return edits <= Math.Max(name.Length, text.Length) / 2 ? $": the nearest is '{name}'" : "";
     }
 
     private static object? ConvertNumber(SettingEntry entry, string text, out string? error)

@@ -56,7 +56,9 @@ internal static class SettingsCatalog
 
     private static IEnumerable<SettingEntry> Walk(Type type, object defaults, IReadOnlyList<PropertyInfo> above)
     {
-        foreach (PropertyInfo property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).OrderBy(property => property.MetadataToken))
+        // What a section has from the one that it extends comes first.
+        IEnumerable<PropertyInfo> properties = type.GetProperties(BindingFlags.Public | BindingFlags.Instance);
+        foreach (PropertyInfo property in properties.OrderBy(property => property.DeclaringType == type).ThenBy(property => property.MetadataToken))
         {
             IReadOnlyList<PropertyInfo> path = [.. above, property];
             if (property.GetCustomAttribute<SettingAttribute>() is { } attribute)

@@ -76,19 +76,19 @@ public sealed record KafkaSettings
     [Setting("Port of the plaintext listener. 0 takes a free one and logs it.", Max = 65_535)]
     public int Port { get; init; } = 9092;
 
-    [Setting("Host that clients are told to connect to. Empty: the address at which each has reached the broker.")]
+    [Setting("Host that clients are told to connect to: a name or an IP address. Empty: the address at which each has reached the broker.")]
     public string AdvertisedHost { get; init; } = "";
 
-    [Setting("Port that clients are told to connect to. 0: the port at which each has reached the broker.", Max = 65_535)]
+    [Setting("Port that clients of the plaintext listener are told to connect to. 0: the port at which each has reached the broker.", Max = 65_535)]
     public int AdvertisedPort { get; init; }
 
     [Setting("This broker's id, as clients see it.", Max = int.MaxValue)]
     public int NodeId { get; init; } = 1;
 
-    [Setting("Virtual host whose topics Kafka clients see.")]
+    [Setting("Virtual host whose topics Kafka clients see. It must be there.")]
     public string VirtualHost { get; init; } = "/";
 
-    [Setting("User that clients are that do not log in; where it may connect from still counts. Empty: clients must log in.")]
+    [Setting("User that clients are that do not log in; where it may connect from still counts. It must be there, but for `guest`. Empty: clients must log in.")]
     public string AnonymousUser { get; init; } = "guest";
 
     [Setting("How long a login by SASL is good, Kafka's connections.max.reauth.ms: a client that has not logged in again by then (KIP-368) is disconnected at its next request. 0: as long as the connection.", Unit = "ms", Max = int.MaxValue)]
@@ -118,7 +118,7 @@ public sealed record KafkaSettings
     [Setting("How long the first rebalance of a consumer group that was empty waits for more members. 0: not at all.", Unit = "ms", Max = 300_000)]
     public int GroupInitialRebalanceDelayMs { get; init; } = 3000;
 
-    [Setting("Shortest session timeout that a consumer may ask for.", Unit = "ms", Min = 1, Max = int.MaxValue)]
+    [Setting("Shortest session timeout that a consumer may ask for. Not above the longest.", Unit = "ms", Min = 1, Max = int.MaxValue)]
     public int GroupSessionTimeoutMinMs { get; init; } = 6000;
 
     [Setting("Longest session timeout that a consumer may ask for.", Unit = "ms", Min = 1, Max = int.MaxValue)]
@@ -157,11 +157,11 @@ public sealed record KafkaSettings
     [Setting("How long a partition remembers an idempotent or transactional producer that writes nothing.", Unit = "minutes", Min = 1, Max = int.MaxValue)]
     public int ProducerIdExpirationMinutes { get; init; } = 24 * 60;
 
-    public TlsSettings Tls { get; init; } = new() { Port = 9093 };
+    public KafkaTlsSettings Tls { get; init; } = new() { Port = 9093 };
 }
 
 /// <summary>TLS on a listener of its own.</summary>
-public sealed record TlsSettings
+public record TlsSettings
 {
     [Setting("Address of the TLS listener: `*` for all, or an IP address of this machine.")]
     public string Address { get; init; } = "*";
@@ -186,6 +186,16 @@ public sealed record TlsSettings
 
     [Setting("Refuse TLS 1.2.")]
     public bool Tls13Only { get; init; }
+}
+
+/// <summary>TLS for Kafka clients.</summary>
+public sealed record KafkaTlsSettings : TlsSettings
+{
+    [Setting("Host that clients of the TLS listener are told to connect to: a name or an IP address that the certificate has. Empty: that of `Kafka:AdvertisedHost`.")]
+    public string AdvertisedHost { get; init; } = "";
+
+    [Setting("Port that clients of the TLS listener are told to connect to. 0: the port at which each has reached the broker.", Max = 65_535)]
+    public int AdvertisedPort { get; init; }
 }
 
 /// <summary>The HTTP listener: management API, metrics, console.</summary>

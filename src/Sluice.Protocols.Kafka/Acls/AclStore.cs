@@ -28,7 +28,9 @@ internal sealed class AclStore
     public AclTable Table => Volatile.Read(ref _table);
 
     /// <summary>Adds entries; those that are there stay. False: there would be too many, and nothing is done. Complete when they are kept.</summary>
-    public async ValueTask<bool> AddAsync(IReadOnlyCollection<Acl> added)
+    /// <param name="added">The entries.</param>
+    /// <param name="by">Who asks for it, for the log.</param>
+    public async ValueTask<bool> AddAsync(IReadOnlyCollection<Acl> added, string by)
     {
         await _changing.WaitAsync().ConfigureAwait(false);
         try
@@ -40,7 +42,7 @@ internal sealed class AclStore
                 return false;
             }
 
-            await ChangeAsync(fresh, all, s_formatVersion, "added").ConfigureAwait(false);
+            await ChangeAsync(fresh, all, s_formatVersion, "added", by).ConfigureAwait(false);
             return true;
         }
         finally
@@ -50,7 +52,9 @@ internal sealed class AclStore
     }
 
     /// <summary>Takes entries away; returns for each filter what it has met. Complete when that is kept.</summary>
-    public async ValueTask<IReadOnlyList<Acl>[]> RemoveAsync(IReadOnlyList<AclFilter> filters)
+    /// <param name="filters">What is to go.</param>
+    /// <param name="by">Who asks for it, for the log.</param>
+    public async ValueTask<IReadOnlyList<Acl>[]> RemoveAsync(IReadOnlyList<AclFilter> filters, string by)
     {
         await _changing.WaitAsync().ConfigureAwait(false);
         try
@@ -58,7 +62,7 @@ internal sealed class AclStore
             var all = Table.All.ToHashSet();
             IReadOnlyList<Acl>[] removed = [.. filters.Select(filter => (IReadOnlyList<Acl>)[.. all.Where(filter.Matches)])];
             Acl[] gone = [.. removed.SelectMany(static acls => acls).Where(all.Remove)];
-            await ChangeAsync(gone, all, null, "removed").ConfigureAwait(false);
+            await ChangeAsync(gone, all, null, "removed", by).ConfigureAwait(false);
             return removed;
         }
         finally
@@ -67,7 +71,7 @@ internal sealed class AclStore
         }
     }
 
-    private async ValueTask ChangeAsync(Acl[] changed, HashSet<Acl> all, byte[]? value, string what)
+    private async ValueTask ChangeAsync(Acl[] changed, HashSet<Acl> all, byte[]? value, string what, string by)
     {
         if (changed.Length == 0)
         {
@@ -79,7 +83,7 @@ internal sealed class AclStore
         Volatile.Write(ref _table, new AclTable(all));
         foreach (Acl acl in changed)
         {
-            _logger.LogInformation("Access control entry {What}: {Acl}", what, acl);
+            _logger.LogInformation("Access control entry {What} by '{User}': {Acl}", what, by, AclWords.Entry(acl));
         }
     }
 }

@@ -42,6 +42,15 @@ internal sealed class ClientAccess(AclStore acls, VirtualHostAccess permissions,
         return verdict == AclVerdict.Allowed || (verdict == AclVerdict.None && Permits(operation, type, name));
     }
 
+    /// <summary>What refuses the client something that <see cref="Allows"/> has refused, in words.</summary>
+    public string Reason(AclOperation operation, AclResourceType type, string name) =>
+        !permissions.HasUser ? "the user is not there any more"
+        : acls.Table.Judge(_principal, address, operation, type, name) == AclVerdict.Denied ? "an entry of the access list denies it"
+        : "no permission and no entry of the access list allows it";
+
+    /// <summary>The client's address.</summary>
+    public string Address => address;
+
     /// <summary>Whether the client is an administrator.</summary>
     public bool IsAdministrator => permissions.IsAdministrator;
 

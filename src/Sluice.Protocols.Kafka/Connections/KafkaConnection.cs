@@ -80,9 +80,14 @@ internal sealed class KafkaConnection : IConnectionInfo
     public DateTimeOffset ConnectedAt { get; }
 
     /// <summary>The host and port that clients are to use for this broker.</summary>
-    public (string Host, int Port) Advertised => (
-        Server.Options.AdvertisedHost.Length > 0 ? Server.Options.AdvertisedHost : Client.LocalEndPoint.Address.ToString(),
-        Server.Options.AdvertisedPort > 0 ? Server.Options.AdvertisedPort : Client.LocalEndPoint.Port);
+    public (string Host, int Port) Advertised
+    {
+        get
+        {
+            (string host, int port) = Client.Tls is null ? (Server.Options.AdvertisedHost, Server.Options.AdvertisedPort) : (Server.Options.TlsAdvertisedHost, Server.Options.TlsAdvertisedPort);
+            return (host.Length > 0 ? host : Client.LocalEndPoint.Address.ToString(), port > 0 ? port : Client.LocalEndPoint.Port);
+        }
+    }
 
     /// <summary>On a clock that nobody puts back.</summary>
     private long ElapsedMs => (long)Server.Clock.GetElapsedTime(0).TotalMilliseconds;
@@ -120,6 +125,14 @@ internal sealed class KafkaConnection : IConnectionInfo
         {
             _endReason = Client.AbortReason ?? $"the connection broke: {error.Message}";
         }
+        catch (ConnectionRefusedException error)
+        {
+            _endReason = error.Message;
+            if (!error.IsLogged)
+            {
+                Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+            }
+        }
         catch (KafkaParseException error)
         {
             _endReason = $"it sent what is no Kafka request: {error.Message}";
@@ -138,7 +151,7 @@ internal sealed class KafkaConnection : IConnectionInfo
         Server.Telemetry.Disconnected(Client.Id);
         Responses.Close();
         _ended.Dispose();
-        Server.Logger.LogDebug("Connection {Connection} has ended: {Reason}", Client.Name, _endReason);
+        Login.LogEnd(_endReason);
     }
 
     private async Task ReceiveAsync(CancellationToken stopping)
@@ -250,12 +263,14 @@ internal sealed class KafkaConnection : IConnectionInfo
         int size = BinaryPrimitives.ReadInt32BigEndian(sizeBytes);
         if (size < 0 || size > Server.Options.RequestBytesMax)
         {
+            ThrowIfOtherProtocol(sizeBytes);
             throw new KafkaParseException($"a request of {size} bytes; at most {Server.Options.RequestBytesMax} are allowed");
         }
 
         if (size > SaslExchange.MessageBytesMax && !Login.IsAdmitted())
         {
             // Strangers have nothing to say that is longer, and no claim to memory for it.
+            ThrowIfOtherProtocol(sizeBytes);
             throw new KafkaParseException($"a request of {size} bytes; at most {SaslExchange.MessageBytesMax} are allowed before the login");
         }
 
@@ -267,6 +282,20 @@ internal sealed class KafkaConnection : IConnectionInfo
         frame = rest.Slice(SizeBytes, size);
         rest = rest.Slice(frame.End);
         return true;
+    }
+
+    /// <summary>What is no size of a request may be the beginning of something else.</summary>
+    private void ThrowIfOtherProtocol(ReadOnlySpan<byte> first)
+    {
+        if (FirstBytes.AreTls(first) && Client.Tls is null)
+        {
+            throw new ConnectionRefusedException("it speaks TLS, and this port is the one without: let it connect to the port with TLS (Kafka:Tls:Port), or switch TLS off in the client (security.protocol PLAINTEXT or SASL_PLAINTEXT)");
+        }
+
+        if (FirstBytes.Protocol(first) is { } other)
+        {
+            throw new ConnectionRefusedException($"it speaks {other}, and this is the port for Kafka clients");
+        }
     }
 
     private static bool IsProduce(in ReadOnlySequence<byte> frame)

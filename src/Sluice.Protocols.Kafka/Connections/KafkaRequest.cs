@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
@@ -33,35 +34,51 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     private bool IsMeasured => _begunAt != NotMeasured;
 
-    /// <summary>Whether the client may do this with a topic.</summary>
-    public bool AllowsTopic(AclOperation operation, string name) => Allows(operation, AclResourceType.Topic, name);
+    /// <summary>Whether the client may do this with a topic. A refusal is logged.</summary>
+    public bool AllowsTopic(AclOperation operation, string name) => Allows(operation, AclResourceType.Topic, name) || Refuse(operation, AclResourceType.Topic, name);
 
-    /// <summary>Whether the client may do this with a group.</summary>
-    public bool AllowsGroup(AclOperation operation, string name) => Allows(operation, AclResourceType.Group, name);
+    /// <summary>Whether the client may do this with a group. A refusal is logged.</summary>
+    public bool AllowsGroup(AclOperation operation, string name) => Allows(operation, AclResourceType.Group, name) || Refuse(operation, AclResourceType.Group, name);
 
-    /// <summary>Whether the client may do this with a transactional id.</summary>
-    public bool AllowsTransactionalId(AclOperation operation, string id) => Allows(operation, AclResourceType.TransactionalId, id);
+    /// <summary>Whether the client may do this with a transactional id. A refusal is logged.</summary>
+    public bool AllowsTransactionalId(AclOperation operation, string id) => Allows(operation, AclResourceType.TransactionalId, id) || Refuse(operation, AclResourceType.TransactionalId, id);
 
-    /// <summary>Whether the client may do this with the cluster.</summary>
-    public bool AllowsCluster(AclOperation operation) => Allows(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
+    /// <summary>Whether the client may do this with the cluster. A refusal is logged.</summary>
+    public bool AllowsCluster(AclOperation operation) => Sees(operation) || Refuse(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
 
-    /// <summary>See <see cref="ClientAccess.ManagesUsers"/>.</summary>
-    public bool ManagesUsers => connection.Access?.ManagesUsers == true;
+    /// <summary>Whether the client may do this, or else that, with the cluster. A refusal of that is logged.</summary>
+    public bool AllowsCluster(AclOperation operation, AclOperation otherwise) => Sees(operation) || AllowsCluster(otherwise);
+
+    /// <summary>See <see cref="ClientAccess.ManagesUsers"/>. A refusal is logged.</summary>
+    public bool ManagesUsers => connection.Access?.ManagesUsers == true || Refuse(AclOperation.Alter, AclResourceType.Cluster, ClientAccess.ClusterName);
 
     /// <summary>Whether the client is an administrator.</summary>
     public bool IsAdministrator => connection.Access?.IsAdministrator == true;
 
-    /// <summary>Whether the client may know of a topic.</summary>
-    public bool SeesTopic(string name) => AllowsTopic(AclOperation.Describe, name);
+    /// <summary>Whether a list that the client asks for has a topic. Nothing is logged: what it may not know of is left out.</summary>
+    public bool SeesTopic(string name) => Allows(AclOperation.Describe, AclResourceType.Topic, name);
 
-    /// <summary>Whether the client may know of a group.</summary>
-    public bool SeesGroup(string name) => AllowsGroup(AclOperation.Describe, name);
+    /// <summary>Whether a list that the client asks for has a group. Nothing is logged.</summary>
+    public bool SeesGroup(string name) => Allows(AclOperation.Describe, AclResourceType.Group, name);
 
-    /// <summary>Whether the client may make a topic: one of the name, or any.</summary>
-    public bool MayCreateTopic(string name) => AllowsCluster(AclOperation.Create) || AllowsTopic(AclOperation.Create, name);
+    /// <summary>Whether a list that the client asks for has a transactional id. Nothing is logged.</summary>
+    public bool SeesTransactionalId(string id) => Allows(AclOperation.Describe, AclResourceType.TransactionalId, id);
 
-    /// <summary>Whether the client may have a producer id: it may be idempotent anywhere, or write to some topic (KIP-679).</summary>
-    public bool MayWriteIdempotently() => AllowsCluster(AclOperation.IdempotentWrite) || connection.Access?.WritesSomewhere() == true;
+    /// <summary>Whether the client may know of all that the cluster has. Nothing is logged.</summary>
+    public bool SeesCluster() => Sees(AclOperation.Describe);
+
+    /// <summary>Whether an answer tells the client what is set of a topic. Nothing is logged.</summary>
+    public bool SeesTopicConfig(string name) => Allows(AclOperation.DescribeConfigs, AclResourceType.Topic, name);
+
+    /// <summary>Whether the client may make a topic: one of the name, or any. A refusal is logged.</summary>
+    public bool MayCreateTopic(string name) => Sees(AclOperation.Create) || AllowsTopic(AclOperation.Create, name);
+
+    /// <summary>Whether the client may delete a topic: the one of the name, or any. A refusal is logged.</summary>
+    public bool MayDeleteTopic(string name) => Sees(AclOperation.Delete) || AllowsTopic(AclOperation.Delete, name);
+
+    /// <summary>Whether the client may have a producer id: it may be idempotent anywhere, or write to some topic (KIP-679). A refusal is logged.</summary>
+    public bool MayWriteIdempotently() =>
+        Sees(AclOperation.IdempotentWrite) || connection.Access?.WritesSomewhere() == true || Refuse(AclOperation.IdempotentWrite, AclResourceType.Cluster, ClientAccess.ClusterName);
 
     /// <summary>What the client may do with a topic, as a set of AclOperation codes.</summary>
     public int TopicOperations(string topic) => connection.Access?.OperationsOn(AclResourceType.Topic, topic) ?? 0;
@@ -70,7 +87,11 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     public int GroupOperations(string group) => connection.Access?.OperationsOn(AclResourceType.Group, group) ?? 0;
 
     /// <summary>What the client may do with the cluster, as a set of AclOperation codes; nothing if it may not describe it.</summary>
-    public int ClusterOperations() => AllowsCluster(AclOperation.Describe) ? connection.Access?.OperationsOn(AclResourceType.Cluster, ClientAccess.ClusterName) ?? 0 : 0;
+    public int ClusterOperations() => SeesCluster() ? connection.Access?.OperationsOn(AclResourceType.Cluster, ClientAccess.ClusterName) ?? 0 : 0;
+
+    /// <summary>Tells the operator of a change that the client has made.</summary>
+    /// <param name="what">As in "created topic 'orders'".</param>
+    public void LogChange(string what) => Server.Logger.LogInformation("User '{User}' {What} in virtual host '{VirtualHost}'", connection.Login.UserName, what, Server.Options.VirtualHost);
 
     /// <summary>Counts bytes for a quota of the client; if they are too many the connection is not read for the time returned, in ms, which the answer is to tell (KIP-219).</summary>
     public int Throttle(string quota, long count)
@@ -167,4 +188,17 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     }
 
     private bool Allows(AclOperation operation, AclResourceType type, string name) => connection.Access?.Allows(operation, type, name) == true;
+
+    private bool Sees(AclOperation operation) => Allows(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
+
+    /// <summary>Tells the operator; false, as the answer of who asked.</summary>
+    private bool Refuse(AclOperation operation, AclResourceType type, string name)
+    {
+        if (connection.Access is { } access)
+        {
+            Server.Refusals.Add(access.User, access.Address, operation, type, name, access.Reason(operation, type, name));
+        }
+
+        return false;
+    }
 }

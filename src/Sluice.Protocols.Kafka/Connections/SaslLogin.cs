@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -30,6 +31,8 @@ internal sealed class SaslLogin(KafkaConnection connection)
     private long? _reauthenticationBegan;
 
     private bool _hasBegun;
+    private bool _isRefused;
+    private bool _isLogged;
 
     public string UserName => connection.Access?.User ?? "";
 
@@ -57,6 +60,42 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
         return connection.Access is not null && _exchange is null;
     }
+
+    /// <summary>Why a client that <see cref="IsAdmitted"/> does not admit goes no further.</summary>
+    /// <param name="api">What it has asked for.</param>
+    public ConnectionRefusedException Refusal(string api) =>
+        _isRefused ? new ConnectionRefusedException("it does not log in, and those that don't may not come from where it does", isLogged: true)
+        : _hasBegun ? new ConnectionRefusedException($"it asks for {api} in the middle of a login")
+        : new ConnectionRefusedException($"it asks for {api} without a login, and clients must log in (Kafka:AnonymousUser is empty): give it a user and a password (security.protocol SASL_PLAINTEXT or SASL_SSL)");
+
+    /// <summary>Tells the operator who the client is, once it is known.</summary>
+    /// <param name="clientId">What it calls itself; null: nothing.</param>
+    public void LogBegin(string? clientId)
+    {
+        if (_isLogged || connection.Access is not { } access)
+        {
+            return;
+        }
+
+        _isLogged = true;
+        (string software, string version) = connection.ClientSoftware;
+        Server.Logger.LogInformation(
+            "Connection {Connection}: user '{User}' {Login} virtual host '{VirtualHost}'{Client}{Software}",
+            connection.Client.Name,
+            access.User,
+            _user is null ? "is admitted without a login (Kafka:AnonymousUser) to" : $"logged in by {_userMechanism} to",
+            Server.Options.VirtualHost,
+            string.IsNullOrEmpty(clientId) ? "" : $", client '{clientId}'",
+            connection.ClientSoftware == KafkaConnection.UnknownSoftware ? "" : $", software {software} {version}");
+    }
+
+    /// <summary>Tells the operator of the end, as of the beginning.</summary>
+    public void LogEnd(string reason) => Server.Logger.Log(
+        _isLogged ? LogLevel.Information : LogLevel.Debug,
+        "Connection {Connection}, user '{User}' closed: {Reason}",
+        connection.Client.Name,
+        UserName,
+        reason);
 
     /// <summary>A client that need not log in has nothing more to introduce itself by: it may keep the connection although it asks for nothing yet.</summary>
     public void EndHandshakeIfFree()
@@ -166,9 +205,18 @@ internal sealed class SaslLogin(KafkaConnection connection)
     private void EnterAnonymously()
     {
         string user = Server.Options.AnonymousUser;
-        if (user.Length > 0 && Server.Authenticator.LoginTrusted(user, Origin()).User is { } known)
+        if (user.Length == 0)
+        {
+            return;
+        }
+
+        if (Server.Authenticator.LoginTrusted(user, Origin(), "Kafka:AnonymousUser").User is { } known)
         {
             Enter(known);
+        }
+        else
+        {
+            _isRefused = true;
         }
     }
 

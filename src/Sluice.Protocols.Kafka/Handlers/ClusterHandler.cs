@@ -46,7 +46,7 @@ internal sealed class ClusterHandler(KafkaServer server)
     {
         KafkaErrorCode error = keyType switch
         {
-            GroupKey when !request.SeesGroup(key) => KafkaErrorCode.GroupAuthorizationFailed,
+            GroupKey when !request.AllowsGroup(AclOperation.Describe, key) => KafkaErrorCode.GroupAuthorizationFailed,
             TransactionKey when !request.AllowsTransactionalId(AclOperation.Describe, key) => KafkaErrorCode.TransactionalIdAuthorizationFailed,
             ShareKey when !request.AllowsCluster(AclOperation.ClusterAction) => KafkaErrorCode.ClusterAuthorizationFailed,
             GroupKey or TransactionKey or ShareKey => KafkaErrorCode.None,

@@ -14,8 +14,9 @@ namespace Sluice.Protocols.Kafka.Handlers;
 internal sealed class ConfigsHandler(KafkaServer server)
 {
     private const sbyte TopicResource = 2, BrokerResource = 4, BrokerLoggerResource = 8, MetricsResource = MetricsConfigRules.Type, GroupResource = GroupConfigRules.Type;
-    private const sbyte FromTopic = 1, FromStart = 4, FromDefault = 5;
+    private const sbyte FromTopic = 1, FromDefault = 5;
     private const sbyte Set = 0, Delete = 1, Append = 2, Subtract = 3;
+    private const string LoggersMessage = "The broker's log has one level for all (setting Log:Level), none for each logger.";
     private const string RepeatedMessage = "The request names the resource more than once.";
 
     private readonly NamedConfigsHandler<GroupSettings> _groups = new(server.Groups.Configs, new GroupConfigRules());
@@ -84,7 +85,8 @@ internal sealed class ConfigsHandler(KafkaServer server)
         };
     }
 
-    private static sbyte TypeOf(TopicConfigType type) => type switch
+    /// <summary>Kafka's code of a kind of value.</summary>
+    public static sbyte TypeOf(TopicConfigType type) => type switch
     {
         TopicConfigType.Boolean => 1,
         TopicConfigType.Text => 2,
@@ -168,21 +170,13 @@ internal sealed class ConfigsHandler(KafkaServer server)
                 // What all brokers have in common: nothing is set that way.
                 break;
             case BrokerResource when resource.ResourceName == server.Options.NodeId.ToString(CultureInfo.InvariantCulture):
-                result.Configs = [.. BrokerConfigs(request).Where(setting => resource.ConfigurationKeys is null or [] || resource.ConfigurationKeys.Contains(setting.Name, StringComparer.Ordinal))
-                    .Select(static setting => new DescribeConfigsResponse.DescribeConfigsResourceResult
-                    {
-                        Name = setting.Name,
-                        Value = setting.Value,
-                        ReadOnly = true,
-                        ConfigSource = FromStart,
-                        ConfigType = TypeOf(setting.Type),
-                        Documentation = null,
-                    })];
+                result.Configs = BrokerConfigs.Describe(request, resource.ConfigurationKeys, withSynonyms);
                 break;
             default:
                 result.ErrorCode = KafkaErrorCode.InvalidRequest;
                 result.ErrorMessage = resource.ResourceType == BrokerResource
                     ? $"There is no broker '{resource.ResourceName}': the only one is {server.Options.NodeId}."
+                    : resource.ResourceType == BrokerLoggerResource ? LoggersMessage
                     : $"Resources of type {resource.ResourceType} have no configuration here.";
                 break;
         }
@@ -211,23 +205,6 @@ internal sealed class ConfigsHandler(KafkaServer server)
         return result;
     }
 
-    /// <summary>What is set in Sluice's own configuration, as far as Kafka has a name for it.</summary>
-    private (string Name, string Value, TopicConfigType Type)[] BrokerConfigs(KafkaRequest request)
-    {
-        (string host, int port) = request.Connection.Advertised;
-        return
-        [
-            ("advertised.listeners", $"{(request.Connection.Client.Tls is null ? "PLAINTEXT" : "SSL")}://{host}:{port}", TopicConfigType.List),
-            ("auto.create.topics.enable", server.Options.AutoCreateTopics ? "true" : "false", TopicConfigType.Boolean),
-            ("broker.id", server.Options.NodeId.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
-            ("default.replication.factor", "1", TopicConfigType.Int),
-            ("node.id", server.Options.NodeId.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
-            ("num.partitions", server.Options.DefaultPartitions.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
-            ("socket.request.max.bytes", server.Options.RequestBytesMax.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
-            ("telemetry.max.bytes", server.Options.Telemetry.PushBytesMax.ToString(CultureInfo.InvariantCulture), TopicConfigType.Int),
-        ];
-    }
-
     private async ValueTask<(KafkaErrorCode Error, string? Message)> AlterAsync(
         KafkaRequest request, sbyte type, string name, bool validateOnly, Func<IReadOnlyDictionary<string, string>, Dictionary<string, string>> change)
     {
@@ -244,7 +221,8 @@ internal sealed class ConfigsHandler(KafkaServer server)
         if (type != TopicResource)
         {
             return (KafkaErrorCode.InvalidRequest, type == BrokerResource
-                ? "The broker's settings are made in Sluice's own configuration."
+                ? "The broker's settings are made in Sluice's own configuration (docs/operating/configuration.md), and hold from the next start on."
+                : type == BrokerLoggerResource ? LoggersMessage
                 : $"Resources of type {type} have no configuration here.");
         }
 
@@ -261,6 +239,12 @@ internal sealed class ConfigsHandler(KafkaServer server)
         try
         {
             BrokerResult outcome = validateOnly ? TopicConfig.Check(change(topic.Definition.Config)) : await host.ConfigureTopicAsync(topic, change).ConfigureAwait(false);
+            if (outcome.IsOk && !validateOnly)
+            {
+                IReadOnlyDictionary<string, string> config = topic.Definition.Config;
+                request.LogChange($"configured topic '{name}': {(config.Count == 0 ? "nothing is set any more" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}")))}");
+            }
+
             return (KafkaErrors.OfTopic(outcome.Status), outcome.IsOk ? null : outcome.Detail);
         }
         catch (InvalidDataException error)

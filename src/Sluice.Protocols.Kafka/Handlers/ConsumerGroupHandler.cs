@@ -16,7 +16,7 @@ internal sealed class ConsumerGroupHandler(GroupCoordinator groups)
             return new ConsumerGroupHeartbeatResponse { ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }
 
-        return body.SubscribedTopicNames?.All(request.SeesTopic) == false
+        return body.SubscribedTopicNames?.All(topic => request.AllowsTopic(AclOperation.Describe, topic)) == false
             ? new ConsumerGroupHeartbeatResponse { ErrorCode = KafkaErrorCode.TopicAuthorizationFailed }
             : await groups.HeartbeatAsync(GroupHandler.ClientOf(request), body, request.Version, request.SeesTopic).ConfigureAwait(false);
     }
@@ -26,10 +26,10 @@ internal sealed class ConsumerGroupHandler(GroupCoordinator groups)
         var described = new List<ConsumerGroupDescribeResponse.DescribedGroup>(body.GroupIds.Length);
         foreach (string groupId in body.GroupIds)
         {
-            ConsumerGroupDescribeResponse.DescribedGroup group = request.SeesGroup(groupId)
+            ConsumerGroupDescribeResponse.DescribedGroup group = request.AllowsGroup(AclOperation.Describe, groupId)
                 ? await groups.DescribeConsumersAsync(groupId).ConfigureAwait(false)
                 : new ConsumerGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
-            if (!group.Members.All(member => TopicsOf(member).All(request.SeesTopic)))
+            if (!group.Members.All(member => TopicsOf(member).All(topic => request.AllowsTopic(AclOperation.Describe, topic))))
             {
                 group = new ConsumerGroupDescribeResponse.DescribedGroup
                 {

@@ -13,7 +13,7 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinato
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, ListGroupsRequest body)
     {
         ListGroupsResponse response = await groups.ListAsync().ConfigureAwait(false);
-        bool mayAll = request.AllowsCluster(AclOperation.Describe);
+        bool mayAll = request.SeesCluster();
         response.Groups = [.. response.Groups
             .Where(group => (mayAll || request.SeesGroup(group.GroupId)) && Passes(body.StatesFilter, group.GroupState) && Passes(body.TypesFilter, group.GroupType))
             .OrderBy(static group => group.GroupId, StringComparer.Ordinal)];
@@ -25,7 +25,7 @@ internal sealed class GroupAdminHandler(GroupCoordinator groups, ShareCoordinato
         var described = new List<DescribeGroupsResponse.DescribedGroup>(body.Groups.Length);
         foreach (string groupId in body.Groups)
         {
-            DescribeGroupsResponse.DescribedGroup group = request.SeesGroup(groupId)
+            DescribeGroupsResponse.DescribedGroup group = request.AllowsGroup(AclOperation.Describe, groupId)
                 ? await groups.DescribeAsync(groupId, request.Version).ConfigureAwait(false)
                 : new DescribeGroupsResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
             if (body.IncludeAuthorizedOperations && group.ErrorCode == KafkaErrorCode.None)

@@ -1,5 +1,6 @@
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -66,7 +67,7 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
     private ListOffsetsResponse.ListOffsetsPartitionResponse Find(KafkaRequest request, string topic, ListOffsetsRequest.ListOffsetsPartition wanted, sbyte isolation)
     {
         var found = new ListOffsetsResponse.ListOffsetsPartitionResponse { PartitionIndex = wanted.PartitionIndex };
-        if (!request.SeesTopic(topic))
+        if (!request.AllowsTopic(AclOperation.Describe, topic))
         {
             found.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
             return found;
@@ -132,7 +133,7 @@ internal sealed class ListOffsetsHandler(KafkaServer server)
     private OffsetForLeaderEpochResponse.EpochEndOffset Find(KafkaRequest request, string topic, OffsetForLeaderEpochRequest.OffsetForLeaderPartition wanted)
     {
         var found = new OffsetForLeaderEpochResponse.EpochEndOffset { Partition = wanted.Partition };
-        if (!request.SeesTopic(topic))
+        if (!request.AllowsTopic(AclOperation.Describe, topic))
         {
             found.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }

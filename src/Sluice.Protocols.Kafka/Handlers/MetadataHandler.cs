@@ -1,5 +1,6 @@
 using Sluice.Broker;
 using Sluice.Broker.Topics;
+using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
@@ -50,7 +51,7 @@ internal sealed class MetadataHandler(KafkaServer server)
 
         if (wanted.TopicId != Guid.Empty)
         {
-            return host.FindTopic(wanted.TopicId) is { } known && request.SeesTopic(known.Name)
+            return host.FindTopic(wanted.TopicId) is { } known && request.AllowsTopic(AclOperation.Describe, known.Name)
                 ? Describe(request, known, body.IncludeTopicAuthorizedOperations)
                 : new MetadataResponse.MetadataResponseTopic { ErrorCode = KafkaErrorCode.UnknownTopicId, TopicId = wanted.TopicId, Name = null };
         }
@@ -61,7 +62,7 @@ internal sealed class MetadataHandler(KafkaServer server)
             return Refused(name, KafkaErrorCode.InvalidTopicException);
         }
 
-        if (!request.SeesTopic(name))
+        if (!request.AllowsTopic(AclOperation.Describe, name))
         {
             return Refused(name, KafkaErrorCode.TopicAuthorizationFailed);
         }
@@ -85,6 +86,11 @@ internal sealed class MetadataHandler(KafkaServer server)
             ? await kept.OpenAsync(host, server.NewId).ConfigureAwait(false)
             : await host.CreateTopicAsync(new TopicDefinition(name, server.NewId(), new Dictionary<string, string>(StringComparer.Ordinal)), server.Options.DefaultPartitions).ConfigureAwait(false);
         topic = created.Value ?? host.FindTopic(name);
+        if (created.IsOk && topic is not null)
+        {
+            request.LogChange($"created topic '{name}' with {topic.Partitions.Count} partition{(topic.Partitions.Count == 1 ? "" : "s")} by asking for it (Kafka:AutoCreateTopics)");
+        }
+
         return topic is not null
             ? Describe(request, topic, body.IncludeTopicAuthorizedOperations)
             : Refused(name, created.Status == BrokerStatus.Differs ? KafkaErrorCode.InvalidTopicException : KafkaErrors.OfTopic(created.Status));

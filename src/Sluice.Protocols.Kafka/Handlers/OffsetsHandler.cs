@@ -139,7 +139,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
 
     private async ValueTask<OffsetFetchResponse.OffsetFetchResponseGroup> FetchAsync(KafkaRequest request, OffsetFetchRequest.OffsetFetchRequestGroup group, bool requiresStable)
     {
-        if (!request.SeesGroup(group.GroupId))
+        if (!request.AllowsGroup(AclOperation.Describe, group.GroupId))
         {
             return new OffsetFetchResponse.OffsetFetchResponseGroup { GroupId = group.GroupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
         }
@@ -148,7 +148,7 @@ internal sealed class OffsetsHandler(GroupCoordinator groups)
         var wanted = new List<OffsetFetchRequest.OffsetFetchRequestTopics>();
         foreach (OffsetFetchRequest.OffsetFetchRequestTopics topic in group.Topics ?? [])
         {
-            (GroupTopic? known, KafkaErrorCode error) = Find(request, topic.Name, topic.TopicId, request.SeesTopic);
+            (GroupTopic? known, KafkaErrorCode error) = Find(request, topic.Name, topic.TopicId, known => request.AllowsTopic(AclOperation.Describe, known));
             if (error is KafkaErrorCode.None or KafkaErrorCode.UnknownTopicOrPartition)
             {
                 // Of a topic that is gone offsets may be left; by its name they can be asked for.

@@ -110,7 +110,7 @@ internal sealed class PartitionsHandler(KafkaServer server)
         described = 0;
         isMore = false;
         var result = new DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic { Name = name };
-        if (!request.SeesTopic(name))
+        if (!request.AllowsTopic(AclOperation.Describe, name))
         {
             result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
             return result;

@@ -77,7 +77,7 @@ internal sealed class QuotaHandler(KafkaServer server)
     /// <summary>Addresses have no quotas together with users and client ids.</summary>
     private static bool IsMixed(IEnumerable<string> types) => types.Contains(QuotaEntity.AddressType) && types.Any(static type => type != QuotaEntity.AddressType);
 
-    private static QuotaEntity EntityOf(AlterClientQuotasRequest.EntryData entry)
+    internal static QuotaEntity EntityOf(AlterClientQuotasRequest.EntryData entry)
     {
         AlterClientQuotasRequest.EntityData? user = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.UserType);
         AlterClientQuotasRequest.EntityData? client = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.ClientType);
@@ -85,7 +85,7 @@ internal sealed class QuotaHandler(KafkaServer server)
         return new QuotaEntity(user is not null, user?.EntityName, client is not null, client?.EntityName, address is not null, address?.EntityName is { } name ? IPAddress.Parse(name).ToString() : null);
     }
 
-    private static string? Problem(AlterClientQuotasRequest.EntryData entry) =>
+    internal static string? Problem(AlterClientQuotasRequest.EntryData entry) =>
         entry.Entity.Length == 0 ? "Invalid empty client quota entity"
         : entry.Entity.FirstOrDefault(static part => !IsType(part.EntityType)) is { } unknown ? $"Quotas of entity type {unknown.EntityType} are not served: users, client ids and IP addresses have them here."
         : entry.Entity.Select(static part => part.EntityType).Distinct(StringComparer.Ordinal).Count() < entry.Entity.Length ? "The entity has a type twice."

@@ -84,7 +84,8 @@ internal sealed class RequestDispatcher
     private static readonly bool[] IsServed = [.. Enumerable.Range(0, Served.Max(static key => (int)key) + 1).Select(static key => Served.Contains((KafkaApiKey)key))];
 
     /// <summary>Handles a request. The task ends when the next may be read; the answer may come later.</summary>
-    /// <exception cref="KafkaParseException">What can't be answered, as Kafka closes the connection for it.</exception>
+    /// <exception cref="KafkaParseException">What can't be read, as Kafka closes the connection for it.</exception>
+    /// <exception cref="ConnectionRefusedException">What is not to be answered; likewise.</exception>
     public ValueTask Dispatch(KafkaConnection connection, ReadOnlyMemory<byte> frame)
     {
         var reader = new KafkaReader(frame);
@@ -92,14 +93,14 @@ internal sealed class RequestDispatcher
         connection.Introduce(header.ClientId);
         KafkaApi api = KafkaApis.Find(header.ApiKey) is { } known && IsServed[header.ApiKey]
             ? known
-            : throw new KafkaParseException($"API {header.ApiKey}, which is not served");
+            : throw new ConnectionRefusedException($"it asks for {(KafkaApis.Find(header.ApiKey) is { } other ? other.Name : $"API {header.ApiKey}")}, which is not served (docs/protocols/kafka.md has what is not, and why)");
         var request = new KafkaRequest(connection, api, header, frame.Length);
         connection.Server.Metrics.CountRequest(api.Key);
         if (!api.HasVersion(header.ApiVersion))
         {
             if (api.Key != KafkaApiKey.ApiVersions)
             {
-                throw new KafkaParseException($"version {header.ApiVersion} of {api.Name}, which is not served");
+                throw new ConnectionRefusedException($"it asks for version {header.ApiVersion} of {api.Name}, which is not served: {api.Name} has {api.MinVersion} to {api.MaxVersion}");
             }
 
             // KIP-511: the client learns from it which versions there are.
@@ -108,14 +109,19 @@ internal sealed class RequestDispatcher
             return default;
         }
 
-        if (api.Key is not (KafkaApiKey.ApiVersions or KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && !connection.Login.IsAdmitted())
+        if (api.Key is not (KafkaApiKey.ApiVersions or KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate))
         {
-            throw new KafkaParseException($"{api.Name} before it has logged in");
+            if (!connection.Login.IsAdmitted())
+            {
+                throw connection.Login.Refusal(api.Name);
+            }
+
+            connection.Login.LogBegin(header.ClientId);
         }
 
         if (api.Key is not (KafkaApiKey.SaslHandshake or KafkaApiKey.SaslAuthenticate) && connection.Login.IsExpired)
         {
-            throw new KafkaParseException($"{api.Name} although the time of its login is over (KIP-368)");
+            throw new ConnectionRefusedException($"it asks for {api.Name} although the time of its login is over: it should have logged in again (KIP-368)");
         }
 
         if (api.Key != KafkaApiKey.Produce)
@@ -284,7 +290,7 @@ internal sealed class RequestDispatcher
                 request.Reply(_telemetry.Handle(request, push));
                 return default;
             default:
-                throw new KafkaParseException($"{request.Api.Name}, which is not served");
+                throw new ConnectionRefusedException($"it asks for {request.Api.Name}, which is not served");
         }
     }
 
@@ -318,14 +324,16 @@ internal sealed class RequestDispatcher
         }
     }
 
-    /// <exception cref="KafkaParseException">The login was refused: after its answer nothing more is heard of the client.</exception>
+    /// <exception cref="ConnectionRefusedException">The login was refused: after its answer nothing more is heard of the client.</exception>
     private static async ValueTask AuthenticateAsync(KafkaRequest request, SaslAuthenticateRequest body)
     {
         SaslAuthenticateResponse answer = await SaslHandler.HandleAsync(request, body).ConfigureAwait(false);
         request.Reply(answer);
         if (answer.ErrorCode == KafkaErrorCode.SaslAuthenticationFailed)
         {
-            throw new KafkaParseException("a login that was refused");
+            throw new ConnectionRefusedException("its login was refused", isLogged: true);
         }
+
+        request.Connection.Login.LogBegin(request.Header.ClientId);
     }
 }

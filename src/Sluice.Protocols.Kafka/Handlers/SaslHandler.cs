@@ -12,7 +12,7 @@ internal static class SaslHandler
         if (request.Version == 0)
         {
             // What would follow are bare tokens without request headers, which no client of the last years sends.
-            throw new KafkaParseException("version 0 of SaslHandshake, which is not served");
+            throw new ConnectionRefusedException("it asks for version 0 of SaslHandshake, which is not served");
         }
 
         return new SaslHandshakeResponse

@@ -17,7 +17,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
     {
         KafkaErrorCode error = !request.AllowsGroup(AclOperation.Read, body.GroupId) ? KafkaErrorCode.GroupAuthorizationFailed
             : body.MemberId.Length is 0 or > MemberIdMax ? KafkaErrorCode.InvalidRequest
-            : body.SubscribedTopicNames?.All(request.SeesTopic) == false ? KafkaErrorCode.TopicAuthorizationFailed
+            : body.SubscribedTopicNames?.All(topic => request.AllowsTopic(AclOperation.Describe, topic)) == false ? KafkaErrorCode.TopicAuthorizationFailed
             : KafkaErrorCode.None;
         return error == KafkaErrorCode.None
             ? await server.Groups.HeartbeatAsync(GroupHandler.ClientOf(request), body).ConfigureAwait(false)
@@ -29,10 +29,10 @@ internal sealed class ShareGroupHandler(KafkaServer server)
         var described = new List<ShareGroupDescribeResponse.DescribedGroup>(body.GroupIds.Length);
         foreach (string groupId in body.GroupIds)
         {
-            ShareGroupDescribeResponse.DescribedGroup group = request.SeesGroup(groupId)
+            ShareGroupDescribeResponse.DescribedGroup group = request.AllowsGroup(AclOperation.Describe, groupId)
                 ? await server.Groups.DescribeSharesAsync(groupId).ConfigureAwait(false)
                 : new ShareGroupDescribeResponse.DescribedGroup { GroupId = groupId, ErrorCode = KafkaErrorCode.GroupAuthorizationFailed };
-            if (!group.Members.All(member => member.SubscribedTopicNames.Concat(member.Assignment.TopicPartitions.Select(static topic => topic.TopicName)).All(request.SeesTopic)))
+            if (!group.Members.All(member => member.SubscribedTopicNames.Concat(member.Assignment.TopicPartitions.Select(static topic => topic.TopicName)).All(topic => request.AllowsTopic(AclOperation.Describe, topic))))
             {
                 group = new ShareGroupDescribeResponse.DescribedGroup
                 {
@@ -58,7 +58,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
         foreach (DescribeShareGroupOffsetsRequest.DescribeShareGroupOffsetsRequestGroup group in body.Groups)
         {
             var described = new DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponseGroup { GroupId = group.GroupId };
-            if (!request.SeesGroup(group.GroupId))
+            if (!request.AllowsGroup(AclOperation.Describe, group.GroupId))
             {
                 described.ErrorCode = KafkaErrorCode.GroupAuthorizationFailed;
             }
@@ -175,7 +175,7 @@ internal sealed class ShareGroupHandler(KafkaServer server)
             foreach (int index in partitions)
             {
                 var partition = new DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponsePartition { PartitionIndex = index, StartOffset = -1, Lag = -1 };
-                if (!request.SeesTopic(name))
+                if (!request.AllowsTopic(AclOperation.Describe, name))
                 {
                     partition.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
                 }

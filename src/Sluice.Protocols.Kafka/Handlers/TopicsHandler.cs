@@ -97,8 +97,13 @@ internal sealed class TopicsHandler(KafkaServer server)
         result.ErrorMessage = outcome.IsOk ? null : outcome.Detail;
         if (outcome.IsOk)
         {
+            if (!validateOnly)
+            {
+                request.LogChange($"created topic '{wanted.Name}' with {partitions} partition{(partitions == 1 ? "" : "s")}{(config.Count == 0 ? "" : $" and {string.Join(", ", config.Select(static setting => $"{setting.Key}={setting.Value}"))}")}");
+            }
+
             result.TopicId = validateOnly ? Guid.Empty : definition.Id;
-            if (!request.AllowsTopic(AclOperation.DescribeConfigs, wanted.Name))
+            if (!request.SeesTopicConfig(wanted.Name))
             {
                 result.TopicConfigErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
                 return result;
@@ -187,6 +192,11 @@ internal sealed class TopicsHandler(KafkaServer server)
         }
 
         BrokerResult grown = validateOnly ? host.CheckGrowth(topic, wanted.Count) : await host.AddPartitionsAsync(topic, wanted.Count).ConfigureAwait(false);
+        if (grown.IsOk && !validateOnly)
+        {
+            request.LogChange($"gave topic '{topic.Name}' {wanted.Count} partitions, {added} more");
+        }
+
         return grown.Status switch
         {
             BrokerStatus.Ok => (KafkaErrorCode.None, null),
@@ -202,12 +212,12 @@ internal sealed class TopicsHandler(KafkaServer server)
         Topic? topic = Find(name, id);
         var result = new DeleteTopicsResponse.DeletableTopicResult { Name = name ?? topic?.Name, TopicId = topic?.Id ?? id };
         string known = name ?? topic?.Name ?? "";
-        if (topic is not null && name is null && !request.SeesTopic(known))
+        if (topic is not null && name is null && !request.AllowsTopic(AclOperation.Describe, known))
         {
             // Whoever may not know of it is not told its name.
             (result.Name, result.ErrorCode) = (null, KafkaErrorCode.TopicAuthorizationFailed);
         }
-        else if (known.Length > 0 && (!(request.AllowsCluster(AclOperation.Delete) || request.AllowsTopic(AclOperation.Delete, known)) || topic?.Definition.IsInternal == true))
+        else if (known.Length > 0 && (!request.MayDeleteTopic(known) || topic?.Definition.IsInternal == true))
         {
             result.ErrorCode = KafkaErrorCode.TopicAuthorizationFailed;
         }
@@ -224,6 +234,7 @@ internal sealed class TopicsHandler(KafkaServer server)
             result.ErrorCode = KafkaErrors.OfTopic((await topic.Host.DeleteTopicAsync(topic).ConfigureAwait(false)).Status);
             if (result.ErrorCode == KafkaErrorCode.None)
             {
+                request.LogChange($"deleted topic '{topic.Name}' with {topic.Partitions.Count} partition{(topic.Partitions.Count == 1 ? "" : "s")}");
                 await server.Groups.OnTopicDeletedAsync(topic.Name).ConfigureAwait(false);
                 await server.Shares.RemoveAsync(key => key.TopicId == topic.Id).ConfigureAwait(false);
             }

@@ -57,7 +57,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         {
             UnknownStateFilters = [.. body.StateFilters.Except(s_states, StringComparer.Ordinal)],
             TransactionStates = [.. all
-                .Where(state => request.AllowsTransactionalId(AclOperation.Describe, state.Id)
+                .Where(state => request.SeesTransactionalId(state.Id)
                     && (body.ProducerIdFilters.Length == 0 || body.ProducerIdFilters.Contains(state.ProducerId))
                     && (body.StateFilters.Length == 0 || body.StateFilters.Contains(state.Status.ToString(), StringComparer.Ordinal))
                     && (body.DurationFilter < 0 || now - state.StartMs > body.DurationFilter)
@@ -78,7 +78,7 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
 
     public async ValueTask<IKafkaMessage> HandleAsync(KafkaRequest request, WriteTxnMarkersRequest body)
     {
-        bool isAllowed = request.AllowsCluster(AclOperation.Alter) || request.AllowsCluster(AclOperation.ClusterAction);
+        bool isAllowed = request.AllowsCluster(AclOperation.Alter, otherwise: AclOperation.ClusterAction);
         JournalPosition last = JournalPosition.None;
         var results = new List<WriteTxnMarkersResponse.WritableTxnMarkerResult>(body.Markers.Length);
         foreach (WriteTxnMarkersRequest.WritableTxnMarker marker in body.Markers)

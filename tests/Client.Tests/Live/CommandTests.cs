@@ -43,6 +43,10 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     [InlineData("--acks cannot be '2'", "publish", "--kafka", "t", "x", "--acks", "2")]
     [InlineData("--offset cannot be 'last'", "consume", "--kafka", "errors", "--offset", "last")]
     [InlineData("'nosuch' was not there for 1 s", "consume", "--kafka", "nosuch", "--wait", "1")]
+    [InlineData("It is made by 'sluice publish --kafka nosuch MESSAGE'", "consume", "--kafka", "nosuch", "--wait", "1")]
+    [InlineData("--offset 99: the log does not reach there", "consume", "--kafka", "errors", "--offset", "99", "--wait", "20", "--count", "1")]
+    [InlineData("A record was not acknowledged: ", "publish", "--kafka", "__consumer_offsets", "x")]
+    [InlineData("'__consumer_offsets' is one of the broker's own topics, which take no records of clients.", "publish", "--kafka", "__consumer_offsets", "x")]
     [InlineData("Nothing came; no more within 1 s.", "consume", "--kafka", "errors", "--count", "1", "--wait", "1")]
     [InlineData("InvalidTopicException: a topic's name has 1 to 249 letters", "publish", "--kafka", "a b", "x")]
     [InlineData("in-flight is 1 to 5", "bench", "kafka", "--in-flight", "9")]
@@ -53,6 +57,15 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
         (int code, _, string error) = await RunAsync("", arguments);
         Assert.Equal(1, code);
         Assert.Contains(expected, error);
+    }
+
+    [Fact]
+    public async Task Who_does_not_find_a_broker_is_told_what_to_do()
+    {
+        (int code, _, string error) = await RunAsync("", "consume", "--kafka=t", "--wait", "1", "--bootstrap-server", "127.0.0.1:1");
+        Assert.Equal(1, code);
+        Assert.Contains("could not be reached", error);
+        Assert.Contains("Start a broker with 'sluice serve', or say where one has its Kafka listener with --bootstrap-server.", error);
     }
 
     [Fact]

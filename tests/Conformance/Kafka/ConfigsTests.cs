@@ -87,7 +87,8 @@ public sealed class ConfigsTests(BrokerFixture broker) : KafkaTest(broker)
         Assert.Equal(KafkaErrorCode.None, result.ErrorCode);
         Assert.Equal($"{node}", result.Configs.Single(static config => config.Name == "node.id").Value);
         Assert.True(result.Configs.Single(static config => config.Name == "node.id").ReadOnly);
-        Assert.Contains(result.Configs, static config => config.Name == "num.partitions");
+        string[] names = ["num.partitions", "message.max.bytes", "offsets.topic.num.partitions", "group.max.session.timeout.ms", "transaction.max.timeout.ms", "delete.topic.enable", "group.share.max.share.sessions"];
+        Assert.Empty(names.Except(result.Configs.Select(static config => config.Name)));
         Assert.Equal(KafkaErrorCode.None, (await DescribeAsync("", type: BrokerResource)).ErrorCode);
     }
 

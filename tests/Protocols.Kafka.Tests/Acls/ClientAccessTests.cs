@@ -15,7 +15,7 @@ public sealed class ClientAccessTests
         var control = new AccessControl(new AnyStore(), NullLogger<AccessControl>.Instance);
         fixture.Run(Done(control.PutUserAsync(new User("ada", null, [], default))));
         var acls = new AclStore(fixture.Store.Metadata, NullLogger.Instance);
-        fixture.Run(Done(Added(acls.AddAsync([new Acl(AclResourceType.Group, AclPatternType.Prefixed, "g", "User:ada", Acl.Wildcard, AclOperation.Read, AclPermission.Allow)]))));
+        fixture.Run(Done(Added(acls.AddAsync([new Acl(AclResourceType.Group, AclPatternType.Prefixed, "g", "User:ada", Acl.Wildcard, AclOperation.Read, AclPermission.Allow)], "root"))));
         var access = new ClientAccess(acls, control.AccessOf("ada", "/"), "127.0.0.1");
         Assert.True(access.Allows(AclOperation.Read, AclResourceType.Group, new string('g', 249)));
         Assert.Equal(1, access.RememberedCount);

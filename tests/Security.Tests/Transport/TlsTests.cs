@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging;
@@ -123,8 +124,9 @@ public sealed class TlsTests : IAsyncDisposable
     [Fact]
     public async Task Tls_1_2_can_be_refused()
     {
-        IPEndPoint endPoint = Listen(PemOptions with { Tls13Only = true });
+        IPEndPoint endPoint = Listen(PemOptions with { Tls13Only = true, Section = "Amqp:Tls" });
         await Assert.ThrowsAnyAsync<Exception>(async () => await ConnectAsync(endPoint, protocols: SslProtocols.Tls12));
+        await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, "failed: client and broker have no version of TLS in common: the broker speaks TLS 1.3 only (Amqp:Tls:Tls13Only)"), "the log line");
         await using SslStream client = await ConnectAsync(endPoint);
         Assert.True(await EchoesAsync(client));
     }
@@ -139,7 +141,7 @@ public sealed class TlsTests : IAsyncDisposable
     [InlineData(ClientCertificateMode.None, "strange", true)]
     public async Task Client_certificates_are_asked_for_and_checked(ClientCertificateMode mode, string shown, bool expected)
     {
-        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = mode, ClientAuthorityFile = _certificates.AuthorityFile });
+        IPEndPoint endPoint = Listen(PemOptions with { ClientCertificates = mode, ClientAuthorityFile = _certificates.AuthorityFile, Section = "Kafka:Tls" });
         using X509Certificate2? certificate = shown switch
         {
             "good" => _certificates.Issue("CN=worker"),
@@ -164,7 +166,10 @@ public sealed class TlsTests : IAsyncDisposable
         Assert.Equal(expected, works);
         if (!expected)
         {
-            await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, "TLS handshake with 127.0.0.1"), "the log line");
+            string reason = shown == "none"
+                ? "failed: the client shows no certificate, and it must (Kafka:Tls:ClientCertificates is Required)"
+                : "failed: the client's certificate 'CN=worker' is not accepted (";
+            await Poll.UntilAsync(() => _log.Has(LogLevel.Warning, reason), "the log line");
         }
     }
 
@@ -220,6 +225,52 @@ public sealed class TlsTests : IAsyncDisposable
 
         await Poll.UntilAsync(() => _log.Lines.Count(line => line.Level == LogLevel.Warning) == 2, "two log lines");
         Assert.True(_log.Has(LogLevel.Warning, "not completed within 0.1 s"));
+        Assert.True(_log.Has(LogLevel.Warning, "failed: the client does not speak TLS, but AMQP: switch TLS on in the client, or have it connect to the port without TLS"));
+    }
+
+    // What OpenSSL makes of the alerts of clients (RFC 8446, section 6.2), and of what it finds itself.
+    [Theory]
+    [InlineData(0x0A00_0418, "the client does not trust the broker's certificate, since it does not know the authority")]
+    [InlineData(0x0A00_0416, "the client does not accept the broker's certificate: it must trust the authority")]
+    [InlineData(0x0A00_0412, "the client does not accept the broker's certificate")]
+    [InlineData(0x0A00_0415, "the client holds the broker's certificate for expired")]
+    [InlineData(0x0A00_042E, "client and broker have no version of TLS in common: the broker speaks TLS 1.2 and 1.3")]
+    [InlineData(0x0A00_0102, "client and broker have no version of TLS in common")]
+    [InlineData(0x0A00_00C1, "client and broker have no cipher or signature in common")]
+    public void What_a_client_or_the_library_says_is_told_in_words(int code, string words)
+    {
+        var error = new AuthenticationException("Authentication failed, see inner exception.", new IOException("SSL Handshake failed", new CryptographicException(code)));
+        Assert.StartsWith(words, TlsFailure.Of(error, clientCertificate: null, PemOptions), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_client_that_hangs_up_in_the_handshake_may_not_like_the_certificate() =>
+        Assert.StartsWith("the client closed the connection in the middle of it", TlsFailure.Of(new IOException("Received an unexpected EOF or 0 bytes from the transport stream."), null, PemOptions), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Who_connects_and_goes_without_a_word_is_not_warned_of()
+    {
+        IPEndPoint endPoint = Listen(PemOptions);
+        using (var socket = new Socket(SocketType.Stream, ProtocolType.Tcp))
+        {
+            await socket.ConnectAsync(endPoint);
+        }
+
+        await Poll.UntilAsync(() => _log.Has(LogLevel.Debug, "gone again without a word"), "the log line");
+        Assert.DoesNotContain(_log.Lines, static line => line.Level >= LogLevel.Warning);
+    }
+
+    [Fact]
+    public async Task What_is_to_be_said_of_a_certificate_is_said_when_it_comes_into_force()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions with { Remark = static certificate => certificate.Subject == "CN=odd" ? "an odd name" : null }, server: server);
+        Assert.DoesNotContain(_log.Lines, static line => line.Level == LogLevel.Warning);
+        _certificates.Renew("CN=odd");
+        clock.Advance(TlsServer.LookPeriod);
+        await using SslStream client = await ConnectAsync(endPoint);
+        Assert.True(_log.Has(LogLevel.Warning, "Listener tls: an odd name"));
     }
 
     [Fact]
@@ -286,16 +337,17 @@ public sealed class TlsTests : IAsyncDisposable
     public void A_certificate_that_cannot_be_used_is_named()
     {
         string nonsense = _certificates.Write("nonsense.pem", "nonsense");
-        foreach ((TlsOptions options, string file) in new (TlsOptions, string)[]
+        foreach ((TlsOptions options, string file, string setting) in new (TlsOptions, string, string)[]
         {
-            (PemOptions with { CertificateFile = "missing.pem" }, "missing.pem"),
-            (PemOptions with { KeyFile = nonsense }, nonsense),
-            (PemOptions with { CertificateFile = nonsense }, nonsense),
-            (new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "wrong" }, _certificates.PfxFile),
-            (PemOptions with { ClientAuthorityFile = nonsense, ClientCertificates = ClientCertificateMode.Required }, nonsense),
+            (PemOptions with { CertificateFile = "missing.pem" }, "missing.pem", "CertificateFile"),
+            (PemOptions with { KeyFile = nonsense }, nonsense, "KeyFile"),
+            (PemOptions with { CertificateFile = nonsense }, nonsense, "CertificateFile"),
+            (new TlsOptions { CertificateFile = _certificates.PfxFile, Password = "wrong" }, _certificates.PfxFile, "Password"),
+            (PemOptions with { ClientAuthorityFile = nonsense, ClientCertificates = ClientCertificateMode.Required }, nonsense, "ClientAuthorityFile"),
         })
         {
-            ListenException error = Assert.Throws<ListenException>(() => { Listen(options); });
+            ListenException error = Assert.Throws<ListenException>(() => { Listen(options with { Section = "Kafka:Tls" }); });
+            Assert.Contains($"Kafka:Tls:{setting}", error.Message, StringComparison.Ordinal);
             Assert.Contains(file, error.Message, StringComparison.Ordinal);
             Assert.Contains("'tls'", error.Message, StringComparison.Ordinal);
         }

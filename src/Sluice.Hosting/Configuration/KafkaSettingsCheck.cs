@@ -1,0 +1,43 @@
+using System.Net;
+
+namespace Sluice.Hosting.Configuration;
+
+/// <summary>Finds what is wrong with the settings of the Kafka listeners, each taken with the others.</summary>
+internal static class KafkaSettingsCheck
+{
+    private const string Section = "Kafka";
+
+    /// <summary>Adds a line to <paramref name="errors"/> for each fault.</summary>
+    public static void Check(KafkaSettings kafka, List<string> errors)
+    {
+        if (kafka.GroupSessionTimeoutMinMs > kafka.GroupSessionTimeoutMaxMs)
+        {
+            errors.Add($"Kafka:GroupSessionTimeoutMinMs ({kafka.GroupSessionTimeoutMinMs}) must not be above Kafka:GroupSessionTimeoutMaxMs ({kafka.GroupSessionTimeoutMaxMs}): no consumer could join a group.");
+        }
+
+        CheckHost($"{Section}:AdvertisedHost", $"{Section}:AdvertisedPort", kafka.AdvertisedHost, errors);
+        CheckHost($"{Section}:Tls:AdvertisedHost", $"{Section}:Tls:AdvertisedPort", kafka.Tls.AdvertisedHost, errors);
+        bool hasTls = kafka.Tls.CertificateFile.Length > 0;
+        if (kafka.Address.Length == 0 && hasTls && kafka.AdvertisedPort > 0)
+        {
+            errors.Add($"Kafka:AdvertisedPort ({kafka.AdvertisedPort}) is for clients of the plaintext listener, and there is none, since Kafka:Address is empty. For those of the TLS listener it is Kafka:Tls:AdvertisedPort.");
+        }
+
+        if (!hasTls && (kafka.Tls.AdvertisedPort > 0 || kafka.Tls.AdvertisedHost.Length > 0))
+        {
+            errors.Add("Kafka:Tls:CertificateFile is empty, so there is no TLS listener that Kafka:Tls:AdvertisedHost or Kafka:Tls:AdvertisedPort could be for.");
+        }
+    }
+
+    private static void CheckHost(string key, string portKey, string host, List<string> errors)
+    {
+        string? problem = host.Length == 0 ? null
+            : Uri.CheckHostName(host) == UriHostNameType.Unknown ? $"is neither a host name nor an IP address: clients could not connect to it. Give the name alone, such as broker.example.org; the port is {portKey}"
+            : IPAddress.TryParse(host, out IPAddress? address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)) ? "stands for all addresses of a machine, which is nothing that clients could connect to: give the name or address at which they reach the broker"
+            : null;
+        if (problem is not null)
+        {
+            errors.Add($"{key}: '{host}' {problem}.");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Sluice.Protocols.Kafka.Definitions;
+
+/// <summary>One kind of what Kafka's administration sets, as files of definitions have it: a list of JSON objects under a name. Thread-safe.</summary>
+public abstract class KafkaSection
+{
+    private protected KafkaSection(string name) => Name = name;
+
+    /// <summary>What it is called in the file.</summary>
+    public string Name { get; }
+
+    /// <summary>Everything there is, in an order that does not change.</summary>
+    public abstract IEnumerable<JsonObject> Export();
+
+    /// <summary>Takes one entry in; what is there already stays, or is set to what the entry says. Complete when it is kept.</summary>
+    /// <param name="entry">As exported.</param>
+    /// <param name="by">Who asks for it, for the log.</param>
+    /// <exception cref="FormatException">The entry can't be; the message says what is wrong with it.</exception>
+    public abstract ValueTask ImportAsync(JsonElement entry, string by);
+
+    /// <summary>The members of an object.</summary>
+    /// <exception cref="FormatException">It is something else, or has others than those known.</exception>
+    private protected static IReadOnlyDictionary<string, JsonElement> Members(JsonElement entry, params string[] known)
+    {
+        if (entry.ValueKind != JsonValueKind.Object)
+        {
+            throw new FormatException("an object is expected");
+        }
+
+        Dictionary<string, JsonElement> members = new(StringComparer.Ordinal);
+        foreach (JsonProperty member in entry.EnumerateObject())
+        {
+            members[member.Name] = known.Length == 0 || known.Contains(member.Name, StringComparer.Ordinal) ? member.Value : throw new FormatException($"'{member.Name}' is not known here; known are {string.Join(", ", known)}");
+        }
+
+        return members;
+    }
+
+    private protected static string Text(IReadOnlyDictionary<string, JsonElement> members, string name) =>
+        !members.TryGetValue(name, out JsonElement value) ? throw new FormatException($"'{name}' is missing")
+        : value.ValueKind == JsonValueKind.String ? value.GetString()!
+        : throw new FormatException($"'{name}' must be a string");
+
+    /// <summary>A member that is an object itself, of names that are not known beforehand.</summary>
+    private protected static IReadOnlyDictionary<string, JsonElement> Object(IReadOnlyDictionary<string, JsonElement> members, string name) =>
+        !members.TryGetValue(name, out JsonElement value) ? throw new FormatException($"'{name}' is missing")
+        : value.ValueKind == JsonValueKind.Object ? Members(value)
+        : throw new FormatException($"'{name}' must be an object");
+}

@@ -1,0 +1,124 @@
+using Sluice.BlackBox;
+using Sluice.Conformance.Kafka.Support;
+using Sluice.Protocols.Kafka.Wire;
+using Sluice.Protocols.Kafka.Wire.Messages;
+
+namespace Sluice.Conformance.Kafka;
+
+/// <summary>What the operator reads in the log of what Kafka clients do.</summary>
+public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
+{
+    private const sbyte Topic = 2, Literal = 3, Read = 3, Allow = 3;
+
+    private BrokerProcess _process = null!;
+
+    protected override (string Host, int Port) Listener => ("127.0.0.1", _process.KafkaPort);
+
+    public override async ValueTask InitializeAsync()
+    {
+        Assert.SkipWhen(BrokerFixture.IsKafka, "the log is Sluice's own");
+        _process = await BrokerProcess.StartAsync();
+        Client = await ConnectAsync("127.0.0.1", _process.KafkaPort);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        if (_process is not null)
+        {
+            Assert.Empty(_process.ErrorLines);
+            await _process.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Logins_are_told_with_user_mechanism_and_client()
+    {
+        string user = await UserAsync();
+        await using (RawClient client = await LogInAsync(user))
+        {
+            await LoggedAsync($"user '{user}' logged in by SCRAM-SHA-256 to virtual host '/', client 'conformance'");
+        }
+
+        await LoggedAsync($"user '{user}' closed: the client closed the connection");
+        Assert.Single(Lines("is admitted without a login (Kafka:AnonymousUser) to virtual host '/', client 'conformance'"));
+    }
+
+    [Fact]
+    public async Task A_refused_login_is_one_warning()
+    {
+        RawClient client = await ConnectToLogInAsync();
+        await client.PlainAsync("guest", "wrong");
+        await client.IsClosedAsync();
+        await LoggedAsync("Login of user 'guest'");
+
+        // What comes after it in the log would be there by now.
+        await using RawClient next = await LogInAsync(await UserAsync());
+        await LoggedAsync("logged in by SCRAM-SHA-256");
+        Assert.Single(Lines("warn:"));
+    }
+
+    [Fact]
+    public async Task Topics_that_are_made_changed_and_deleted_are_told_with_who_does_it()
+    {
+        TestTopic topic = await TopicAsync(3, ("retention.ms", "60000"));
+        await LoggedAsync($"User 'guest' created topic '{topic.Name}' with 3 partitions and retention.ms=60000 in virtual host '/'");
+        await Client.AskAsync<CreatePartitionsResponse>(new CreatePartitionsRequest { Topics = [new CreatePartitionsRequest.CreatePartitionsTopic { Name = topic.Name, Count = 5, Assignments = null }], TimeoutMs = 10_000 }, 3);
+        await LoggedAsync($"User 'guest' gave topic '{topic.Name}' 5 partitions, 2 more");
+        await Client.AskAsync<DeleteTopicsResponse>(new DeleteTopicsRequest { Topics = [new DeleteTopicsRequest.DeleteTopicState { Name = topic.Name }], TimeoutMs = 10_000 }, 6);
+        await LoggedAsync($"User 'guest' deleted topic '{topic.Name}' with 5 partitions");
+
+        string asked = Name();
+        await Client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [new MetadataRequest.MetadataRequestTopic { Name = asked }], AllowAutoTopicCreation = true }, 12);
+        await LoggedAsync($"User 'guest' created topic '{asked}' with 1 partition by asking for it (Kafka:AutoCreateTopics)");
+    }
+
+    [Fact]
+    public async Task Refused_operations_are_warnings_and_what_lists_leave_out_is_not()
+    {
+        TestTopic topic = await TopicAsync();
+        string user = await UserAsync();
+        RawClient client = await LogInAsync(user);
+        for (int i = 0; i < 5; i++)
+        {
+            await client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = null }, 12);
+            MetadataResponse answer = await client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [new MetadataRequest.MetadataRequestTopic { Name = topic.Name }] }, 12);
+            Assert.Equal(KafkaErrorCode.TopicAuthorizationFailed, Assert.Single(answer.Topics).ErrorCode);
+        }
+
+        await LoggedAsync("warn:", $"User '{user}' from 127.0.0.1 was refused Describe on topic '{topic.Name}': no permission and no entry of the access list allows it");
+        Assert.Single(Lines("warn:"));
+    }
+
+    [Fact]
+    public async Task Entries_of_the_access_list_are_told_in_words_with_who_made_them()
+    {
+        await Client.AskAsync<CreateAclsResponse>(
+            new CreateAclsRequest { Creations = [new CreateAclsRequest.AclCreation { ResourceType = Topic, ResourceName = "orders", ResourcePatternType = Literal, Principal = "User:ada", Host = "*", Operation = Read, PermissionType = Allow }] }, 3);
+        await LoggedAsync("Access control entry added by 'guest': User:ada from any address may Read topic 'orders'");
+    }
+
+    [Fact]
+    public async Task A_client_that_speaks_something_else_is_told_by_what_it_speaks()
+    {
+        RawClient tls = await ConnectToLogInAsync();
+        await tls.SendBytesAsync(new byte[] { 0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3 });
+        await tls.IsClosedAsync();
+        await LoggedAsync("is closed: it speaks TLS, and this port is the one without", "Kafka:Tls:Port");
+        RawClient http = await ConnectToLogInAsync();
+        await http.SendBytesAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
+        await http.IsClosedAsync();
+        await LoggedAsync("is closed: it speaks HTTP, and this is the port for Kafka clients");
+        RawClient quorum = await ConnectToLogInAsync();
+        await quorum.SendBytesAsync(RawClient.Frame([0, 55, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF, 0]));
+        await quorum.IsClosedAsync();
+        await LoggedAsync("is closed: it asks for DescribeQuorum, which is not served");
+        Assert.Empty(Lines("is no Kafka request"));
+    }
+
+    private string[] Lines(string part) => [.. _process.Log.Split('\n').Where(line => line.Contains(part, StringComparison.Ordinal))];
+
+    private Task LoggedAsync(params string[] parts) => EventuallyAsync(
+        () => Task.FromResult(_process.Log.Split('\n').Any(line => parts.All(part => line.Contains(part, StringComparison.Ordinal)))),
+        $"a line with {string.Join(" and ", parts)}");
+}
