@@ -11,8 +11,8 @@ public abstract record KafkaClientOptions
     /// <summary>The name that the client gives itself in requests.</summary>
     public string ClientId { get; init; } = "sluice-client";
 
-    /// <summary>Name and password for SASL PLAIN; null: no login.</summary>
-    public SaslPlain? Sasl { get; init; }
+    /// <summary>How to log in: <see cref="SaslPlain"/>, <see cref="SaslScram"/> or <see cref="SaslOAuthBearer"/>; null: no login.</summary>
+    public SaslCredentials? Sasl { get; init; }
 
     /// <summary>How to do TLS; null: plain connections. The host's name is filled in.</summary>
     public SslClientAuthenticationOptions? Tls { get; init; }
@@ -69,6 +69,3 @@ public abstract record KafkaClientOptions
         }
     }
 }
-
-/// <summary>Name and password for SASL PLAIN. They travel in clear text: use TLS outside of one machine.</summary>
-public sealed record SaslPlain(string User, string Password);

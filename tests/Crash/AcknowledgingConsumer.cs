@@ -70,6 +70,12 @@ internal sealed class AcknowledgingConsumer(Func<Task<IConnection>> connect, Mes
         public override async Task HandleBasicDeliverAsync(
             string consumerTag, ulong deliveryTag, bool redelivered, string exchange, string routingKey, IReadOnlyBasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken = default)
         {
+            if (killed.IsCancellationRequested)
+            {
+                // What the library still hands over belongs to the life before.
+                return;
+            }
+
             try
             {
                 long id = MessageBody.Read(body.Span);

@@ -14,7 +14,13 @@ public sealed class KillUnderLoadTests
     [Fact]
     public async Task Nothing_confirmed_is_lost_and_nothing_settled_comes_back_from_before_the_last_crash()
     {
-        int seed = CrashSettings.Seed;
+        long[] confirmed = await Task.WhenAll(CrashSettings.Shares(CrashSettings.Seed).Select(static share => KillAsync(share.Rounds, share.Seed)));
+        Assert.True(confirmed.Sum() > CrashSettings.Rounds * 10, $"only {confirmed.Sum()} messages were confirmed: that is no load");
+    }
+
+    /// <summary>Kills one broker again and again; returns how many messages it has confirmed.</summary>
+    private static async Task<long> KillAsync(int rounds, int seed)
+    {
         var random = new Random(seed);
         MessageLedger[] ledgers = [new(Classic), new(Quorum)];
         await using BrokerProcess broker = await BrokerProcess.StartAsync();
@@ -27,7 +33,7 @@ public sealed class KillUnderLoadTests
             new(connect, ledgers[1], acknowledgeEvery: 1), new(connect, ledgers[1], acknowledgeEvery: 20),
         ];
         var slowestStart = TimeSpan.Zero;
-        for (int round = 1; round <= CrashSettings.Rounds; round++)
+        for (int round = 1; round <= rounds; round++)
         {
             await DeclareDurableNamesAsync(connect, round);
             using var killed = new CancellationTokenSource();
@@ -49,12 +55,9 @@ public sealed class KillUnderLoadTests
             }
 
             await CheckDurableNamesAsync(connect, round);
-            if (round % 3 == 0 || round == CrashSettings.Rounds)
+            if (round % 3 == 0 || round == rounds)
             {
-                foreach (MessageLedger ledger in ledgers)
-                {
-                    await new AcknowledgingConsumer(connect, ledger, acknowledgeEvery: 50).DrainAsync();
-                }
+                await Task.WhenAll(ledgers.Select(ledger => new AcknowledgingConsumer(connect, ledger, acknowledgeEvery: 50).DrainAsync()));
             }
 
             string[] violations = [.. ledgers.SelectMany(l => l.Violations)];
@@ -64,8 +67,8 @@ public sealed class KillUnderLoadTests
 
         long confirmed = ledgers.Sum(l => l.Confirmed);
         TestContext.Current.SendDiagnosticMessage(
-            $"{CrashSettings.Rounds} kills, {confirmed} confirmed, {ledgers.Sum(l => l.Delivered)} delivered, {ledgers.Sum(l => l.DeliveredAgain)} of them again, slowest restart {slowestStart.TotalMilliseconds:F0} ms");
-        Assert.True(confirmed > CrashSettings.Rounds * 10, $"only {confirmed} messages were confirmed: that is no load");
+            $"{rounds} kills, {confirmed} confirmed, {ledgers.Sum(l => l.Delivered)} delivered, {ledgers.Sum(l => l.DeliveredAgain)} of them again, slowest restart {slowestStart.TotalMilliseconds:F0} ms");
+        return confirmed;
     }
 
     /// <summary>Every third round has no consumers, so that a backlog meets the crash.</summary>

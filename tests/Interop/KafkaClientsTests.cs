@@ -1,21 +1,33 @@
 namespace Sluice.Interop;
 
-/// <summary>Kafka's clients in other languages: confluent-kafka (Python, librdkafka), kafka-python, kafkajs and @platformatic/kafka (Node).</summary>
-public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
+/// <summary>Kafka's clients in other languages, with a broker for each so that they run side by side.</summary>
+public abstract class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture<KafkaBrokerFixture>
 {
+    /// <summary>What every client is put to.</summary>
     public static TheoryData<string> Scenarios =>
     [
         "hello", "assignment", "group", "rebalance", "commits", "compression", "headers", "times", "large", "batches", "admin", "configs", "partitions", "deleteRecords",
     ];
 
+    protected async Task RunAsync(string program, string script, string scenario)
+    {
+        string output = await ClientProgram.RunAsync(program, [script, broker.BootstrapServer, scenario], environment: new Dictionary<string, string> { ["KAFKAJS_NO_PARTITIONER_WARNING"] = "1" });
+        Assert.Contains($"ok {scenario}", output);
+    }
+}
+
+/// <summary>confluent-kafka (Python, librdkafka).</summary>
+public sealed class ConfluentKafkaTests(KafkaBrokerFixture broker) : KafkaClientsTests(broker)
+{
     [Theory]
     [MemberData(nameof(Scenarios))]
-    public Task ConfluentKafka(string scenario) => RunAsync(ClientProgram.Python, "python/confluent_kafka_scenarios.py", scenario);
-
-    [Theory]
     [InlineData("idempotence")]
-    public Task ConfluentKafkaOnly(string scenario) => RunAsync(ClientProgram.Python, "python/confluent_kafka_scenarios.py", scenario);
+    public Task ConfluentKafka(string scenario) => RunAsync(ClientProgram.Python, "python/confluent_kafka_scenarios.py", scenario);
+}
 
+/// <summary>kafka-python.</summary>
+public sealed class KafkaPythonTests(KafkaBrokerFixture broker) : KafkaClientsTests(broker)
+{
     [Theory]
     [MemberData(nameof(Scenarios))]
     public Task KafkaPython(string scenario)
@@ -23,15 +35,20 @@ public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture
         Assert.SkipWhen(scenario == "deleteRecords", "kafka-python 2.0.2 cannot");
         return RunAsync(ClientProgram.Python, "python/kafka_python_scenarios.py", scenario);
     }
+}
 
+/// <summary>kafkajs.</summary>
+public sealed class KafkaJsTests(KafkaBrokerFixture broker) : KafkaClientsTests(broker)
+{
     [Theory]
     [MemberData(nameof(Scenarios))]
-    public Task KafkaJs(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
-
-    [Theory]
     [InlineData("idempotence")]
-    public Task KafkaJsOnly(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
+    public Task KafkaJs(string scenario) => RunAsync("node", "node/kafkajs_scenarios.mjs", scenario);
+}
 
+/// <summary>@platformatic/kafka (Node).</summary>
+public sealed class PlatformaticTests(KafkaBrokerFixture broker) : KafkaClientsTests(broker)
+{
     [Theory]
     [MemberData(nameof(Scenarios))]
     [InlineData("rebalanceConsumerProtocol")]
@@ -45,11 +62,5 @@ public sealed class KafkaClientsTests(KafkaBrokerFixture broker) : IClassFixture
         string version = await ClientProgram.RunAsync("node", ["--version"]);
         Assert.SkipUnless(int.Parse(version.TrimStart('v').Split('.')[0]) >= 20, $"@platformatic/kafka needs node 20, this is {version.Trim()}");
         await RunAsync("node", "node/platformatic_scenarios.mjs", scenario);
-    }
-
-    private async Task RunAsync(string program, string script, string scenario)
-    {
-        string output = await ClientProgram.RunAsync(program, [script, broker.BootstrapServer, scenario], environment: new Dictionary<string, string> { ["KAFKAJS_NO_PARTITIONER_WARNING"] = "1" });
-        Assert.Contains($"ok {scenario}", output);
     }
 }

@@ -3,14 +3,28 @@ using Sluice.BlackBox;
 namespace Sluice.Interop;
 
 /// <summary>The programs under examples/ that use Kafka's protocol run to their ends and show what they promise, against a broker with the settings that everybody has: groups wait for members.</summary>
-public sealed class KafkaExamplesTests : IAsyncLifetime
+public abstract class KafkaExamplesTests : IAsyncLifetime
 {
     private BrokerProcess _broker = null!;
 
     public async ValueTask InitializeAsync() => _broker = await BrokerProcess.StartAsync();
 
-    public ValueTask DisposeAsync() => _broker is null ? ValueTask.CompletedTask : _broker.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        if (_broker is not null)
+        {
+            await _broker.DisposeAsync();
+        }
+    }
 
+    protected Task<string> RunAsync(string program, string argument, string folder) =>
+        ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = $"127.0.0.1:{_broker.KafkaPort}" }, folder: folder);
+}
+
+/// <summary>The example whose groups wait for members.</summary>
+public sealed class KafkaStreamExampleTests : KafkaExamplesTests
+{
     [Fact]
     public async Task Event_streams_are_processed_exactly_once()
     {
@@ -21,7 +35,11 @@ public sealed class KafkaExamplesTests : IAsyncLifetime
         Assert.Contains("6 processors, 5 of them thrown away within a transaction", output);
         Assert.Matches(@"alerts: (\d+) of \1, twice: 0", output);
     }
+}
 
+/// <summary>The examples in Python.</summary>
+public sealed class KafkaPythonExamplesTests : KafkaExamplesTests
+{
     [Fact]
     public async Task A_change_feed_keeps_replicas_equal_to_their_source()
     {
@@ -40,7 +58,4 @@ public sealed class KafkaExamplesTests : IAsyncLifetime
         Assert.Contains("indexed 5000 of 5000 lines", output);
         Assert.Contains("2500 lines, the same as indexed first: True", output);
     }
-
-    private Task<string> RunAsync(string program, string argument, string folder) =>
-        ClientProgram.RunAsync(program, [argument], TimeSpan.FromMinutes(3), environment: new Dictionary<string, string> { ["KAFKA_BOOTSTRAP"] = $"127.0.0.1:{_broker.KafkaPort}" }, folder: folder);
 }

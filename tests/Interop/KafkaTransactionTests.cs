@@ -12,14 +12,15 @@ public sealed class KafkaTransactionTests
 
     /// <summary>A consumer's messages are copied in transactions with its offsets while the broker is killed and started again and again.</summary>
     [Fact]
-    public async Task Exactly_once_over_kills_of_the_broker()
+    public Task Exactly_once_over_kills_of_the_broker() => Task.WhenAll(CrashSettings.Shares(CrashSettings.Seed).Select(static share => KillAsync(share.Rounds, share.Seed)));
+
+    private static async Task KillAsync(int kills, int seed)
     {
-        int seed = CrashSettings.Seed;
         var random = new Random(seed);
         await using BrokerProcess broker = await BrokerProcess.StartAsync(s_settings);
         using var copier = new Copier($"127.0.0.1:{broker.KafkaPort}");
         await copier.CommitAsync(1);
-        for (int kill = 0; kill < CrashSettings.Rounds; kill++)
+        for (int kill = 0; kill < kills; kill++)
         {
             // Most kills come amid transactions, the others when the clients have hardly found the broker again.
             if (random.Next(4) > 0)
@@ -35,7 +36,7 @@ public sealed class KafkaTransactionTests
         string output = await copier.EndAsync();
         Assert.True(output.Contains("exactly once", StringComparison.Ordinal), $"seed {seed}: {output}");
         Assert.True(broker.ErrorLines.Count == 0, $"seed {seed}: {string.Join('\n', broker.ErrorLines.Take(20))}");
-        TestContext.Current.SendDiagnosticMessage($"{CrashSettings.Rounds} kills; {output.Split('\n').First(static line => line.Contains("rolled back", StringComparison.Ordinal))}");
+        TestContext.Current.SendDiagnosticMessage($"{kills} kills; {output.Split('\n').First(static line => line.Contains("rolled back", StringComparison.Ordinal))}");
     }
 
     /// <summary>The program that fills a topic and copies it, until it is told to come to an end.</summary>

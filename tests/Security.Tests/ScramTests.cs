@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Base.Sasl;
 using Sluice.Security.Sasl;
 
 namespace Sluice.Security.Tests;
@@ -23,7 +24,7 @@ public sealed class ScramTests
     {
         AccessControl control = Open();
         byte[] salt = Convert.FromBase64String("W22ZaJ0SNY7soEsUEjb6gQ==");
-        byte[] salted = ScramMechanism.Sha256.SaltedPassword("pencil"u8, salt, 4096);
+        byte[] salted = ScramAlgorithm.Sha256.SaltedPassword("pencil"u8, salt, 4096);
         await control.AlterScramAsync([new ScramChange("user", ScramMechanism.Sha256, ScramCredential.FromSaltedPassword(ScramMechanism.Sha256, 4096, salt, salted))]);
         var exchange = new ScramExchange(Start(control), ScramMechanism.Sha256, Local, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
         SaslStep first = await SayAsync(exchange, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
@@ -53,7 +54,7 @@ public sealed class ScramTests
     public async Task Where_a_user_may_come_from_counts()
     {
         AccessControl control = Open();
-        byte[] salted = ScramMechanism.Sha256.SaltedPassword("pencil"u8, "salt"u8, 4096);
+        byte[] salted = ScramAlgorithm.Sha256.SaltedPassword("pencil"u8, "salt"u8, 4096);
         await control.AlterScramAsync([new ScramChange("guest", ScramMechanism.Sha256, ScramCredential.FromSaltedPassword(ScramMechanism.Sha256, 4096, "salt"u8, salted))]);
         Assert.Equal(LoginRefusal.LoopbackOnly, (await LogInAsync(control, "guest", "pencil", Far)).Refusal);
         Assert.True((await LogInAsync(control, "guest", "pencil", Local)).Succeeded);
@@ -120,10 +121,9 @@ public sealed class ScramTests
         SaslExchange exchange = Start(control).Begin(Mechanism.Name(), origin)!;
         string serverFirst = Text(await SayAsync(exchange, $"n,,n={user},r=abc"));
         string[] parts = [.. serverFirst.Split(',').Select(static part => part[2..])];
-        byte[] salted = Mechanism.SaltedPassword(Encoding.UTF8.GetBytes(password), Convert.FromBase64String(parts[1]), int.Parse(parts[2]));
-        byte[] clientKey = Mechanism.Hmac(salted, "Client Key"u8);
-        byte[] signature = Mechanism.Hmac(Mechanism.Hash(clientKey), Encoding.UTF8.GetBytes($"n={user},r=abc,{serverFirst},c=biws,r={parts[0]}"));
-        string proof = Convert.ToBase64String([.. clientKey.Zip(signature, static (key, sign) => (byte)(key ^ sign))]);
+        byte[] salted = ScramAlgorithm.Sha256.SaltedPassword(Encoding.UTF8.GetBytes(password), Convert.FromBase64String(parts[1]), int.Parse(parts[2]));
+        byte[] said = Encoding.UTF8.GetBytes($"n={user},r=abc,{serverFirst},c=biws,r={parts[0]}");
+        string proof = Convert.ToBase64String(ScramAlgorithm.Sha256.Proof(ScramAlgorithm.Sha256.ClientKey(salted), said));
         return (await SayAsync(exchange, $"c=biws,r={parts[0]},p={proof}")).Login!.Value;
     }
 }

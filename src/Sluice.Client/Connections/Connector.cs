@@ -1,8 +1,8 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using System.Text;
 using Sluice.Base.Buffers;
+using Sluice.Client.Login;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 
@@ -11,8 +11,6 @@ namespace Sluice.Client.Connections;
 /// <summary>Makes connections that are ready for use: TCP, TLS, the versions of both sides, the login.</summary>
 internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
 {
-    private const string Plain = "PLAIN";
-
     /// <exception cref="KafkaClientException">The broker can't be reached, or does not let the client in.</exception>
     public async Task<KafkaConnection> ConnectAsync(BrokerAddress address, CancellationToken cancel)
     {
@@ -22,7 +20,7 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
         try
         {
             Stream stream = await OpenAsync(address, either.Token).ConfigureAwait(false);
-            connection = new KafkaConnection(address, stream, options, pool);
+            connection = new KafkaConnection(address, stream, options, pool) { Suspicion = options.Tls is null ? "it may be a listener for TLS" : null };
             await IntroduceAsync(connection, either.Token).ConfigureAwait(false);
             if (options.Sasl is { } sasl)
             {
@@ -30,6 +28,7 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
             }
 
             KafkaConnection ready = connection;
+            ready.Suspicion = options.Sasl is null ? "it may want a login" : null;
             connection = null;
             return ready;
         }
@@ -37,7 +36,12 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
         {
             throw new KafkaClientException(KafkaErrorCode.NetworkException, $"The broker {address} could not be reached within {options.ConnectTimeout.TotalSeconds:0.###} s.");
         }
-        catch (Exception error) when (error is SocketException or IOException or AuthenticationException)
+        catch (AuthenticationException error)
+        {
+            // Trying again would not help: the certificate is not trusted or not the broker's, or it is no listener for TLS.
+            throw new KafkaClientException(KafkaErrorCode.SaslAuthenticationFailed, $"The broker {address} was reached, but not by TLS: {error.Message}", error);
+        }
+        catch (Exception error) when (error is SocketException or IOException)
         {
             throw new KafkaClientException(KafkaErrorCode.NetworkException, $"The broker {address} could not be reached: {error.Message}", error);
         }
@@ -111,19 +115,33 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
         connection.Versions = new ApiVersionTable(response);
     }
 
-    private static async Task LogInAsync(KafkaConnection connection, SaslPlain sasl, CancellationToken cancel)
+    private static async Task LogInAsync(KafkaConnection connection, SaslCredentials sasl, CancellationToken cancel)
     {
-        SaslHandshakeResponse handshake = await connection.AskAsync<SaslHandshakeResponse>(ApiUse.SaslHandshake, new SaslHandshakeRequest { Mechanism = Plain }, cancel: cancel).ConfigureAwait(false);
+        SaslHandshakeResponse handshake = await connection.AskAsync<SaslHandshakeResponse>(ApiUse.SaslHandshake, new SaslHandshakeRequest { Mechanism = sasl.Mechanism }, cancel: cancel).ConfigureAwait(false);
         if (handshake.ErrorCode != KafkaErrorCode.None)
         {
-            throw KafkaClientException.Of(handshake.ErrorCode, $"Logging in to {connection.Address} by {Plain}", $"it has {string.Join(", ", handshake.Mechanisms)}");
+            throw KafkaClientException.Of(handshake.ErrorCode, $"Logging in to {connection.Address} by {sasl.Mechanism}", $"it has {string.Join(", ", handshake.Mechanisms)}");
         }
 
-        var login = new SaslAuthenticateRequest { AuthBytes = Encoding.UTF8.GetBytes($"\0{sasl.User}\0{sasl.Password}") };
-        SaslAuthenticateResponse response = await connection.AskAsync<SaslAuthenticateResponse>(ApiUse.SaslAuthenticate, login, cancel: cancel).ConfigureAwait(false);
-        if (response.ErrorCode != KafkaErrorCode.None)
+        string doing = $"Logging in to {connection.Address} as {sasl}";
+        try
         {
-            throw KafkaClientException.Of(response.ErrorCode, $"Logging in to {connection.Address} as '{sasl.User}'", response.ErrorMessage);
+            ISaslConversation conversation = sasl.Begin();
+            byte[]? message = await conversation.BeginAsync(cancel).ConfigureAwait(false);
+            while (message is not null)
+            {
+                SaslAuthenticateResponse response = await connection.AskAsync<SaslAuthenticateResponse>(ApiUse.SaslAuthenticate, new SaslAuthenticateRequest { AuthBytes = message }, cancel: cancel).ConfigureAwait(false);
+                if (response.ErrorCode != KafkaErrorCode.None)
+                {
+                    throw KafkaClientException.Of(response.ErrorCode, doing, response.ErrorMessage);
+                }
+
+                message = conversation.Answer(response.AuthBytes.Span);
+            }
+        }
+        catch (InvalidDataException error)
+        {
+            throw new KafkaClientException(KafkaErrorCode.SaslAuthenticationFailed, $"{doing}: {error.Message}.", error);
         }
     }
 }

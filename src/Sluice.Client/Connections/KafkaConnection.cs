@@ -52,6 +52,9 @@ internal sealed class KafkaConnection : IAsyncDisposable
     /// <summary>What the broker speaks; set when it has said so, before the connection is used for anything else.</summary>
     public ApiVersionTable? Versions { get; set; }
 
+    /// <summary>What it may mean when the broker ends the connection instead of answering; forgotten with the next answer.</summary>
+    public string? Suspicion { get; set; }
+
     /// <summary>Requests without an answer so far.</summary>
     public int InFlight
     {
@@ -219,7 +222,7 @@ internal sealed class KafkaConnection : IAsyncDisposable
                     int read = await _stream.ReadAsync(buffer.AsMemory(end)).ConfigureAwait(false);
                     if (read == 0)
                     {
-                        Break(new KafkaClientException(KafkaErrorCode.NetworkException, $"The broker {Address} closed the connection."));
+                        Break(new KafkaClientException(KafkaErrorCode.NetworkException, $"The broker {Address} closed the connection{Suspected}."));
                         return;
                     }
 
@@ -237,6 +240,7 @@ internal sealed class KafkaConnection : IAsyncDisposable
                 try
                 {
                     await _stream.ReadExactlyAsync(block.AsMemory(buffered, size - buffered)).ConfigureAwait(false);
+                    Suspicion = null;
                     pending.Complete(block.AsMemory(0, size), _pool, pending.IsPooled ? block : null);
                     isTaken = true;
                 }
@@ -305,9 +309,11 @@ internal sealed class KafkaConnection : IAsyncDisposable
         }
     }
 
+    private string Suspected => Suspicion is { } suspicion ? $"; {suspicion}" : "";
+
     private KafkaClientException Lost(Exception? error) => new(
         KafkaErrorCode.NetworkException,
-        error is KafkaParseException ? $"The broker {Address} does not speak the protocol as expected: {error.Message}." : $"The connection to {Address} broke{(error is null ? "" : $": {error.Message}")}",
+        error is KafkaParseException ? $"The broker {Address} does not speak the protocol as expected: {error.Message}." : $"The connection to {Address} broke{(error is null ? "" : $": {error.Message}")}{Suspected}",
         error);
 
     private KafkaClientException Break(KafkaClientException error)

@@ -34,7 +34,7 @@ internal static class ServerOptions
     public static Command WithKafka(this Command command)
     {
         command.Add(Host);
-        command.Add(KafkaOptions.BootstrapServer);
+        command.With([.. KafkaOptions.Access]);
         command.Add(User);
         command.Add(Password);
         command.Add(Json);

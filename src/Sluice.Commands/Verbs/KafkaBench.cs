@@ -23,7 +23,7 @@ internal static class KafkaBench
 
     private static async Task<int> RunAsync(Invocation invocation, Dictionary<KafkaLoadSetting, Option<string?>> options)
     {
-        KafkaLoadOptions load = new() { BootstrapServers = invocation.Servers(), Sasl = invocation.Login() };
+        KafkaLoadOptions load = new() { BootstrapServers = invocation.Servers(), Sasl = invocation.Login(), Tls = invocation.Tls() };
         foreach ((KafkaLoadSetting setting, Option<string?> option) in options.Where(entry => invocation.Has(entry.Value)))
         {
             string value = invocation.Value(option)!;

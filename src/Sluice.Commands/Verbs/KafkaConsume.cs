@@ -31,7 +31,7 @@ internal static class KafkaConsume
     public static Symbol[] Options => [Topic, .. OwnOptions];
 
     /// <summary>Those that make no sense without <see cref="Topic"/>.</summary>
-    public static Option[] OwnOptions => [Group, Time, Partition, Uncommitted, Format, KafkaOptions.BootstrapServer];
+    public static Option[] OwnOptions => [Group, Time, Partition, Uncommitted, Format, .. KafkaOptions.Access];
 
     public static async Task<int> RunAsync(Invocation invocation, TimeSpan? wait, long most, bool peek, bool verbose, string? offset)
     {
@@ -86,6 +86,7 @@ internal static class KafkaConsume
         BootstrapServers = invocation.Servers(),
         ClientId = "sluice command",
         Sasl = invocation.Login(),
+        Tls = invocation.Tls(),
 
         // A topic that is not there is no reason to wait longer than for a record.
         MaxBlock = wait is { } most && most < Patience ? (most > PatienceMin ? most : PatienceMin) : Patience,

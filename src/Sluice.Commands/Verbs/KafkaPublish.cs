@@ -24,7 +24,7 @@ internal static class KafkaPublish
     public static Symbol[] Options => [Topic, .. OwnOptions];
 
     /// <summary>Those that make no sense without <see cref="Topic"/>.</summary>
-    public static Option[] OwnOptions => [Key, KeySeparator, Partition, AcksOption, Compression, KafkaOptions.BootstrapServer];
+    public static Option[] OwnOptions => [Key, KeySeparator, Partition, AcksOption, Compression, .. KafkaOptions.Access];
 
     public static async Task<int> RunAsync(Invocation invocation, IEnumerable<byte[]> bodies, bool isLines, string[] headers)
     {
@@ -90,6 +90,7 @@ internal static class KafkaPublish
             BootstrapServers = invocation.Servers(),
             ClientId = "sluice command",
             Sasl = invocation.Login(),
+            Tls = invocation.Tls(),
             MaxBlock = TimeSpan.FromSeconds(15),
             Acks = acks,
             EnableIdempotence = acks == Acks.All,

@@ -24,6 +24,7 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
                 BootstrapServers = options.BootstrapServers,
                 ClientId = "sluice load",
                 Sasl = options.Sasl,
+                Tls = options.Tls,
                 FetchMinBytes = options.FetchMinBytes,
                 PartitionFetchMaxBytes = options.FetchBytes,
                 AutoOffsetReset = AutoOffsetReset.Earliest,

@@ -1,3 +1,4 @@
+using System.Net.Security;
 using Sluice.Base.Compression;
 using Sluice.Client;
 using Sluice.Client.Producing;
@@ -11,7 +12,10 @@ public sealed record KafkaLoadOptions
     public string BootstrapServers { get; init; } = "127.0.0.1:9092";
 
     /// <summary>Null: no login.</summary>
-    public SaslPlain? Sasl { get; init; }
+    public SaslCredentials? Sasl { get; init; }
+
+    /// <summary>Null: no TLS.</summary>
+    public SslClientAuthenticationOptions? Tls { get; init; }
 
     public string Topic { get; init; } = "sluice-load";
 
@@ -81,6 +85,7 @@ public sealed record KafkaLoadOptions
         BootstrapServers = BootstrapServers,
         ClientId = "sluice load",
         Sasl = Sasl,
+        Tls = Tls,
         Acks = Acks,
         EnableIdempotence = IsIdempotent,
         BatchBytes = BatchBytes,

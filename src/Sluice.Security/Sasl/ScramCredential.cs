@@ -43,7 +43,7 @@ public sealed class ScramCredential
         foreach (ScramMechanism mechanism in ScramMechanisms.All)
         {
             byte[] salt = RandomNumberGenerator.GetBytes(SaltBytes);
-            credentials.Add(FromSaltedPassword(mechanism, IterationsMax, salt, mechanism.SaltedPassword(utf8Password, salt, IterationsMax)));
+            credentials.Add(FromSaltedPassword(mechanism, IterationsMax, salt, mechanism.Algorithm().SaltedPassword(utf8Password, salt, IterationsMax)));
         }
 
         return credentials.MoveToImmutable();
@@ -54,8 +54,8 @@ public sealed class ScramCredential
         mechanism,
         iterations,
         salt.ToArray(),
-        mechanism.Hash(mechanism.Hmac(saltedPassword, "Client Key"u8)),
-        mechanism.Hmac(saltedPassword, "Server Key"u8));
+        mechanism.Algorithm().StoredKey(mechanism.Algorithm().ClientKey(saltedPassword)),
+        mechanism.Algorithm().ServerKey(saltedPassword));
 
     /// <summary>Reads what <see cref="Encode"/> wrote.</summary>
     /// <exception cref="FormatException">It is something else.</exception>
@@ -64,8 +64,8 @@ public sealed class ScramCredential
         && ScramMechanisms.Find(name) is { } mechanism
         && int.TryParse(rounds, NumberStyles.None, CultureInfo.InvariantCulture, out int iterations)
         && (Convert.FromBase64String(stored), Convert.FromBase64String(server)) is var (storedKey, serverKey)
-        && storedKey.Length == mechanism.HashBytes()
-        && serverKey.Length == mechanism.HashBytes()
+        && storedKey.Length == mechanism.Algorithm().HashBytes
+        && serverKey.Length == mechanism.Algorithm().HashBytes
             ? new ScramCredential(mechanism, iterations, Convert.FromBase64String(salt), storedKey, serverKey)
             : throw new FormatException("Not a SCRAM credential in a form that is known here.");
 

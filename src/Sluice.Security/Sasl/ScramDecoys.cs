@@ -21,7 +21,7 @@ internal sealed class ScramDecoys(AccessControl accessControl)
         uint choice = BinaryPrimitives.ReadUInt32BigEndian(HMACSHA256.HashData(secret, seed));
         (int Iterations, int SaltBytes)[] shapes = ShapesOf(mechanism);
         (int iterations, int saltBytes) = shapes.Length == 0 ? (ScramCredential.IterationsMax, DefaultSaltBytes) : shapes[choice % shapes.Length];
-        return ScramCredential.FromSaltedPassword(mechanism, iterations, seed.AsSpan(0, Math.Min(saltBytes, seed.Length)), RandomNumberGenerator.GetBytes(mechanism.HashBytes()));
+        return ScramCredential.FromSaltedPassword(mechanism, iterations, seed.AsSpan(0, Math.Min(saltBytes, seed.Length)), RandomNumberGenerator.GetBytes(mechanism.Algorithm().HashBytes));
     }
 
     private (int Iterations, int SaltBytes)[] ShapesOf(ScramMechanism mechanism)

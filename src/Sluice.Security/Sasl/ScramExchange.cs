@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 
 namespace Sluice.Security.Sasl;
@@ -58,7 +57,7 @@ internal sealed class ScramExchange(Authenticator authenticator, ScramMechanism 
         }
 
         byte[] signed = Encoding.UTF8.GetBytes($"{_first.Bare},{_serverFirst},{final.WithoutProof}");
-        bool isProven = IsProven(credential, final.Proof, signed);
+        bool isProven = mechanism.Algorithm().IsProof(final.Proof, credential.StoredKey, signed);
         if (!isProven || _isDecoy || _user is not { } user)
         {
             return Refuse(
@@ -67,24 +66,8 @@ internal sealed class ScramExchange(Authenticator authenticator, ScramMechanism 
         }
 
         LoginResult login = authenticator.Admit(user, origin);
-        string serverFinal = $"v={Convert.ToBase64String(mechanism.Hmac(credential.ServerKey, signed))}";
+        string serverFinal = $"v={Convert.ToBase64String(mechanism.Algorithm().Sign(credential.ServerKey, signed))}";
         return new SaslStep(login.Succeeded ? Encoding.UTF8.GetBytes(serverFinal) : default, login);
-    }
-
-    private bool IsProven(ScramCredential credential, byte[] proof, byte[] signed)
-    {
-        byte[] signature = mechanism.Hmac(credential.StoredKey, signed);
-        if (proof.Length != signature.Length)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < signature.Length; i++)
-        {
-            signature[i] ^= proof[i];
-        }
-
-        return CryptographicOperations.FixedTimeEquals(mechanism.Hash(signature), credential.StoredKey);
     }
 
     private SaslStep Refuse(LoginRefusal refusal, string reason) => new(default, authenticator.Refuse(refusal, _first?.UserName ?? "", origin, reason));

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Sluice.BlackBox;
 using Sluice.Client.Tests.Support;
 
 namespace Sluice.Client.Tests.Live;
@@ -12,7 +10,7 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     public async Task Records_are_published_and_consumed()
     {
         string topic = broker.NewName("commands");
-        await Topics.CreateAsync(broker.Address, topic, 2);
+        await Administration.CreateTopicAsync(broker.Address, topic, 2);
         Assert.Equal("1 published and acknowledged.\n", await OkAsync("", "publish", "--kafka", topic, "hello", "--key", "k", "--header", "n=1", "--partition", "1"));
         Assert.Equal("3 published and acknowledged.\n", await OkAsync("a:1\nb:2\nc:3\n", "publish", "--kafka", topic, "--lines", "--key-separator", ":", "--acks", "1", "--compression", "gzip", "--partition", "0"));
         Assert.Equal("1\n2\n3\n", await OkAsync("", "consume", "--kafka", topic, "--offset", "first", "--partition", "0", "--count", "3"));
@@ -50,11 +48,18 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     [InlineData("Nothing came; no more within 1 s.", "consume", "--kafka", "errors", "--count", "1", "--wait", "1")]
     [InlineData("InvalidTopicException: a topic's name has 1 to 249 letters", "publish", "--kafka", "a b", "x")]
     [InlineData("in-flight is 1 to 5", "bench", "kafka", "--in-flight", "9")]
+    [InlineData("--tls is for Kafka", "publish", "q", "x", "--tls")]
+    [InlineData("--sasl is for Kafka", "consume", "q", "--sasl", "PLAIN")]
+    [InlineData("--sasl cannot be 'GSSAPI': PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER is expected", "publish", "--kafka", "t", "x", "--sasl", "GSSAPI")]
+    [InlineData("--user is not for OAUTHBEARER", "bench", "kafka", "--sasl", "oauthbearer", "--token-file", "t", "--user", "ada")]
+    [InlineData("--sasl OAUTHBEARER needs --token-file", "consume", "--kafka", "errors", "--sasl", "OAUTHBEARER")]
+    [InlineData("--token-file is for --sasl OAUTHBEARER", "publish", "--kafka", "t", "x", "--sasl", "PLAIN", "--token-file", "t")]
+    [InlineData("--ca-file 'nosuch' cannot be read", "bench", "kafka", "--ca-file", "nosuch")]
     [InlineData("--partition is not for --group", "consume", "--kafka", "errors", "--group", "g", "--partition", "1")]
     public async Task What_makes_no_sense_is_refused(string expected, params string[] arguments)
     {
         await OkAsync("", "publish", "--kafka", "errors", "x");
-        (int code, _, string error) = await RunAsync("", arguments);
+        (int code, _, string error) = await SluiceProgram.RunAsync("", ToBroker(arguments));
         Assert.Equal(1, code);
         Assert.Contains(expected, error);
     }
@@ -72,7 +77,7 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     public async Task The_load_generator_produces_and_consumes()
     {
         string topic = broker.NewName("load");
-        await Topics.CreateAsync(broker.Address, topic, 3);
+        await Administration.CreateTopicAsync(broker.Address, topic, 3);
         JsonNode both = JsonNode.Parse(await OkAsync("", "bench", "kafka", "--topic", topic, "--records", "20000", "--size", "100", "--producers", "2", "--consumers", "2", "--json"))!;
         Assert.Equal((20000, 20000), (both["produced"]!.GetValue<int>(), both["consumed"]!.GetValue<int>()));
         Assert.Equal(20000, both["endToEndLatency"]!["count"]!.GetValue<int>());
@@ -81,24 +86,7 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.Equal(21000, backlog["consumed"]!.GetValue<int>());
     }
 
-    private async Task<string> OkAsync(string input, params string[] arguments)
-    {
-        (int code, string output, string error) = await RunAsync(input, arguments);
-        Assert.True(code == 0, $"exit code {code}: {error}{output}");
-        return output;
-    }
+    private Task<string> OkAsync(string input, params string[] arguments) => SluiceProgram.OkAsync(input, ToBroker(arguments));
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(string input, params string[] arguments)
-    {
-        bool isKafka = arguments.Contains("--kafka") || arguments.Contains("kafka");
-        var start = new ProcessStartInfo(Repository.ServerExecutable, isKafka ? [.. arguments, "--bootstrap-server", broker.Address] : arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        await process.StandardInput.WriteAsync(input);
-        process.StandardInput.Close();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        await process.WaitForExitAsync(patience.Token);
-        return (process.ExitCode, await output, await error);
-    }
+    private string[] ToBroker(string[] arguments) => arguments.Contains("--kafka") || arguments.Contains("kafka") ? [.. arguments, "--bootstrap-server", broker.Address] : arguments;
 }

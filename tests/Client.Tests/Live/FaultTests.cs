@@ -19,7 +19,7 @@ public sealed class FaultTests
         int port = CuttingProxy.FreePort();
         await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
         await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
-        await Topics.CreateAsync($"127.0.0.1:{port}", "cut", partitions);
+        await Administration.CreateTopicAsync($"127.0.0.1:{port}", "cut", partitions);
         var observer = new Observer();
         await using (var producer = new KafkaProducer<byte[]?, long>(new ProducerOptions { BootstrapServers = $"127.0.0.1:{port}", RetryBackoff = TimeSpan.FromMilliseconds(10), BatchBytes = 1024 }))
         {
@@ -101,8 +101,8 @@ public sealed class FaultTests
         await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
         await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
         string address = $"127.0.0.1:{port}";
-        await Topics.CreateAsync(address, "narrow", 1, ("max.message.bytes", "500"));
-        await Topics.CreateAsync(address, "lost", 1);
+        await Administration.CreateTopicAsync(address, "narrow", 1, ("max.message.bytes", "500"));
+        await Administration.CreateTopicAsync(address, "lost", 1);
 
         // What is lost goes again so late that the other record has been refused by then.
         var options = new ProducerOptions { BootstrapServers = address, RetryBackoff = TimeSpan.FromSeconds(3), RetryBackoffMax = TimeSpan.FromSeconds(3) };
@@ -129,7 +129,7 @@ public sealed class FaultTests
     {
         await using BrokerProcess broker = await BrokerProcess.StartAsync();
         string address = $"127.0.0.1:{broker.KafkaPort}";
-        await Topics.CreateAsync(address, "refusing", 1, ("max.message.bytes", "500"));
+        await Administration.CreateTopicAsync(address, "refusing", 1, ("max.message.bytes", "500"));
         await using var producer = new KafkaProducer<byte[]?, byte[]?>(new ProducerOptions { BootstrapServers = address, BatchBytes = 400, RetryBackoff = TimeSpan.FromMilliseconds(10) });
         await producer.SendAsync(new("refusing", null, new byte[300]));
         Task<RecordMetadata>[] sent = [.. Enumerable.Range(0, 40).Select(i => producer.SendAsync(new("refusing", null, new byte[i % 8 == 3 ? 1000 : 300])))];

@@ -16,7 +16,7 @@ public sealed class GroupTests(LiveBroker broker) : IClassFixture<LiveBroker>
     public async Task Two_members_share_the_partitions_and_one_takes_over(string way)
     {
         string topic = broker.NewName("shared");
-        await Topics.CreateAsync(broker.Address, topic, Partitions);
+        await Administration.CreateTopicAsync(broker.Address, topic, Partitions);
         ConsumerOptions options = NewOptions(way);
         await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = broker.Address });
         var taken = new List<string?>();
@@ -64,7 +64,7 @@ public sealed class GroupTests(LiveBroker broker) : IClassFixture<LiveBroker>
     public async Task A_member_that_does_not_consume_loses_its_partitions_and_comes_back(string way)
     {
         string topic = broker.NewName("stuck");
-        await Topics.CreateAsync(broker.Address, topic, 2);
+        await Administration.CreateTopicAsync(broker.Address, topic, 2);
         ConsumerOptions options = NewOptions(way);
         var log = new Listener();
         await using var stuck = new KafkaConsumer<string?, string?>(options with { RebalanceListener = log, MaxPollInterval = TimeSpan.FromSeconds(1), HeartbeatInterval = TimeSpan.FromMilliseconds(100) });

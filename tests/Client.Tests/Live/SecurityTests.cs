@@ -1,9 +1,9 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
-using System.Text.RegularExpressions;
 using Sluice.BlackBox;
 using Sluice.Client.Consuming;
 using Sluice.Client.Producing;
+using Sluice.Client.Tests.Support;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.TestKit.Tls;
 
@@ -75,25 +75,21 @@ public sealed class SecurityTests : IDisposable
         Assert.Contains("certificate", error.ToString());
     }
 
-    private Task<BrokerProcess> StartAsync(bool mustLogIn)
+    [Fact]
+    public async Task What_a_broker_may_want_that_ends_the_connection_is_told()
     {
-        var settings = new Dictionary<string, string>
+        await using BrokerProcess broker = await StartAsync(mustLogIn: true);
+        foreach ((string address, string expected) in ((string, string)[])[(TlsAddress(broker), "it may be a listener for TLS"), ($"127.0.0.1:{broker.KafkaPort}", "it may want a login")])
         {
-            ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0",
-            ["Sluice__Kafka__Tls__CertificateFile"] = _certificates.CertificateFile,
-            ["Sluice__Kafka__Tls__KeyFile"] = _certificates.KeyFile,
-            ["Sluice__Kafka__Tls__Address"] = "127.0.0.1",
-            ["Sluice__Kafka__Tls__Port"] = "0",
-        };
-        if (mustLogIn)
-        {
-            settings["Sluice__Kafka__AnonymousUser"] = "";
+            await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = address, MaxBlock = TimeSpan.FromSeconds(1) });
+            KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("topic", null, "value")).WaitAsync(TimeSpan.FromSeconds(30)));
+            Assert.Contains(expected, error.Message);
         }
-
-        return BrokerProcess.StartAsync(settings);
     }
 
-    private static string TlsAddress(BrokerProcess broker) => $"127.0.0.1:{Regex.Match(broker.Log, "kafkas[^\n]*127\\.0\\.0\\.1:([0-9]+)").Groups[1].Value}";
+    private Task<BrokerProcess> StartAsync(bool mustLogIn) => SecureBroker.StartAsync(_certificates, mustLogIn);
+
+    private static string TlsAddress(BrokerProcess broker) => $"127.0.0.1:{SecureBroker.TlsPort(broker)}";
 
     /// <summary>The certificate is for the name localhost; the broker is reached by its address.</summary>
     private static SslClientAuthenticationOptions Trusting(X509Certificate2 authority) => new()

@@ -16,6 +16,9 @@ public sealed class LiveBroker : IAsyncLifetime
     /// <summary>The management API of a Sluice server of its own; 0 for another.</summary>
     public int AdminPort => _process?.AdminPort ?? 0;
 
+    /// <summary>Where clients log in: the same, but for a named broker, which has another listener for it (<c>SLUICE_KAFKA_SASL_TARGET</c>); null if that is not named.</summary>
+    public string? SaslAddress { get; private set; }
+
     public string Host => Address.Split(':')[0];
 
     public int Port => int.Parse(Address.Split(':')[1]);
@@ -25,11 +28,12 @@ public sealed class LiveBroker : IAsyncLifetime
         if (Environment.GetEnvironmentVariable("SLUICE_KAFKA_BROKER") is { Length: > 0 } named)
         {
             Address = named;
+            SaslAddress = Environment.GetEnvironmentVariable("SLUICE_KAFKA_SASL_TARGET");
             return;
         }
 
         _process = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0" });
-        Address = $"127.0.0.1:{_process.KafkaPort}";
+        SaslAddress = Address = $"127.0.0.1:{_process.KafkaPort}";
     }
 
     public async ValueTask DisposeAsync()

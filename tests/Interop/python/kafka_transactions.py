@@ -26,6 +26,7 @@ class Copier:
         self.committed = 0
         self.copied = 0
         self.aborted = 0
+        self.history = []  # What each transaction held and what became of it, to tell when the result is not right.
 
     def open(self):
         self.instances += 1
@@ -47,20 +48,26 @@ class Copier:
         if not records:
             return False
         self.producer.begin_transaction()
+        transaction = {"records": [(record.partition(), record.offset(), record.value().decode()) for record in records]}
+        self.history.append(transaction)
         try:
             for record in records:
                 self.producer.produce("out", record.value(), partition=(record.partition() + 1) % PARTITIONS)
-            positions = self.consumer.position(self.consumer.assignment())
-            retry(lambda: self.producer.send_offsets_to_transaction([position for position in positions if position.offset >= 0], self.consumer.consumer_group_metadata(), 10))
+            # Of these records only: for a partition that was sought back and not read since, the client's position is still the one before.
+            ends = {record.partition(): record.offset() + 1 for record in records}
+            transaction["offsets"] = ends
+            retry(lambda: self.producer.send_offsets_to_transaction([TopicPartition("in", partition, end) for partition, end in ends.items()], self.consumer.consumer_group_metadata(), 10))
             if self.committed % 7 == 6 and self.aborted <= self.committed // 7:
                 # Now and then it changes its mind, and begins where it was.
                 retry(lambda: self.producer.abort_transaction(10))
                 self.aborted += 1
+                transaction["end"] = "rolled back"
                 for partition in {record.partition() for record in records}:
                     self.consumer.seek(TopicPartition("in", partition, min(record.offset() for record in records if record.partition() == partition)))
             else:
                 retry(lambda: self.producer.commit_transaction(10))
                 self.committed += 1
+                transaction["end"] = "committed"
                 self.copied += len(records)
                 print("committed", flush=True)
         except KafkaException as error:
@@ -109,7 +116,7 @@ class Filler(threading.Thread):
 
 
 def copy(bootstrap):
-    """Returns how many messages there were to copy."""
+    """Returns the copier, and how many messages there were to copy."""
     copier = Copier(bootstrap)
     filler = Filler(bootstrap, copier)
     filler.start()
@@ -130,13 +137,14 @@ def copy(bootstrap):
             copier.close()
     copier.close()
     print(f"{filler.messages} messages, {copier.committed} transactions, {copier.aborted} rolled back, {copier.instances} instances", flush=True)
-    return filler.messages
+    return copier, filler.messages
 
 
-def verify(bootstrap, messages):
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "verifier", "isolation.level": "read_committed", "enable.partition.eof": True})
+def read_out(bootstrap, isolation):
+    """All of "out": where each value is."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "verifier", "isolation.level": isolation, "enable.partition.eof": True})
     consumer.assign([TopicPartition("out", i, 0) for i in range(PARTITIONS)])
-    counts = collections.Counter()
+    places = collections.defaultdict(list)
     ended = set()
     while len(ended) < PARTITIONS:
         record = consumer.poll(PATIENCE)
@@ -144,13 +152,25 @@ def verify(bootstrap, messages):
         if record.error() is not None:
             ended.add(record.partition())
         else:
-            counts[record.value().decode()] += 1
+            places[record.value().decode()].append((record.partition(), record.offset()))
     consumer.close()
-    twice = [value for value, count in counts.items() if count > 1]
-    missing = [str(i) for i in range(messages) if str(i) not in counts]
+    return places
+
+
+def verify(bootstrap, copier, messages):
+    places = read_out(bootstrap, "read_committed")
+    twice = [value for value, found in places.items() if len(found) > 1]
+    missing = [str(i) for i in range(messages) if str(i) not in places]
+    if twice or missing:
+        every = read_out(bootstrap, "read_uncommitted")
+        for value in (missing + twice)[:3]:
+            print(f"{value}: committed at {places.get(value)}, in all at {every.get(value)}", flush=True)
+            for number, transaction in enumerate(copier.history):
+                if any(record[2] == value for record in transaction["records"]):
+                    print(f"  in transaction {number} of {len(copier.history)}, which was {transaction.get('end', 'broken off')}, with offsets {transaction.get('offsets')}: {transaction['records']}", flush=True)
     assert not twice and not missing, f"twice: {twice[:20]} ({len(twice)}), missing: {missing[:20]} ({len(missing)})"
 
 
 if __name__ == "__main__":
-    verify(sys.argv[1], copy(sys.argv[1]))
+    verify(sys.argv[1], *copy(sys.argv[1]))
     print("exactly once", flush=True)
