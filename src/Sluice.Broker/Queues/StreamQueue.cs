@@ -15,7 +15,7 @@ internal sealed class StreamQueue : StoredQueue
     private readonly Log _log;
     private readonly List<StreamSubscription> _subscriptions = [];
     private readonly List<Consumer> _competing = [];
-    private StreamWriteWait? _write;
+    private WriteWait? _write;
 
     public StreamQueue(VirtualHost host, QueueDefinition definition, QueueSettings settings, object? owner, Log log)
         : base(host, definition, settings, owner) => _log = log;
@@ -212,12 +212,19 @@ internal sealed class StreamQueue : StoredQueue
     {
         if (position != JournalPosition.None)
         {
-            (_write ??= new StreamWriteWait(this)).Begin(position);
+            (_write ??= new WriteWait(Host, ServeWritten)).Begin(position);
         }
     }
 
-    /// <summary>What consumers wait for may be there. Gate held.</summary>
-    internal void ServeAll()
+    private void ServeWritten()
+    {
+        lock (Gate)
+        {
+            ServeAll();
+        }
+    }
+
+    private void ServeAll()
     {
         foreach (StreamSubscription subscription in _subscriptions)
         {

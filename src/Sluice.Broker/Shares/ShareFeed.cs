@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Broker.Queues;
 using Sluice.Broker.Topics;
 using Sluice.Storage;
 using Sluice.Storage.Records;
@@ -6,12 +7,15 @@ using Sluice.Storage.Records;
 namespace Sluice.Broker.Shares;
 
 /// <summary>
-/// One partition of a <see cref="ShareQueue"/>: reads its log where the group does. Guarded by the queue's gate, but for the load and for what tells of changes.
+/// One partition of a <see cref="ShareQueue"/>: reads its log where the group does, as far as the journal has written it. Guarded by the queue's gate, but for the load and for what
+/// tells of changes.
 /// Failure policy: when a part of the log cannot be read, the partition is not served any more, and that is said.
 /// </summary>
 internal sealed class ShareFeed(ShareQueue queue, int index, TopicPartition partition, ISharePosition position) : IShareListener, IPartitionListener, IThreadPoolWorkItem
 {
     private LogReader? _reader;
+    private WriteWait? _write;
+    private long _readable;
     private long _planned;
     private long _loadOffset;
     private bool _readsCommitted;
@@ -81,7 +85,7 @@ internal sealed class ShareFeed(ShareQueue queue, int index, TopicPartition part
             Load(reader.NextOffset);
         }
 
-        if (result != PeekResult.Record)
+        if (result != PeekResult.Record || (record.Offset >= _readable && !IsWritten(record.Offset)))
         {
             return FeedResult.Nothing;
         }
@@ -167,8 +171,22 @@ internal sealed class ShareFeed(ShareQueue queue, int index, TopicPartition part
 
         _reader?.Dispose();
         _readsCommitted = readsCommitted;
+        _readable = 0;
         _reader = partition.OpenReader(offset, readsCommitted);
         return _reader;
+    }
+
+    /// <summary>Whether the record is there to stay; if not, there is news when it is.</summary>
+    private bool IsWritten(long offset)
+    {
+        LogEnd end = partition.FindReadableEnd(out JournalPosition unwritten);
+        _readable = _readsCommitted ? end.Stable : end.Offset;
+        if (offset >= _readable && unwritten != JournalPosition.None)
+        {
+            (_write ??= new WriteWait(queue.Host, Tell)).Begin(unwritten);
+        }
+
+        return offset < _readable;
     }
 
     private void Load(long offset)

@@ -1,7 +1,9 @@
 using Sluice.Broker.Messages;
+using Sluice.Broker.Publishing;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Tests.Queues;
 using Sluice.Broker.Topics;
+using Sluice.TestKit.Disk;
 
 namespace Sluice.Broker.Tests.Shares;
 
@@ -51,6 +53,28 @@ public sealed class ShareQueueTests : IDisposable
         second.Credit = 1;
         queue.Resume(second);
         Assert.Equal("f", second.Messages[^1].Body);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Consumers_get_only_what_a_kill_cannot_take_back(bool persistent)
+    {
+        (_, RecordingConsumer consumer) = Join();
+        using (PublishTurn turn = _broker.Host.CreatePublishTurn())
+        {
+            turn.Publish(new MessageToPublish { RoutingKey = "s"u8, Body = "a"u8, Persistent = persistent }, 0);
+            turn.Flush();
+        }
+
+        while (consumer.Messages.Count == 0)
+        {
+            Assert.True(_broker.Scheduler.RunOne(), "Nothing is left to do, and the consumer has nothing.");
+        }
+
+        _broker.Crash(CrashKind.Process);
+        TopicPartition kept = _broker.Host.FindTopic("s")!.Partitions[0];
+        Assert.Equal(1, kept.EndOffset);
     }
 
     [Fact]

@@ -2,26 +2,27 @@ using Sluice.Storage;
 
 namespace Sluice.Broker.Queues;
 
-/// <summary>Has the journal write what a stream's consumers wait for, and serves them then. At most one at a time for a stream; runs off its lock.</summary>
-internal sealed class StreamWriteWait(StreamQueue queue) : IThreadPoolWorkItem, IDurabilityListener
+/// <summary>Has the journal write what consumers wait for, and serves them then. At most one at a time; runs off their locks.</summary>
+/// <param name="host">Whose work it is.</param>
+/// <param name="serve">Called without a lock.</param>
+internal sealed class WriteWait(VirtualHost host, Action serve) : IThreadPoolWorkItem, IDurabilityListener
 {
     private const int Asking = 0;
     private const int Asked = 1;
     private const int Written = 2;
 
-    private bool _isBegun;
     private JournalPosition _position;
+    private int _isBegun;
     private int _state;
 
-    /// <summary>Gate of the queue held.</summary>
+    /// <summary>Does nothing if it is at it: who is served then looks again. Any thread, under any lock.</summary>
     public void Begin(JournalPosition position)
     {
-        if (!_isBegun)
+        if (Interlocked.Exchange(ref _isBegun, 1) == 0)
         {
-            _isBegun = true;
             _position = position;
             _state = Asking;
-            queue.Host.Scheduler.Post(this);
+            host.Scheduler.Post(this);
         }
     }
 
@@ -29,21 +30,19 @@ internal sealed class StreamWriteWait(StreamQueue queue) : IThreadPoolWorkItem, 
     {
         if (Volatile.Read(ref _state) == Asking)
         {
-            queue.Host.Store.NotifyWhenKept(_position, Durability.OperatingSystem, this);
+            host.Store.NotifyWhenKept(_position, Durability.OperatingSystem, this);
             if (Interlocked.CompareExchange(ref _state, Asked, Asking) == Asking)
             {
                 return;
             }
         }
 
-        lock (queue.Gate)
-        {
-            _isBegun = false;
-            queue.ServeAll();
-        }
+        // What they find unwritten from here on is waited for anew.
+        Volatile.Write(ref _isBegun, 0);
+        serve();
     }
 
-    /// <summary>Under the journal's lock, so the queue's is not taken here.</summary>
+    /// <summary>Under the journal's lock, so nobody is served here.</summary>
     void IDurabilityListener.OnKept(JournalPosition through) => OnWritten();
 
     /// <summary>It never will be; without the journal all can be read that is there.</summary>
@@ -53,7 +52,7 @@ internal sealed class StreamWriteWait(StreamQueue queue) : IThreadPoolWorkItem, 
     {
         if (Interlocked.Exchange(ref _state, Written) == Asked)
         {
-            queue.Host.Scheduler.Post(this);
+            host.Scheduler.Post(this);
         }
     }
 }
