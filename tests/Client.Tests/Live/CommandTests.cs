@@ -67,7 +67,7 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     [Fact]
     public async Task Who_does_not_find_a_broker_is_told_what_to_do()
     {
-        (int code, _, string error) = await RunAsync("", "consume", "--kafka=t", "--wait", "1", "--bootstrap-server", "127.0.0.1:1");
+        (int code, _, string error) = await SluiceProgram.RunAsync("", "consume", "--kafka=t", "--wait", "1", "--bootstrap-server", "127.0.0.1:1");
         Assert.Equal(1, code);
         Assert.Contains("could not be reached", error);
         Assert.Contains("Start a broker with 'sluice serve', or say where one has its Kafka listener with --bootstrap-server.", error);

@@ -16,7 +16,7 @@ public sealed class OperatorTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.SkipUnless(broker.AdminPort > 0, "the broker is none that this command manages");
         string topic = broker.NewName("operator");
         string group = broker.NewName("readers");
-        await Topics.CreateAsync(broker.Address, topic, 2, ("retention.ms", "3600000"));
+        await Administration.CreateTopicAsync(broker.Address, topic, 2, ("retention.ms", "3600000"));
         await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = broker.Address, ClientId = "billing" });
         for (int i = 0; i < 5; i++)
         {
