@@ -45,6 +45,18 @@ public sealed class ProducerStatesTests : IDisposable
     }
 
     [Fact]
+    public void A_batch_with_the_numbers_of_one_that_was_rolled_back_is_not_stored_yet()
+    {
+        Append(Batch(0, 2, transactional: true));
+        Assert.Equal((ProducerCheck.Duplicate, 0), Check(Batch(0, 2, transactional: true)));
+        Append(KafkaBatch.Marker(Producer, 0, isCommit: false));
+        Assert.Equal((ProducerCheck.OutOfOrderSequence, -1), Check(Batch(0, 2, transactional: true)));
+        Append(Batch(2, 1, transactional: true));
+        Assert.Equal((ProducerCheck.OutOfOrderSequence, -1), Check(Batch(0, 2, transactional: true)));
+        Assert.Equal((ProducerCheck.Duplicate, 3), Check(Batch(2, 1, transactional: true)));
+    }
+
+    [Fact]
     public void KIP_98_Sequences_wrap_to_zero()
     {
         Append(Batch(int.MaxValue - 1, 2));

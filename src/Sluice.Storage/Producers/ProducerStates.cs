@@ -115,7 +115,14 @@ public sealed class ProducerStates
             // A producer of which nothing is known (any more) goes on where it is.
             return ProducerCheck.Ok;
         }
-        return Check(entry, batch, out duplicateBaseOffset);
+        ProducerCheck check = Check(entry, batch, out duplicateBaseOffset);
+        if (check == ProducerCheck.Duplicate && RecordBatch.IsTransactional(batch) && states.IsAborted(entry.Id, duplicateBaseOffset))
+        {
+            // A client that rolled back what it did not know to be stored, and gave its numbers to new records, would have them acknowledged and lost.
+            duplicateBaseOffset = -1;
+            return ProducerCheck.OutOfOrderSequence;
+        }
+        return check;
     }
 
     /// <inheritdoc cref="Check(ProducerStates?, ReadOnlySpan{byte}, out long)"/>
