@@ -33,8 +33,8 @@ public sealed record GroupInfo
 
     public required IReadOnlyList<GroupPartition> Partitions { get; init; }
 
-    /// <summary>What is known of the lag in its partitions, summed up.</summary>
-    public long Lag => Partitions.Sum(static partition => partition.Lag ?? 0);
+    /// <summary>What is known of the lag in its partitions, summed up; null if it is known of none of them, as of a group that has never committed.</summary>
+    public long? Lag => Partitions.Count > 0 && Partitions.All(static partition => partition.Lag is null) ? null : Partitions.Sum(static partition => partition.Lag ?? 0);
 }
 
 /// <param name="Id">Unique in the group.</param>

@@ -9,7 +9,7 @@ namespace Sluice.Storage;
 internal static class LogRetention
 {
     /// <summary>
-    /// For so long after it was begun a segment or chunk does not go by age, however old its records say they are: who appends records of long ago finds them there, as with Kafka between two of
+    /// For so long after it was begun a segment or chunk does not go by age, however old its records say they are: who appends records of long ago finds them there for a while, as with Kafka between two of
     /// its checks (log.retention.check.interval.ms), and consumers have time to read them.
     /// </summary>
     private const long AgeGraceMs = 300_000;

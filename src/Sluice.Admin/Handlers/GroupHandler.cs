@@ -30,7 +30,7 @@ internal static class GroupHandler
         GroupInfo group = request.Context.Groups is { } source && source.VirtualHost == host
             ? AdminException.ValueOf(source.Find(request["group"]))
             : throw AdminException.NotFound($"there is no group '{request["group"]}'");
-        return request.ReplyAsync(Model(request, group) with { MemberDetails = [.. group.Members.Select(Model)], PartitionDetails = [.. group.Partitions.Select(partition => Model(group, partition))] }, AdminJson.Default.GroupModel);
+        return request.ReplyAsync(Model(request, group) with { MemberDetails = [.. group.Members.Select(Model)], PartitionDetails = Details(group) }, AdminJson.Default.GroupModel);
     }
 
     private static GroupModel Model(AdminRequest request, GroupInfo group) =>
@@ -43,11 +43,14 @@ internal static class GroupHandler
         member.Host,
         [.. member.Assigned.GroupBy(static partition => partition.Topic).OrderBy(static topic => topic.Key, StringComparer.Ordinal).Select(static topic => new AssignmentModel(topic.Key, [.. topic.Select(static partition => partition.Partition).Order()]))]);
 
-    /// <summary>With who reads it, if that is one member: those of a share group may be many.</summary>
-    private static GroupPartitionModel Model(GroupInfo group, GroupPartition partition)
+    /// <summary>With who reads each partition, if that is one member: those of a share group may be many.</summary>
+    private static IReadOnlyList<GroupPartitionModel> Details(GroupInfo group)
     {
-        GroupMember[] readers = [.. group.Members.Where(member => member.Assigned.Contains((partition.Topic, partition.Partition))).Take(2)];
-        GroupMember? reader = readers.Length == 1 ? readers[0] : null;
-        return new GroupPartitionModel(partition.Topic, partition.Partition, partition.Offset, partition.EndOffset, partition.Lag, reader?.Id, reader?.ClientId, reader?.Host);
+        ILookup<(string, int), GroupMember> readers = group.Members.SelectMany(static member => member.Assigned.Select(partition => (partition, member))).ToLookup(static pair => pair.partition, static pair => pair.member);
+        return [.. group.Partitions.Select(partition =>
+        {
+            GroupMember? reader = readers[(partition.Topic, partition.Partition)].Take(2).ToArray() is [var only] ? only : null;
+            return new GroupPartitionModel(partition.Topic, partition.Partition, partition.Offset, partition.EndOffset, partition.Lag, reader?.Id, reader?.ClientId, reader?.Host);
+        })];
     }
 }

@@ -50,7 +50,7 @@ internal static class ScramDefinitions
         }
         catch (FormatException)
         {
-            throw AdminException.BadRequest($"'{Member}' has one that cannot be: 'mechanism' is {string.Join(" or ", ScramMechanisms.All.Select(static mechanism => mechanism.Name()))}, salt and keys are base64, and the keys as long as the mechanism's hash");
+            throw AdminException.BadRequest($"'{Member}' has one that cannot be: 'mechanism' is {string.Join(" or ", ScramMechanisms.All.Select(static mechanism => mechanism.Name()))}, salt and keys are base64, the salt of 1 to {ScramCredential.SaltBytesMax} bytes, and the keys as long as the mechanism's hash");
         }
     }
 }

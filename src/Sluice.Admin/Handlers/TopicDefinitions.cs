@@ -41,7 +41,9 @@ internal static class TopicDefinitions
     private static Dictionary<string, string> Config(JsonBody topic) => topic.Find("config") switch
     {
         null => new(StringComparer.Ordinal),
-        { ValueKind: JsonValueKind.Object } config => config.EnumerateObject().ToDictionary(static setting => setting.Name, Value, StringComparer.Ordinal),
+        { ValueKind: JsonValueKind.Object } config => config.EnumerateObject().DistinctBy(static setting => setting.Name, StringComparer.Ordinal).Count() == config.EnumerateObject().Count()
+            ? config.EnumerateObject().ToDictionary(static setting => setting.Name, Value, StringComparer.Ordinal)
+            : throw AdminException.BadRequest("'config' has a setting twice"),
         _ => throw AdminException.BadRequest("'config' must be an object"),
     };
 

@@ -89,7 +89,7 @@ internal sealed record GroupModel(
     string Protocol,
     int Members,
     int Partitions,
-    long Lag,
+    long? Lag,
     IReadOnlyList<GroupMemberModel>? MemberDetails = null,
     IReadOnlyList<GroupPartitionModel>? PartitionDetails = null);
 

@@ -15,7 +15,8 @@ internal static class GroupMetricsText
         }
 
         text.Single("sluice_kafka_group_members", "gauge", "Members of all groups.", groups.Sum(static group => group.Members.Count));
-        text.Single("sluice_kafka_groups_lag", "gauge", "Records that groups have still to read, all together.", groups.Sum(static group => group.Lag));
+        text.Single("sluice_kafka_groups_lag", "gauge", "Records that groups have still to read, all together.", groups.Sum(static group => group.Lag ?? 0));
+        text.Single("sluice_kafka_groups_partitions_lag_unknown", "gauge", "Partitions of groups whose lag is not known: mostly, nothing was committed yet.", groups.Sum(static group => group.Partitions.Count(static partition => partition.Lag is null)));
         (string Group, string Topic, long Lag)[] lags = [.. groups.SelectMany(static group => group.Partitions.Where(static partition => partition.Lag is not null)
             .GroupBy(static partition => partition.Topic).Select(topic => (group.Name, topic.Key, topic.Sum(static partition => partition.Lag!.Value))))];
         bool isTooMany = lags.Length > LagsMax;

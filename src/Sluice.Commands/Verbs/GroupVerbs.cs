@@ -29,7 +29,7 @@ internal static class GroupVerbs
         if (!invocation.Json)
         {
             string protocol = group["protocol"]?.ToString() is { Length: > 0 } name ? $", {name}" : "";
-            invocation.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{group["type"]} group '{group["name"]}': {group["state"]}{protocol}, {group["members"]} members, lag {group["lag"]?.GetValue<long>():N0}"));
+            invocation.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{group["type"]} group '{group["name"]}': {group["state"]}{protocol}, {group["members"]} members, lag {(group["lag"] is { } lag ? lag.GetValue<long>().ToString("N0", CultureInfo.InvariantCulture) : "not known")}"));
         }
 
         return Listing.Show(

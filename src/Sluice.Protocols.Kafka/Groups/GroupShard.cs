@@ -117,6 +117,7 @@ internal sealed class GroupShard : ICoordinatorShard
                 catch
                 {
                     _context.Logger.LogCritical("An operation on partition {Partition} of topic {Topic} failed by an error of the broker: its groups are not served any more", _partition.Index, _partition.Topic.Name);
+                    Abandon(turn);
                     Stop();
                     throw;
                 }
@@ -330,12 +331,13 @@ internal sealed class GroupShard : ICoordinatorShard
 
     private void OnTimer()
     {
+        var turn = new GroupTurn(_scheduler);
         try
         {
             bool any;
             do
             {
-                var turn = new GroupTurn(_scheduler);
+                turn = new GroupTurn(_scheduler);
                 JournalPosition position = JournalPosition.None;
                 lock (_sync)
                 {
@@ -354,9 +356,17 @@ internal sealed class GroupShard : ICoordinatorShard
             _context.Logger.LogCritical(error, "A timer of partition {Partition} of topic {Topic} failed by an error of the broker: please report it", _partition.Index, _partition.Topic.Name);
             lock (_sync)
             {
+                Abandon(turn);
                 Stop();
             }
         }
+    }
+
+    /// <summary>What an operation had to answer before it failed is refused: who waits for it is not found in the groups any more.</summary>
+    private void Abandon(GroupTurn turn)
+    {
+        turn.HasFailed = true;
+        _scheduler.Post(turn);
     }
 
     private void Expire(GroupTurn turn)

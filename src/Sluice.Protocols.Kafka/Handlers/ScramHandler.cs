@@ -9,7 +9,6 @@ namespace Sluice.Protocols.Kafka.Handlers;
 /// <summary>DescribeUserScramCredentials, AlterUserScramCredentials (KIP-554).</summary>
 internal sealed class ScramHandler(KafkaServer server)
 {
-    private const int SaltBytesMax = 1024;
 
     public DescribeUserScramCredentialsResponse Handle(KafkaRequest request, DescribeUserScramCredentialsRequest body)
     {
@@ -98,7 +97,7 @@ internal sealed class ScramHandler(KafkaServer server)
         Problem(upsertion.Name, upsertion.Mechanism) is { Error: not KafkaErrorCode.None } problem ? problem
         : upsertion.Iterations < ScramCredential.IterationsMin ? (KafkaErrorCode.UnacceptableCredential, "Too few iterations")
         : upsertion.Iterations > ScramCredential.IterationsMax ? (KafkaErrorCode.UnacceptableCredential, "Too many iterations")
-        : upsertion.Salt.Length is 0 or > SaltBytesMax || upsertion.SaltedPassword.Length is 0 or > SaltBytesMax ? (KafkaErrorCode.UnacceptableCredential, $"Salt and salted password must have 1 to {SaltBytesMax} bytes")
+        : upsertion.Salt.Length is 0 or > ScramCredential.SaltBytesMax || upsertion.SaltedPassword.Length is 0 or > ScramCredential.SaltBytesMax ? (KafkaErrorCode.UnacceptableCredential, $"Salt and salted password must have 1 to {ScramCredential.SaltBytesMax} bytes")
         : default;
 
     private static (KafkaErrorCode Error, string? Message) Problem(string name, sbyte mechanism) =>

@@ -35,13 +35,9 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
 
     public ListTransactionsResponse Handle(KafkaRequest request, ListTransactionsRequest body)
     {
-        Regex? pattern;
-        try
-        {
-            // As Kafka's, it is to match the whole id, in time that is linear.
-            pattern = string.IsNullOrEmpty(body.TransactionalIdPattern) ? null : new Regex($@"\A(?:{body.TransactionalIdPattern})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-        }
-        catch (Exception error) when (error is ArgumentException or NotSupportedException)
+        // As Kafka's, it is to match the whole id.
+        Regex? pattern = null;
+        if (!string.IsNullOrEmpty(body.TransactionalIdPattern) && !LinearPattern.TryParse(body.TransactionalIdPattern, out pattern, out _))
         {
             return new ListTransactionsResponse { ErrorCode = KafkaErrorCode.InvalidRegularExpression };
         }

@@ -10,6 +10,9 @@ public sealed class ScramCredential
     /// <summary>Fewest and most rounds, as Kafka has them.</summary>
     public const int IterationsMin = 4096, IterationsMax = 16_384;
 
+    /// <summary>Longest salt that a credential may have, in bytes; it goes to everybody who begins a login with the name.</summary>
+    public const int SaltBytesMax = 1024;
+
     private const int SaltBytes = 16;
 
     private readonly byte[] _salt;
@@ -63,10 +66,11 @@ public sealed class ScramCredential
         encoded.Split('$') is [var name, var rounds, var salt, var stored, var server]
         && ScramMechanisms.Find(name) is { } mechanism
         && int.TryParse(rounds, NumberStyles.None, CultureInfo.InvariantCulture, out int iterations)
-        && (Convert.FromBase64String(stored), Convert.FromBase64String(server)) is var (storedKey, serverKey)
+        && (Convert.FromBase64String(salt), Convert.FromBase64String(stored), Convert.FromBase64String(server)) is var (saltBytes, storedKey, serverKey)
+        && saltBytes.Length is > 0 and <= SaltBytesMax
         && storedKey.Length == mechanism.Algorithm().HashBytes
         && serverKey.Length == mechanism.Algorithm().HashBytes
-            ? new ScramCredential(mechanism, iterations, Convert.FromBase64String(salt), storedKey, serverKey)
+            ? new ScramCredential(mechanism, iterations, saltBytes, storedKey, serverKey)
             : throw new FormatException("Not a SCRAM credential in a form that is known here.");
 
     /// <summary>One line of text with the mechanism, the rounds, the salt and both keys.</summary>
