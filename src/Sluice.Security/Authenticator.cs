@@ -193,7 +193,12 @@ public sealed class Authenticator
             ? Refuse(LoginRefusal.LoopbackOnly, user.Name, origin, "this user may connect from the broker's own machine only (Security:LoopbackUsers)")
             : new LoginResult(user, LoginRefusal.None, user.Name);
 
-    internal LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
+    /// <summary>Refuses a login for a reason that only the protocol knows of: it is logged and counted as those are that are refused here.</summary>
+    /// <param name="refusal">As what it is counted.</param>
+    /// <param name="userName">Who tried.</param>
+    /// <param name="origin">Where the client comes from.</param>
+    /// <param name="reason">In words, for the log.</param>
+    public LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
     {
         Interlocked.Increment(ref _refusals[(int)refusal]);
         _logger.LogWarning("Login of user '{User}' from {Remote} refused: {Reason}", userName, origin.Remote, reason);

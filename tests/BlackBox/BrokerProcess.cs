@@ -11,7 +11,7 @@ namespace Sluice.BlackBox;
 /// </summary>
 public sealed class BrokerProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60), LogTimeout = TimeSpan.FromSeconds(30);
 
     private readonly StringBuilder _output = new();
     private readonly string[] _arguments;
@@ -130,6 +130,18 @@ public sealed class BrokerProcess : IAsyncDisposable
             lock (_output)
             {
                 return _output.ToString();
+            }
+        }
+    }
+
+    /// <summary>Waits until a line of the log has all these words.</summary>
+    public async Task LoggedAsync(params string[] words)
+    {
+        for (long deadline = Environment.TickCount64 + (long)LogTimeout.TotalMilliseconds; !Log.Split('\n').Any(line => words.All(word => line.Contains(word, StringComparison.Ordinal))); await Task.Delay(20))
+        {
+            if (Environment.TickCount64 >= deadline)
+            {
+                throw new TimeoutException($"No line with '{string.Join("' and '", words)}' in the broker's log within {LogTimeout}:\n{Log}");
             }
         }
     }

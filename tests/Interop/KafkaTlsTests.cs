@@ -64,11 +64,11 @@ public sealed class KafkaTlsTests : IDisposable
         Assert.Contains("Kafka:AdvertisedHost is empty, so clients are told to connect to the IP address", broker.Log, StringComparison.Ordinal);
         string port = TlsPortOf(broker);
         await ClientProgram.RunForCodeAsync("kcat", ["-b", $"127.0.0.1:{port}", "-L", "-m", "2"]);
-        Assert.Contains("on listener kafkas failed: the client does not speak TLS, but Kafka's protocol", broker.Log, StringComparison.Ordinal);
+        await broker.LoggedAsync("on listener kafkas failed: the client does not speak TLS, but Kafka's protocol");
         await ClientProgram.RunForCodeAsync("kcat", ["-b", $"127.0.0.1:{port}", "-X", "security.protocol=ssl", "-L", "-m", "2"]);
-        Assert.Matches("on listener kafkas failed: the client does not (trust|accept) the broker's certificate", broker.Log);
+        await broker.LoggedAsync("on listener kafkas failed: the client does not ", " the broker's certificate");
         await ClientProgram.RunForCodeAsync("kcat", ["-b", $"127.0.0.1:{broker.KafkaPort}", "-X", "security.protocol=ssl", "-L", "-m", "2"]);
-        Assert.Contains("is closed: it speaks TLS, and this port is the one without", broker.Log, StringComparison.Ordinal);
+        await broker.LoggedAsync("is closed: it speaks TLS, and this port is the one without");
     }
 
     private static string TlsPortOf(BrokerProcess broker) => Regex.Matches(broker.Log, "kafkas[^\n]*127\\.0\\.0\\.1:([0-9]+)")[^1].Groups[1].Value;

@@ -42,7 +42,7 @@ public sealed class TlsTests : IDisposable
         await plain.ConnectAsync("127.0.0.1", broker.TlsPort);
         await plain.SendAsync("AMQP\0\0\t\x01"u8.ToArray());
         Assert.DoesNotContain("AMQP", System.Text.Encoding.Latin1.GetString(await ReadToEndAsync(plain)));
-        await LoggedAsync(broker, "TLS handshake with", "on listener amqps failed");
+        await broker.LoggedAsync("TLS handshake with", "on listener amqps failed");
         Assert.Empty(broker.ErrorLines);
     }
 
@@ -62,9 +62,9 @@ public sealed class TlsTests : IDisposable
         Assert.Contains($"user '{Worker}' logged in to virtual host '/'", broker.Log, StringComparison.Ordinal);
         var nobody = await Assert.ThrowsAsync<BrokerUnreachableException>(() => ExternalFactory(broker, _certificates.Issue("CN=nobody,O=Example")).CreateConnectionAsync());
         Assert.IsType<AuthenticationFailureException>(nobody.InnerException);
-        await LoggedAsync(broker, "Login of user 'CN=nobody,O=Example'", "there is no user of the certificate's name");
+        await broker.LoggedAsync("Login of user 'CN=nobody,O=Example'", "there is no user of the certificate's name");
         await Assert.ThrowsAsync<BrokerUnreachableException>(() => ExternalFactory(broker, TestCertificates.IssueByStranger(Worker)).CreateConnectionAsync());
-        await LoggedAsync(broker, "TLS handshake with", "on listener amqps failed");
+        await broker.LoggedAsync("TLS handshake with", "on listener amqps failed");
 
         // Without a certificate EXTERNAL is not even offered, but a password is taken.
         await Assert.ThrowsAsync<BrokerUnreachableException>(() => ExternalFactory(broker, certificate: null).CreateConnectionAsync());
@@ -82,7 +82,7 @@ public sealed class TlsTests : IDisposable
         await using IConnection connection = await ExternalFactory(broker, _certificates.Issue(Worker)).CreateConnectionAsync();
         await SendAndGetAsync(connection, new BasicProperties { UserId = "worker" }, "mine"u8.ToArray());
         await Assert.ThrowsAsync<BrokerUnreachableException>(() => TrustingFactory(broker).CreateConnectionAsync());
-        await LoggedAsync(broker, "TLS handshake with", "on listener amqps failed");
+        await broker.LoggedAsync("TLS handshake with", "on listener amqps failed");
         Assert.Empty(broker.ErrorLines);
     }
 
@@ -153,19 +153,6 @@ public sealed class TlsTests : IDisposable
         }
 
         return received.ToArray();
-    }
-
-    private static async Task LoggedAsync(BrokerProcess broker, params string[] words)
-    {
-        for (long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds; ; await Task.Delay(20))
-        {
-            if (broker.Log.Split('\n').Any(line => words.All(word => line.Contains(word, StringComparison.Ordinal))))
-            {
-                return;
-            }
-
-            Assert.True(Environment.TickCount64 < deadline, $"no line with '{string.Join("' and '", words)}' in the broker's log:\n{broker.Log}");
-        }
     }
 
     private static Task SluiceAsync(BrokerProcess broker, params string[] arguments) => ClientProgram.RunAsync(Repository.ServerExecutable, [.. arguments, "--admin-port", $"{broker.AdminPort}"]);

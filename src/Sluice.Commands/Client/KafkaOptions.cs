@@ -16,9 +16,9 @@ internal static class KafkaOptions
 
     internal static readonly Option<string?> BootstrapServer = new("--bootstrap-server") { Description = "Kafka: brokers to begin with (the host, port 9092).", HelpName = "host:port,…" };
     private static readonly Option<bool> TlsOption = new("--tls") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority that the system trusts." };
-    private static readonly Option<string?> CaFile = new("--ca-file") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority in this file (PEM).", HelpName = "file" };
+    internal static readonly Option<string?> CaFile = new("--ca-file") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority in this file (PEM).", HelpName = "file" };
     private static readonly Option<string?> Sasl = new("--sasl") { Description = "Kafka: how to log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER (PLAIN, when a user or password is given).", HelpName = "mechanism" };
-    private static readonly Option<string?> TokenFile = new("--token-file") { Description = "Kafka: the file with the token for OAUTHBEARER, read at each login.", HelpName = "file" };
+    internal static readonly Option<string?> TokenFile = new("--token-file") { Description = "Kafka: the file with the token for OAUTHBEARER, read at each login.", HelpName = "file" };
 
     /// <summary>All of them.</summary>
     public static Option[] Access => [BootstrapServer, TlsOption, CaFile, Sasl, TokenFile];

@@ -25,6 +25,7 @@ internal static class AclWords
         AclResourceType.Group => "group",
         AclResourceType.TransactionalId => "transactional id",
         AclResourceType.Cluster => "cluster",
+        AclResourceType.User => "user",
         _ => type.ToString(),
     };
 }

@@ -52,8 +52,11 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>See <see cref="ClientAccess.ManagesUsers"/>. A refusal is logged.</summary>
     public bool ManagesUsers => connection.Access?.ManagesUsers == true || Refuse(AclOperation.Alter, AclResourceType.Cluster, ClientAccess.ClusterName);
 
-    /// <summary>Whether the client is an administrator.</summary>
-    public bool IsAdministrator => connection.Access?.IsAdministrator == true;
+    /// <summary>Whether the client may change how a user logs in: an administrator's password is for administrators to change. A refusal is logged.</summary>
+    public bool ManagesUser(string name) => ManagesUsers
+        && (connection.Access?.IsAdministrator == true
+            || Server.AccessControl.FindUser(name)?.IsAdministrator != true
+            || Refuse(AclOperation.Alter, AclResourceType.User, name, "only administrators change how administrators log in"));
 
     /// <summary>Whether a list that the client asks for has a topic. Nothing is logged: what it may not know of is left out.</summary>
     public bool SeesTopic(string name) => Allows(AclOperation.Describe, AclResourceType.Topic, name);
@@ -192,11 +195,11 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     private bool Sees(AclOperation operation) => Allows(operation, AclResourceType.Cluster, ClientAccess.ClusterName);
 
     /// <summary>Tells the operator; false, as the answer of who asked.</summary>
-    private bool Refuse(AclOperation operation, AclResourceType type, string name)
+    private bool Refuse(AclOperation operation, AclResourceType type, string name, string? reason = null)
     {
         if (connection.Access is { } access)
         {
-            Server.Refusals.Add(access.User, access.Address, operation, type, name, access.Reason(operation, type, name));
+            Server.Refusals.Add(access.User, access.Address, operation, type, name, reason ?? access.Reason(operation, type, name));
         }
 
         return false;

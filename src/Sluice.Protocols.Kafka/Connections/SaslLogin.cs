@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Sluice.Protocols.Kafka.Acls;
+using Sluice.Protocols.Kafka.Telemetry;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.Security;
@@ -85,7 +86,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
             access.User,
             _user is null ? "is admitted without a login (Kafka:AnonymousUser) to" : $"logged in by {_userMechanism} to",
             Server.Options.VirtualHost,
-            string.IsNullOrEmpty(clientId) ? "" : $", client '{clientId}'",
+            string.IsNullOrEmpty(clientId) ? "" : $", client '{TelemetryClient.Cut(clientId)}'",
             connection.ClientSoftware == KafkaConnection.UnknownSoftware ? "" : $", software {software} {version}");
     }
 
@@ -129,6 +130,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
         {
             // What was allowed without a login ends with it. Who logs in again keeps what it has until then, as its requests may be under way.
             connection.Access = null;
+            _isLogged = false;
         }
 
         (_exchange, _mechanism, _hasBegun) = (exchange, mechanism, true);
@@ -150,6 +152,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
         if (_user is not null && _mechanism != _userMechanism)
         {
+            Server.Authenticator.Refuse(LoginRefusal.Unsupported, _user, Origin(), $"it repeats its login by {_mechanism}, and has logged in by {_userMechanism}");
             return Refused(KafkaErrorCode.SaslAuthenticationFailed, $"SASL mechanism '{_mechanism}' requested by client is not supported for re-authentication of mechanism '{_userMechanism}'");
         }
 
@@ -167,6 +170,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
 
         if (_user is not null && _user != user.Name)
         {
+            Server.Authenticator.Refuse(LoginRefusal.BadCredentials, user.Name, Origin(), $"the connection is that of user '{_user}', who alone can repeat the login");
             return Refused(KafkaErrorCode.SaslAuthenticationFailed, $"Cannot change principals during re-authentication from User.{_user}: User.{user.Name}");
         }
 

@@ -18,7 +18,7 @@ namespace Sluice.Protocols.Kafka.Handlers;
 internal sealed class ProduceHandler(KafkaServer server)
 {
     private const string NoTransactions = "Queues take no part in transactions of Kafka clients: send to a topic, or without a transactional id.";
-    private const short All = -1, KnowsAbortable = 11, AddsPartitions = 12;
+    private const short All = -1, KnowsAbortable = 11, AddsPartitions = 12, NamesById = 13;
 
     public void Handle(KafkaRequest request, ProduceRequest body)
     {
@@ -61,10 +61,12 @@ internal sealed class ProduceHandler(KafkaServer server)
 
     private ProduceResponse.TopicProduceResponse Append(KafkaRequest request, ProduceRequest body, ProduceRequest.TopicProduceData data, Durability promise, PendingProduce pending)
     {
-        Topic? topic = request.Version >= 13 ? server.Host?.FindTopic(data.TopicId) : server.Host?.FindTopic(data.Name);
+        bool isById = request.Version >= NamesById;
+        Topic? topic = isById ? server.Host?.FindTopic(data.TopicId) : server.Host?.FindTopic(data.Name);
         KafkaErrorCode error =
-            !request.AllowsTopic(AclOperation.Write, topic?.Name ?? data.Name) ? (request.Version >= 13 && topic is null ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.TopicAuthorizationFailed)
-            : topic is null ? (request.Version >= 13 ? KafkaErrorCode.UnknownTopicId : KafkaErrorCode.UnknownTopicOrPartition)
+            isById && topic is null ? KafkaErrorCode.UnknownTopicId
+            : !request.AllowsTopic(AclOperation.Write, topic?.Name ?? data.Name) ? KafkaErrorCode.TopicAuthorizationFailed
+            : topic is null ? KafkaErrorCode.UnknownTopicOrPartition
             : topic.Definition.IsInternal ? KafkaErrorCode.InvalidTopicException
             : KafkaErrorCode.None;
         var partitions = new ProduceResponse.PartitionProduceResponse[data.PartitionData.Length];

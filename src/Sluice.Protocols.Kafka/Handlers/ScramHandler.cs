@@ -52,9 +52,8 @@ internal sealed class ScramHandler(KafkaServer server)
 
         void Take(string name, (KafkaErrorCode Error, string? Message) problem, ScramChange change)
         {
-            if (!request.ManagesUsers || (!request.IsAdministrator && server.AccessControl.FindUser(name)?.IsAdministrator == true))
+            if (!request.ManagesUser(name))
             {
-                // An administrator's password is for administrators to change.
                 problem = (KafkaErrorCode.ClusterAuthorizationFailed, null);
             }
             else if (results.TryGetValue(name, out AlterUserScramCredentialsResponse.AlterUserScramCredentialsResult? before))

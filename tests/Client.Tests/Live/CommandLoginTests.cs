@@ -47,19 +47,22 @@ public sealed class CommandLoginTests(SecureBroker broker) : IClassFixture<Secur
     [Fact]
     public async Task What_keeps_a_client_out_is_told()
     {
+        const string Trust = "must be of an authority that the system trusts or that the file of --ca-file has", Token = "Give a token that is good with --token-file";
         using var stranger = new TestCertificates();
-        await RefusedAsync("was reached, but not by TLS: The remote certificate is invalid", "--bootstrap-server", broker.TlsAddress, "--tls");
-        await RefusedAsync("was reached, but not by TLS: The remote certificate is invalid", "--bootstrap-server", broker.TlsAddress, "--ca-file", stranger.AuthorityFile);
-        await RefusedAsync("has no certificate in PEM form", "--bootstrap-server", broker.TlsAddress, "--ca-file", _tokenFile);
-        await RefusedAsync("as the owner of the token by OAUTHBEARER: there is no token: Could not find file", "--bootstrap-server", broker.Address, "--token-file", "nosuch");
+        await RefusedAsync("was reached, but not by TLS: The remote certificate is invalid", Trust, "--bootstrap-server", broker.TlsAddress, "--tls");
+        await RefusedAsync("was reached, but not by TLS: The remote certificate is invalid", Trust, "--bootstrap-server", broker.TlsAddress, "--ca-file", stranger.AuthorityFile);
+        await RefusedAsync("has no certificate in PEM form", "--ca-file", "--bootstrap-server", broker.TlsAddress, "--ca-file", _tokenFile);
+        await RefusedAsync("as the owner of the token by OAUTHBEARER: there is no token: Could not find file", Token, "--bootstrap-server", broker.Address, "--token-file", "nosuch");
         await File.WriteAllTextAsync(_tokenFile, SecureBroker.Token("guest", seconds: -60));
-        await RefusedAsync("as the owner of the token by OAUTHBEARER: the broker answered SaslAuthenticationFailed", "--bootstrap-server", broker.Address, "--token-file", _tokenFile);
+        await RefusedAsync("as the owner of the token by OAUTHBEARER: the broker answered SaslAuthenticationFailed", Token, "--bootstrap-server", broker.Address, "--token-file", _tokenFile);
 
-        async Task RefusedAsync(string expected, params string[] access)
+        async Task RefusedAsync(string expected, string advice, params string[] access)
         {
             (int code, _, string error) = await SluiceProgram.RunAsync("", ["publish", "--kafka", "t", "x", .. access]);
             Assert.Equal(1, code);
             Assert.Contains(expected, error);
+            Assert.Contains(advice, error);
+            Assert.DoesNotContain("--user", error);
             Assert.DoesNotContain("could not be looked up", error);
         }
     }

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Sluice.BlackBox;
 using Sluice.Client.Consuming;
 using Sluice.Client.Producing;
 using Sluice.Client.Tests.Support;
@@ -57,15 +55,5 @@ public sealed class OperatorTests(LiveBroker broker) : IClassFixture<LiveBroker>
 
     private async Task<JsonNode> JsonAsync(params string[] arguments) => JsonNode.Parse(await OkAsync([.. arguments, "--json"]))!;
 
-    private async Task<string> OkAsync(params string[] arguments)
-    {
-        var start = new ProcessStartInfo(Repository.ServerExecutable, [.. arguments, "--admin-port", $"{broker.AdminPort}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        await process.WaitForExitAsync(patience.Token);
-        Assert.True(process.ExitCode == 0, $"exit code {process.ExitCode}: {await error}");
-        return await output;
-    }
+    private Task<string> OkAsync(params string[] arguments) => SluiceProgram.OkAsync("", [.. arguments, "--admin-port", $"{broker.AdminPort}"]);
 }

@@ -8,7 +8,7 @@ namespace Sluice.Conformance.Kafka;
 /// <summary>What the operator reads in the log of what Kafka clients do.</summary>
 public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
 {
-    private const sbyte Topic = 2, Literal = 3, Read = 3, Allow = 3;
+    private const sbyte Topic = 2, Cluster = 4, Literal = 3, Read = 3, Alter = 7, Allow = 3;
 
     private BrokerProcess _process = null!;
 
@@ -42,6 +42,17 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
 
         await LoggedAsync($"user '{user}' closed: the client closed the connection");
         Assert.Single(Lines("is admitted without a login (Kafka:AnonymousUser) to virtual host '/', client 'conformance'"));
+    }
+
+    [Fact]
+    public async Task A_client_that_logs_in_after_it_was_admitted_without_is_told_of_as_who_it_is()
+    {
+        RawClient client = await ConnectToLogInAsync();
+        client.ClientId = new string('c', 10_000);
+        await client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [] }, 12);
+        await LoggedAsync("is admitted without a login", $", client '{new string('c', 256)}'");
+        await client.PlainAsync("guest", "guest");
+        await LoggedAsync("user 'guest' logged in by PLAIN to virtual host '/', client 'ccc");
     }
 
     [Fact]
@@ -91,6 +102,35 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
     }
 
     [Fact]
+    public async Task An_attempt_on_an_administrators_password_is_a_warning()
+    {
+        string user = await UserAsync();
+        await Client.AskAsync<CreateAclsResponse>(
+            new CreateAclsRequest { Creations = [new CreateAclsRequest.AclCreation { ResourceType = Cluster, ResourceName = "kafka-cluster", ResourcePatternType = Literal, Principal = $"User:{user}", Host = "*", Operation = Alter, PermissionType = Allow }] }, 3);
+        RawClient client = await LogInAsync(user);
+        var attempt = new AlterUserScramCredentialsRequest { Deletions = [], Upsertions = [Upsertion("guest", SaslMoves.Sha256, "mine")] };
+        AlterUserScramCredentialsResponse answer = await client.AskAsync<AlterUserScramCredentialsResponse>(attempt, 0);
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, Assert.Single(answer.Results).ErrorCode);
+        await LoggedAsync("warn:", $"User '{user}' from 127.0.0.1 was refused Alter on user 'guest': only administrators change how administrators log in");
+        Assert.Single(Lines("warn:"));
+    }
+
+    [Fact]
+    public async Task A_topic_id_that_is_not_there_is_no_refused_operation()
+    {
+        TestTopic topic = await TopicAsync();
+        RawClient client = await LogInAsync(await UserAsync());
+        foreach ((TestTopic to, KafkaErrorCode expected) in new[] { (new TestTopic("", Guid.NewGuid()), KafkaErrorCode.UnknownTopicId), (topic, KafkaErrorCode.TopicAuthorizationFailed) })
+        {
+            ProduceResponse answer = await client.AskAsync<ProduceResponse>(Produce(to, 1, (0, BatchBuilder.Of("x"))), 13);
+            Assert.Equal(expected, Assert.Single(Assert.Single(answer.Responses).PartitionResponses).ErrorCode);
+        }
+
+        await LoggedAsync("warn:", $"was refused Write on topic '{topic.Name}'");
+        Assert.Single(Lines("warn:"));
+    }
+
+    [Fact]
     public async Task Entries_of_the_access_list_are_told_in_words_with_who_made_them()
     {
         await Client.AskAsync<CreateAclsResponse>(
@@ -116,9 +156,17 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
         Assert.Empty(Lines("is no Kafka request"));
     }
 
+    [Fact]
+    public async Task A_request_that_is_too_large_before_the_login_is_told_with_its_size()
+    {
+        RawClient client = await ConnectToLogInAsync();
+        await client.ChooseAsync("PLAIN");
+        await client.SendBytesAsync(RawClient.Frame(new byte[600_000]).AsMemory(0, 100));
+        await client.IsClosedAsync();
+        await LoggedAsync("is closed: it sent what is no Kafka request: a request of 600000 bytes; at most 524288 are allowed before the login");
+    }
+
     private string[] Lines(string part) => [.. _process.Log.Split('\n').Where(line => line.Contains(part, StringComparison.Ordinal))];
 
-    private Task LoggedAsync(params string[] parts) => EventuallyAsync(
-        () => Task.FromResult(_process.Log.Split('\n').Any(line => parts.All(part => line.Contains(part, StringComparison.Ordinal)))),
-        $"a line with {string.Join(" and ", parts)}");
+    private Task LoggedAsync(params string[] parts) => _process.LoggedAsync(parts);
 }

@@ -57,6 +57,7 @@ public sealed class ReauthenticationTests(BrokerFixture broker) : SecurityTest(b
         RawClient changing = await LogInAsync(user);
         Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, (await changing.ScramAsync(SaslMoves.Sha256, other, "secret")).ErrorCode);
         await changing.IsClosedAsync();
+        await LoggedAsync($"Login of user '{other}' from 127.0.0.1", $"refused: the connection is that of user '{user}'");
 
         RawClient wrong = await LogInAsync(user);
         SaslAuthenticateResponse refused = await wrong.ScramAsync(SaslMoves.Sha256, user, "wrong");
@@ -81,6 +82,8 @@ public sealed class ReauthenticationTests(BrokerFixture broker) : SecurityTest(b
             Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, RawClient.Read<SaslAuthenticateResponse>(frame, 2, id).ErrorCode);
             await client.IsClosedAsync();
         }
+
+        await LoggedAsync($"Login of user '{user}' from 127.0.0.1", "refused: it repeats its login by SCRAM-SHA-512, and has logged in by SCRAM-SHA-256");
     }
 
     [Fact]
@@ -127,6 +130,9 @@ public sealed class ReauthenticationTests(BrokerFixture broker) : SecurityTest(b
             "the connection that does not log in again closed");
         await ServesAsync(renewing);
     }
+
+    /// <summary>The log is Sluice's own.</summary>
+    private Task LoggedAsync(params string[] words) => _process is null ? Task.CompletedTask : _process.LoggedAsync(words);
 
     private static Task<BrokerProcess> StartAsync(int lifetimeMs) => BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__ReauthenticationMaxMs"] = $"{lifetimeMs}" });
 }
