@@ -118,7 +118,7 @@ public sealed class ProducerStates
         ProducerCheck check = Check(entry, batch, out duplicateBaseOffset);
         if (check == ProducerCheck.Duplicate && RecordBatch.IsTransactional(batch) && states.IsAborted(entry.Id, duplicateBaseOffset))
         {
-            // A client that rolled back what it did not know to be stored, and gave its numbers to new records, would have them acknowledged and lost.
+            // What was rolled back is stored for nobody: a client that rolled back what it did not know to be stored, and gave its numbers to new records, would have them acknowledged and lost.
             duplicateBaseOffset = -1;
             return ProducerCheck.OutOfOrderSequence;
         }
