@@ -49,7 +49,7 @@ public static class AmqpLoadReport
     {
         if (latency is not null)
         {
-            Line(text, name, $"p50 {Ms(latency.P50Us)}   p95 {Ms(latency.P95Us)}   p99 {Ms(latency.P99Us)}   p99.9 {Ms(latency.P999Us)}   max {Ms(latency.MaxUs)}");
+            Line(text, name, $"mean {Ms(latency.MeanUs)}   p50 {Ms(latency.P50Us)}   p95 {Ms(latency.P95Us)}   p99 {Ms(latency.P99Us)}   p99.9 {Ms(latency.P999Us)}   max {Ms(latency.MaxUs)}");
         }
     }
 

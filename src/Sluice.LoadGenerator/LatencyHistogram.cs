@@ -16,6 +16,7 @@ public sealed class LatencyHistogram
 
     private readonly long[] _counts = new long[Index(ValueMax) + 1];
     private long _max;
+    private double _sum;
 
     public long Count { get; private set; }
 
@@ -25,6 +26,7 @@ public sealed class LatencyHistogram
         long nanoseconds = Math.Clamp((long)(ticks * NanosecondsPerTick), 0, ValueMax);
         _counts[Index(nanoseconds)] += times;
         _max = Math.Max(_max, nanoseconds);
+        _sum += (double)nanoseconds * times;
         Count += times;
     }
 
@@ -36,6 +38,7 @@ public sealed class LatencyHistogram
         }
 
         _max = Math.Max(_max, other._max);
+        _sum += other._sum;
         Count += other.Count;
     }
 
@@ -56,8 +59,8 @@ public sealed class LatencyHistogram
         return 0;
     }
 
-    /// <summary>The percentiles that are reported.</summary>
-    public LatencySummary Summarise() => new(Count, PercentileUs(0.5), PercentileUs(0.95), PercentileUs(0.99), PercentileUs(0.999), _max / 1000.0);
+    /// <summary>The mean and the percentiles that are reported.</summary>
+    public LatencySummary Summarise() => new(Count, Count == 0 ? 0 : _sum / Count / 1000.0, PercentileUs(0.5), PercentileUs(0.95), PercentileUs(0.99), PercentileUs(0.999), _max / 1000.0);
 
     private static int Index(long value)
     {
@@ -74,5 +77,5 @@ public sealed class LatencyHistogram
     }
 }
 
-/// <summary>Percentiles of durations, in µs.</summary>
-public sealed record LatencySummary(long Count, double P50Us, double P95Us, double P99Us, double P999Us, double MaxUs);
+/// <summary>Mean and percentiles of durations, in µs.</summary>
+public sealed record LatencySummary(long Count, double MeanUs, double P50Us, double P95Us, double P99Us, double P999Us, double MaxUs);

@@ -61,7 +61,11 @@ public sealed class LatencyHistogramTests
         Assert.Equal(100, a.Count);
         Assert.InRange(a.PercentileUs(0.99), 1, 1.01);
         Assert.InRange(a.PercentileUs(1), 1000, 1010);
+        Assert.InRange(a.Summarise().MeanUs, 10.98, 11);
     }
+
+    [Fact]
+    public void Nothing_recorded_has_a_mean_of_0() => Assert.Equal(0, new LatencyHistogram().Summarise().MeanUs);
 
     private static long Ticks(long nanoseconds) => (long)(nanoseconds * (Stopwatch.Frequency / 1e9));
 }

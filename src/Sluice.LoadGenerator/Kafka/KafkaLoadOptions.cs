@@ -37,6 +37,9 @@ public sealed record KafkaLoadOptions
     /// <summary>Records per second of all producers; 0: as fast as it goes.</summary>
     public double Rate { get; init; }
 
+    /// <summary>Most records of a producer that are not acknowledged; 0: no limit but that of <see cref="BufferBytes"/>.</summary>
+    public int Window { get; init; }
+
     public Acks Acks { get; init; } = Acks.All;
 
     /// <summary>Null: with acks of all.</summary>
@@ -73,6 +76,7 @@ public sealed record KafkaLoadOptions
         Require(Records >= 1, "at least one record is needed");
         Require(ValueBytes is >= 0 and <= 128 << 20, "a value has 0 to 134217728 bytes");
         Require(Rate >= 0 && Keys >= 0 && LingerMs >= 0, "rate, keys and linger are not negative");
+        Require(Window >= 0, "window is not negative");
         Require(IdleSeconds > 0, "idle is more than 0");
         Require(MaxInFlight is >= 1 and <= 5, "in-flight is 1 to 5");
         Require(BatchBytes is >= 256 and <= 64 << 20, "batch-bytes is 256 to 67108864");

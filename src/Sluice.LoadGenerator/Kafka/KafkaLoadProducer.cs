@@ -16,6 +16,7 @@ internal sealed class KafkaLoadProducer : IDeliveryObserver, IAsyncDisposable
     private readonly long _count;
     private readonly KafkaProducer<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>> _keyed;
     private readonly byte[][] _values;
+    private readonly SemaphoreSlim? _window;
     private long _delivered;
     private long _failed;
     private Exception? _failure;
@@ -24,6 +25,7 @@ internal sealed class KafkaLoadProducer : IDeliveryObserver, IAsyncDisposable
     {
         _options = options;
         _count = count;
+        _window = options.Window > 0 ? new SemaphoreSlim(options.Window) : null;
         _keyed = new(options.ToProducer(), options.Keys > 0 ? null : new NullKey());
         var random = new Random(number);
         _values = [.. Enumerable.Range(0, Values).Select(_ => NewValue(random, options.ValueBytes))];
@@ -49,6 +51,11 @@ internal sealed class KafkaLoadProducer : IDeliveryObserver, IAsyncDisposable
         byte[] key = new byte[sizeof(int)];
         for (long i = 0; i < _count && !cancel.IsCancellationRequested; i++)
         {
+            if (_window is not null)
+            {
+                await _window.WaitAsync(cancel).ConfigureAwait(false);
+            }
+
             long due = Stopwatch.GetTimestamp();
             if (ticksPerRecord > 0)
             {
@@ -87,9 +94,15 @@ internal sealed class KafkaLoadProducer : IDeliveryObserver, IAsyncDisposable
             Interlocked.CompareExchange(ref _failure, error, null);
             Volatile.Write(ref _failed, _failed + 1);
         }
+
+        _window?.Release();
     }
 
-    public ValueTask DisposeAsync() => _keyed.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _keyed.DisposeAsync().ConfigureAwait(false);
+        _window?.Dispose();
+    }
 
     private static byte[] NewValue(Random random, int bytes)
     {

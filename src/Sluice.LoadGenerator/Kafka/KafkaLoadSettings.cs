@@ -23,6 +23,7 @@ public static class KafkaLoadSettings
         new("size", "bytes", "Value size (1024).", (o, v) => o with { ValueBytes = Int(v) }),
         new("keys", "n", "Give records so many different keys (none).", (o, v) => o with { Keys = Int(v) }),
         new("rate", "records/s", "Records per second of all producers (as fast as it goes).", (o, v) => o with { Rate = Double(v) }),
+        new("window", "n", "Most records that are not acknowledged, of each producer (no limit); 1 sends one after the other.", (o, v) => o with { Window = Int(v) }),
         new("acks", "0|1|all", "When the broker answers (all).", (o, v) => o with { Acks = ParseAcks(v) }),
         new("idempotence", "true|false", "Repetitions never make a second record (true with acks of all).", (o, v) => o with { Idempotence = bool.TryParse(v, out bool on) ? on : throw new FormatException("true or false is expected.") }),
         new("batch-bytes", "bytes", "Batch size (16384).", (o, v) => o with { BatchBytes = Int(v) }),

@@ -84,6 +84,9 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.Contains("records/s", await OkAsync("", "bench", "kafka", "--topic", topic, "--records", "1000", "--rate", "100000", "--acks", "1", "--compression", "gzip", "--linger", "1", "--keys", "7"));
         JsonNode backlog = JsonNode.Parse(await OkAsync("", "bench", "kafka", "--topic", topic, "--producers", "0", "--consumers", "1", "--records", "21000", "--json"))!;
         Assert.Equal(21000, backlog["consumed"]!.GetValue<int>());
+        JsonNode single = JsonNode.Parse(await OkAsync("", "bench", "kafka", "--topic", topic, "--records", "200", "--window", "1", "--acks", "1", "--json"))!;
+        Assert.Equal(200, single["produced"]!.GetValue<int>());
+        Assert.InRange(single["produceLatency"]!["meanUs"]!.GetValue<double>(), 1, single["produceLatency"]!["maxUs"]!.GetValue<double>());
     }
 
     private Task<string> OkAsync(string input, params string[] arguments) => SluiceProgram.OkAsync(input, ToBroker(arguments));
