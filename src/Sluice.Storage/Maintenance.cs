@@ -39,7 +39,7 @@ internal sealed class Maintenance : IDisposable
         _cleaner = new SegmentCleaner(store, writer);
         _compactor = new LogCompactor(store, writer, Flusher);
         _doomed = new DoomedFiles(store, Flusher);
-        _checkpointer = new Checkpointer(store, writer, Flusher, _doomed, logs, nextLogId, yield);
+        _checkpointer = new Checkpointer(store, writer, Flusher, _doomed, logs, nextLogId, Relieve, yield);
     }
 
     public TailFlusher Flusher { get; }
@@ -64,10 +64,7 @@ internal sealed class Maintenance : IDisposable
                 _doomed.AddReplaced(log, _cleaner.Clean(log));
                 _compactor.Consider(log, Now());
             }
-            if (_store.Chunks.Bytes > _store.Options.TailBytesMax)
-            {
-                Flusher.FlushExcess(_logs());
-            }
+            FlushExcess();
             if (_store.Journal.Failure is null)
             {
                 Compact();
@@ -179,6 +176,21 @@ internal sealed class Maintenance : IDisposable
             _disposed = true;
             _ageTimer?.Dispose();
             _compactor.Dispose();
+        }
+    }
+
+    /// <summary>What cannot wait until a long step is over: that publishers find room.</summary>
+    private void Relieve()
+    {
+        FlushExcess();
+        _store.Journal.ReleaseRoom();
+    }
+
+    private void FlushExcess()
+    {
+        if (_store.Chunks.Bytes > _store.Options.TailBytesMax)
+        {
+            Flusher.FlushExcess(_logs());
         }
     }
 

@@ -21,6 +21,8 @@ internal sealed class CompactionHistory
         TailBytesPerLogMax = 2 << 10,
         TailBytesMax = 4 << 10,
         SnapshotGatherBytesMax = 1,
+        SyncAheadBytesMin = 2 << 10,
+        LateTailBytesMin = 1 << 10,
         CompactionMapBytesMax = 24 * 24,
     };
 

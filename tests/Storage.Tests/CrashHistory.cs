@@ -19,6 +19,8 @@ internal sealed class CrashHistory
         TailBytesPerLogMax = 4 << 10,
         TailBytesMax = 12 << 10,
         SnapshotGatherBytesMax = 1,
+        SyncAheadBytesMin = 2 << 10,
+        LateTailBytesMin = 1 << 10,
         WriteThroughBytesMin = 1,
         WriteThroughBytesMax = 20 << 10,
     };

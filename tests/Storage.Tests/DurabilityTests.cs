@@ -131,6 +131,53 @@ public sealed class DurabilityTests
     }
 
     [Fact]
+    public void A_checkpoint_syncs_large_segments_before_batches_can_go_to_them_no_more()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), new LogStoreOptions { WriteThroughBytesMin = 1, SyncAheadBytesMin = 1 << 10 });
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
+        log.Append(StoreFixture.Batch(new string('x', 2 << 10)), Durability.OperatingSystem, mayWriteThrough: true);
+        scheduler.RunAll();
+        List<bool> couldGo = [];
+        disk.Fault = operation =>
+        {
+            if (operation.StartsWith("sync logs/", StringComparison.Ordinal))
+            {
+                couldGo.Add(!store.Context.IsCheckpointing);
+            }
+            return null;
+        };
+        store.Checkpoint();
+        Assert.Equal([true], couldGo);
+    }
+
+    [Fact]
+    public void What_is_appended_while_a_checkpoint_syncs_does_not_swell_its_snapshot()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), new LogStoreOptions { LateTailBytesMin = 64 << 10 });
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
+        byte[] batch = StoreFixture.Batch(new string('x', 1 << 20));
+        log.Append(batch, Durability.OperatingSystem);
+        bool added = false;
+        disk.Fault = operation =>
+        {
+            if (operation.StartsWith("sync logs/", StringComparison.Ordinal) && !added)
+            {
+                added = true;
+                log.Append(batch, Durability.OperatingSystem);
+            }
+            return null;
+        };
+        store.Checkpoint();
+        Assert.True(added);
+        string snapshot = Assert.Single(disk.List(""), static name => name.StartsWith("snapshot", StringComparison.Ordinal));
+        Assert.InRange(disk.ReadAll(snapshot).Length, 1, 64 << 10);
+    }
+
+    [Fact]
     public void A_full_disk_fails_the_log_and_loses_nothing_promised()
     {
         FaultDisk disk = new(5);

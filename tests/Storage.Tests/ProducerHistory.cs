@@ -19,6 +19,8 @@ internal sealed class ProducerHistory
         TailBytesPerLogMax = 2 << 10,
         TailBytesMax = 8 << 10,
         SnapshotGatherBytesMax = 1,
+        SyncAheadBytesMin = 2 << 10,
+        LateTailBytesMin = 1 << 10,
         WriteThroughBytesMin = 1,
         WriteThroughBytesMax = 10 << 10,
     };

@@ -10,11 +10,14 @@ namespace Sluice.Storage.Checkpoints;
 /// policy: as long as a log is failed, or if anything cannot be written or synced, there is no checkpoint and the journal is kept whole.
 /// </summary>
 internal sealed class Checkpointer(
-    StoreContext store, SegmentWriter writer, TailFlusher flusher, DoomedFiles doomed, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId, Action yield)
+    StoreContext store, SegmentWriter writer, TailFlusher flusher, DoomedFiles doomed, Func<IReadOnlyCollection<Log>> logs, Func<long> nextLogId, Action relieve, Action yield)
 {
     private const int InlineTailBytesMax = 64 << 10;
     private const int InlineTailBytesMin = 1 << 10;
     private const long InlineTotalBytesMax = 32 << 20;
+
+    // Appenders go on while segments are synced, so each pass leaves something, but less.
+    private const int PassesMax = 4;
 
     /// <summary>The same as <see cref="Take"/> for who goes on without one.</summary>
     public void TryTake()
@@ -33,6 +36,7 @@ internal sealed class Checkpointer(
     /// <exception cref="IOException">It could not be written.</exception>
     public void Take()
     {
+        SyncAhead();
         store.IsCheckpointing = true;
         try
         {
@@ -96,6 +100,34 @@ internal sealed class Checkpointer(
         doomed.Delete();
     }
 
+    /// <summary>
+    /// Syncs segments of which much is not yet on disk before the checkpoint begins. From then on all goes to tails, which a long sync would let fill up until
+    /// publishers had to wait and the snapshot had to hold them.
+    /// </summary>
+    private void SyncAhead()
+    {
+        for (int pass = 0; pass < PassesMax; pass++)
+        {
+            List<Log> much = [.. logs().Where(log => log.Kind == LogKind.Durable && UnsyncedBytes(log) >= store.Options.SyncAheadBytesMin)];
+            if (much.Count == 0)
+            {
+                return;
+            }
+            foreach (Log log in much)
+            {
+                Sync(log, relieve);
+            }
+        }
+    }
+
+    private static long UnsyncedBytes(Log log)
+    {
+        lock (log.Sync)
+        {
+            return log.Segments?.Sum(static segment => segment.WrittenBytes - segment.SyncedBytes) ?? 0;
+        }
+    }
+
     /// <summary>All batches of which the journal has notes are in segments when this returns, and until the checkpoint is taken no more go there. Returns their bytes.</summary>
     private long EndWritesThrough(List<Log> durable)
     {
@@ -112,40 +144,57 @@ internal sealed class Checkpointer(
 
     private void FlushLargeTails(List<Log> durable)
     {
+        List<Log> large = durable;
+        for (int pass = 0; pass < PassesMax && large.Count > 0; pass++)
+        {
+            FlushLargeTailsOnce(large);
+            large = durable.FindAll(log => UnflushedBytes(log) >= store.Options.LateTailBytesMin);
+        }
+    }
+
+    private static long UnflushedBytes(Log log)
+    {
+        lock (log.Sync)
+        {
+            return log.Tail.UnflushedBytes(log.Cursor?.Floor ?? 0);
+        }
+    }
+
+    private void FlushLargeTailsOnce(List<Log> durable)
+    {
         int withTail = durable.Count(static log => log.Tail.First is not null);
         long inlineMax = Math.Clamp(InlineTotalBytesMax / Math.Max(1, withTail), InlineTailBytesMin, InlineTailBytesMax);
         foreach (Log log in durable)
         {
-            long unflushed;
-            lock (log.Sync)
-            {
-                unflushed = log.Tail.UnflushedBytes(log.Cursor?.Floor ?? 0);
-            }
-            if (unflushed > inlineMax)
+            if (UnflushedBytes(log) > inlineMax)
             {
                 flusher.FlushAll(log);
             }
-            if (log.Segments is null)
+            if (log.Segments is not null)
             {
-                continue;
+                Sync(log);
             }
-            try
+        }
+    }
+
+    private void Sync(Log log, Action? between = null)
+    {
+        try
+        {
+            writer.Sync(log, between);
+        }
+        catch (IOException e)
+        {
+            lock (log.Sync)
             {
-                writer.Sync(log);
+                log.Fail(e);
             }
-            catch (IOException e)
-            {
-                lock (log.Sync)
-                {
-                    log.Fail(e);
-                }
-                store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be synced. The journal is kept, so a restart can recover it once the disk works.", log.Id.Value);
-                throw;
-            }
-            if (log.Failure is { } failure)
-            {
-                throw new LogFailedException($"Log {log.Id.Value} failed while the checkpoint wrote its segment.", failure);
-            }
+            store.Logger.LogCritical(e, "Log {Log} stopped: its segment could not be synced. The journal is kept, so a restart can recover it once the disk works.", log.Id.Value);
+            throw;
+        }
+        if (log.Failure is { } failure)
+        {
+            throw new LogFailedException($"Log {log.Id.Value} failed while the checkpoint wrote its segment.", failure);
         }
     }
 }

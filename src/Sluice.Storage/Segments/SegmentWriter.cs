@@ -97,7 +97,9 @@ internal sealed class SegmentWriter(StoreContext store)
     }
 
     /// <summary>Makes all written segments of the log survive a power loss.</summary>
-    public void Sync(Log log)
+    /// <param name="log">Durable.</param>
+    /// <param name="between">What is to be done after each, since a large one takes a while.</param>
+    public void Sync(Log log, Action? between = null)
     {
         Segment[] dirty;
         lock (log.Sync)
@@ -112,6 +114,7 @@ internal sealed class SegmentWriter(StoreContext store)
             lease.File.Sync();
             created |= segment.SyncedBytes == 0;
             segment.SyncedBytes = written;
+            between?.Invoke();
         }
         if (created)
         {
