@@ -5,9 +5,10 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
-/// <summary>DescribeCluster, FindCoordinator: one node is all there is.</summary>
+/// <summary>DescribeCluster, DescribeQuorum, FindCoordinator: one node is all there is.</summary>
 internal sealed class ClusterHandler(KafkaServer server)
 {
+    private const string MetadataTopic = "__cluster_metadata";
     private const int GroupKey = 0, TransactionKey = 1, ShareKey = 2;
 
     public DescribeClusterResponse Handle(KafkaRequest request, DescribeClusterRequest body)
@@ -31,6 +32,48 @@ internal sealed class ClusterHandler(KafkaServer server)
             ControllerId = server.Options.NodeId,
             Brokers = [new DescribeClusterResponse.DescribeClusterBroker { BrokerId = server.Options.NodeId, Host = host, Port = port }],
             ClusterAuthorizedOperations = body.IncludeClusterAuthorizedOperations ? request.ClusterOperations() : int.MinValue,
+        };
+    }
+
+    /// <summary>The quorum (KIP-595) is this node; its log is the metadata store, and offsets in it are the store's revisions.</summary>
+    public DescribeQuorumResponse Handle(KafkaRequest request, DescribeQuorumRequest body)
+    {
+        if (!request.AllowsCluster(AclOperation.Describe))
+        {
+            return new DescribeQuorumResponse { ErrorCode = KafkaErrorCode.ClusterAuthorizationFailed };
+        }
+
+        bool isKnown = body.Topics is [{ TopicName: MetadataTopic, Partitions: [{ PartitionIndex: 0 }] }];
+        (string host, int port) = request.Connection.Advertised;
+        return new DescribeQuorumResponse
+        {
+            Topics = [.. body.Topics.Select(topic => new DescribeQuorumResponse.TopicData
+            {
+                TopicName = topic.TopicName,
+                Partitions = [.. topic.Partitions.Select(partition => isKnown
+                    ? Quorum()
+                    : new DescribeQuorumResponse.PartitionData { PartitionIndex = partition.PartitionIndex, ErrorCode = KafkaErrorCode.UnknownTopicOrPartition })],
+            })],
+            Nodes = isKnown && request.Version >= 2
+                ? [new DescribeQuorumResponse.Node
+                {
+                    NodeId = server.Options.NodeId,
+                    Listeners = [new DescribeQuorumResponse.Listener { Name = request.Connection.Client.Tls is null ? "PLAINTEXT" : "SSL", Host = host, Port = (ushort)port }],
+                }]
+                : [],
+        };
+    }
+
+    private DescribeQuorumResponse.PartitionData Quorum()
+    {
+        long revision = server.Broker.Store.Metadata.Revision;
+        long now = server.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+        return new DescribeQuorumResponse.PartitionData
+        {
+            LeaderId = server.Options.NodeId,
+            LeaderEpoch = KafkaServer.LeaderEpoch,
+            HighWatermark = revision,
+            CurrentVoters = [new DescribeQuorumResponse.ReplicaState { ReplicaId = server.Options.NodeId, LogEndOffset = revision, LastFetchTimestamp = now, LastCaughtUpTimestamp = now }],
         };
     }
 

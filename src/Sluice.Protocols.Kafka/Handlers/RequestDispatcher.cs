@@ -64,7 +64,7 @@ internal sealed class RequestDispatcher
     [
         KafkaApiKey.Produce, KafkaApiKey.Fetch, KafkaApiKey.ListOffsets, KafkaApiKey.Metadata, KafkaApiKey.FindCoordinator, KafkaApiKey.SaslHandshake,
         KafkaApiKey.ApiVersions, KafkaApiKey.CreateTopics, KafkaApiKey.DeleteTopics, KafkaApiKey.InitProducerId, KafkaApiKey.OffsetForLeaderEpoch,
-        KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster,
+        KafkaApiKey.SaslAuthenticate, KafkaApiKey.CreatePartitions, KafkaApiKey.DescribeCluster, KafkaApiKey.DescribeQuorum,
         KafkaApiKey.JoinGroup, KafkaApiKey.SyncGroup, KafkaApiKey.Heartbeat, KafkaApiKey.LeaveGroup, KafkaApiKey.OffsetCommit, KafkaApiKey.OffsetFetch,
         KafkaApiKey.AddPartitionsToTxn, KafkaApiKey.AddOffsetsToTxn, KafkaApiKey.TxnOffsetCommit, KafkaApiKey.EndTxn, KafkaApiKey.WriteTxnMarkers,
         KafkaApiKey.DescribeTransactions, KafkaApiKey.ListTransactions, KafkaApiKey.DescribeProducers,
@@ -165,6 +165,9 @@ internal sealed class RequestDispatcher
                 return Run(request, _metadata.HandleAsync(request, metadata));
             case DescribeClusterRequest describeCluster:
                 request.Reply(_cluster.Handle(request, describeCluster));
+                return default;
+            case DescribeQuorumRequest describeQuorum:
+                request.Reply(_cluster.Handle(request, describeQuorum));
                 return default;
             case FindCoordinatorRequest findCoordinator:
                 request.Reply(_cluster.Handle(request, findCoordinator));

@@ -197,10 +197,12 @@ public sealed class AclTests(BrokerFixture broker) : SecurityTest(broker)
         await EventuallyAsync(async () => await TopicOperationsAsync(client, topic) == Bits(Read, Write, Create, Delete, Alter, Describe, 10, AlterConfigs), "everything");
         MetadataResponse metadata = await client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [], IncludeClusterAuthorizedOperations = true }, 10);
         Assert.Equal(0, metadata.ClusterAuthorizedOperations);
+        Assert.Equal(KafkaErrorCode.ClusterAuthorizationFailed, (await client.AskAsync<DescribeQuorumResponse>(new DescribeQuorumRequest(), 2)).ErrorCode);
         await AddAsync(user, Cluster, ClusterName, Describe);
         await EventuallyAsync(
             async () => (await client.AskAsync<DescribeClusterResponse>(new DescribeClusterRequest { IncludeClusterAuthorizedOperations = true, EndpointType = 1 }, 1)).ClusterAuthorizedOperations == Bits(Describe),
             "describe the cluster");
+        Assert.Equal(KafkaErrorCode.None, (await client.AskAsync<DescribeQuorumResponse>(new DescribeQuorumRequest(), 2)).ErrorCode);
     }
 
     [Fact]

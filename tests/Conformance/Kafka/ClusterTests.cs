@@ -4,10 +4,12 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Conformance.Kafka;
 
-/// <summary>What clients and operators ask about the cluster: DescribeCluster (KIP-700), DescribeTopicPartitions (KIP-966), DescribeLogDirs (KIP-113), FindCoordinator (KIP-699), SASL.</summary>
+/// <summary>What clients and operators ask about the cluster: DescribeCluster (KIP-700), DescribeQuorum (KIP-595, KIP-836, KIP-853), DescribeTopicPartitions (KIP-966), DescribeLogDirs (KIP-113), FindCoordinator (KIP-699), SASL.</summary>
 public sealed class ClusterTests(BrokerFixture broker) : KafkaTest(broker)
 {
     public static TheoryData<int> ClusterVersions => VersionsOf(KafkaApiKey.DescribeCluster);
+
+    public static TheoryData<int> QuorumVersions => VersionsOf(KafkaApiKey.DescribeQuorum);
 
     public static TheoryData<int> LogDirVersions => VersionsOf(KafkaApiKey.DescribeLogDirs);
 
@@ -37,6 +39,54 @@ public sealed class ClusterTests(BrokerFixture broker) : KafkaTest(broker)
         DescribeClusterResponse response = await Client.AskAsync<DescribeClusterResponse>(new DescribeClusterRequest { EndpointType = (sbyte)type }, 1);
         Assert.Equal(expected, response.ErrorCode);
         Assert.Empty(response.Brokers);
+    }
+
+    [Theory]
+    [MemberData(nameof(QuorumVersions))]
+    public async Task KIP595_DescribeQuorum(int version)
+    {
+        int nodeId = (await Client.AskAsync<MetadataResponse>(new MetadataRequest { Topics = [] }, 12)).ControllerId;
+        DescribeQuorumResponse response = await Client.AskAsync<DescribeQuorumResponse>(QuorumOf(("__cluster_metadata", 0)), version);
+        Assert.Equal((KafkaErrorCode.None, ""), (response.ErrorCode, response.ErrorMessage));
+        DescribeQuorumResponse.TopicData topic = Assert.Single(response.Topics);
+        Assert.Equal("__cluster_metadata", topic.TopicName);
+        DescribeQuorumResponse.PartitionData partition = Assert.Single(topic.Partitions);
+        Assert.Equal((0, KafkaErrorCode.None, "", nodeId), (partition.PartitionIndex, partition.ErrorCode, partition.ErrorMessage, partition.LeaderId));
+        Assert.True(partition.LeaderEpoch >= 0 && partition.HighWatermark >= 0);
+        Assert.Empty(partition.Observers);
+        DescribeQuorumResponse.ReplicaState voter = Assert.Single(partition.CurrentVoters);
+        Assert.Equal(nodeId, voter.ReplicaId);
+        Assert.True(voter.LogEndOffset >= partition.HighWatermark);
+        if (version == 0)
+        {
+            Assert.Equal((-1, -1), (voter.LastFetchTimestamp, voter.LastCaughtUpTimestamp));
+        }
+        else
+        {
+            // The leader itself has everything now.
+            Assert.True(voter.LastFetchTimestamp > 1_700_000_000_000 && voter.LastCaughtUpTimestamp == voter.LastFetchTimestamp);
+        }
+        if (version >= 2)
+        {
+            DescribeQuorumResponse.Node node = Assert.Single(response.Nodes);
+            Assert.Equal(nodeId, node.NodeId);
+            Assert.NotEmpty(Assert.Single(node.Listeners).Name);
+        }
+        else
+        {
+            Assert.Empty(response.Nodes);
+        }
+    }
+
+    [Theory]
+    [InlineData("__cluster_metadata", 1)]
+    [InlineData("other", 0)]
+    public async Task KIP595_DescribeQuorum_of_what_is_not_the_metadata(string topic, int partition)
+    {
+        DescribeQuorumResponse response = await Client.AskAsync<DescribeQuorumResponse>(QuorumOf((topic, partition)), 2);
+        Assert.Equal(KafkaErrorCode.None, response.ErrorCode);
+        DescribeQuorumResponse.TopicData answered = Assert.Single(response.Topics);
+        Assert.Equal((topic, partition, KafkaErrorCode.UnknownTopicOrPartition), (answered.TopicName, Assert.Single(answered.Partitions).PartitionIndex, answered.Partitions[0].ErrorCode));
     }
 
     [Theory]
@@ -170,4 +220,7 @@ public sealed class ClusterTests(BrokerFixture broker) : KafkaTest(broker)
         await Client.SendAsync(new MetadataRequest { Topics = [] }, 12);
         await Client.IsClosedAsync();
     }
+
+    private static DescribeQuorumRequest QuorumOf((string Name, int Partition) topic) =>
+        new() { Topics = [new DescribeQuorumRequest.TopicData { TopicName = topic.Name, Partitions = [new DescribeQuorumRequest.PartitionData { PartitionIndex = topic.Partition }] }] };
 }
