@@ -224,7 +224,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
         }
     }
 
-    private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate);
+    private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate, connection.ClientName);
 
     private void Enter(User user)
     {
