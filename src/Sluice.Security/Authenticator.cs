@@ -43,6 +43,9 @@ public enum LoginRefusal
 
     /// <summary>It asks for a part of the mechanism that is not served.</summary>
     Unsupported,
+
+    /// <summary>The client does not log in, and it must.</summary>
+    NoLogin,
 }
 
 /// <param name="User">Null when refused.</param>
@@ -92,7 +95,7 @@ public sealed class Authenticator : IDisposable
 
     internal ScramDecoys Decoys { get; }
 
-    /// <summary>How many logins were refused for this reason, those included that the log tells of by their number, and clients that do not log in.</summary>
+    /// <summary>How many logins were refused for this reason, those included that the log tells of by their number.</summary>
     public long CountRefused(LoginRefusal reason) => Volatile.Read(ref _refusals[(int)reason]);
 
     /// <summary>Mechanisms to offer, best first, separated by spaces: EXTERNAL only to a peer that can use it.</summary>
@@ -186,8 +189,7 @@ public sealed class Authenticator : IDisposable
             return new LoginResult(user, LoginRefusal.None, userName);
         }
 
-        LoginRefusal refusal = user is null ? LoginRefusal.BadCredentials : LoginRefusal.LoopbackOnly;
-        Interlocked.Increment(ref _refusals[(int)refusal]);
+        CountWithoutLogin();
         string problem = user is null ? "whom there is not" : "who may connect from the broker's own machine only (Security:LoopbackUsers)";
         if (_refused.IsNews(new RefusedLogin(origin.Remote.Address, userName, problem, IsWithoutLogin: true)))
         {
@@ -195,8 +197,11 @@ public sealed class Authenticator : IDisposable
                 "A client from {Remote} that does not log in is refused: it would be user '{User}', {Problem}. Let it log in, or name another user with {Setting}", origin.Remote, userName, problem, setting);
         }
 
-        return new LoginResult(null, refusal, userName);
+        return new LoginResult(null, LoginRefusal.NoLogin, userName);
     }
+
+    /// <summary>Counts a client that does not log in, and that its protocol refuses, and tells the log of.</summary>
+    public void CountWithoutLogin() => Interlocked.Increment(ref _refusals[(int)LoginRefusal.NoLogin]);
 
     /// <summary>Whether <see cref="LoginTrusted"/> would admit the client; nothing is logged.</summary>
     public bool WouldAdmitTrusted(string userName, LoginOrigin origin) => _accessControl.FindUser(userName) is { } user && MayComeFrom(user, origin);

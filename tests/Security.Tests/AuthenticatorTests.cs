@@ -118,19 +118,19 @@ public sealed class AuthenticatorTests
         Authenticator authenticator = await StartAsync();
         for (int i = 0; i < 10; i++)
         {
-            Assert.Equal(LoginRefusal.LoopbackOnly, authenticator.LoginTrusted("guest", Far, "Kafka:AnonymousUser").Refusal);
+            Assert.Equal(LoginRefusal.NoLogin, authenticator.LoginTrusted("guest", Far, "Kafka:AnonymousUser").Refusal);
         }
 
         Assert.Equal(
             ["A client from 192.0.2.7:5000 that does not log in is refused: it would be user 'guest', who may connect from the broker's own machine only (Security:LoopbackUsers). Let it log in, or name another user with Kafka:AnonymousUser"],
             Warnings());
-        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.LoopbackOnly));
+        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.NoLogin));
         _clock.Advance(RefusalLog.Period);
         Assert.Equal(
             ["Clients from 192.0.2.7 that do not log in were refused 9 more times within a minute: they would be user 'guest', who may connect from the broker's own machine only (Security:LoopbackUsers)"],
             Warnings());
         Assert.False(authenticator.WouldAdmitTrusted("guest", Far));
-        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.LoopbackOnly));
+        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.NoLogin));
     }
 
     [Fact]

@@ -18,17 +18,19 @@ public sealed class RefusalLogTests : IDisposable
 
     private readonly GroupFixture _fixture = new();
     private readonly Lines _lines = new();
+    private readonly Authenticator _authenticator;
     private readonly KafkaServer _server;
 
     public RefusalLogTests()
     {
         var control = new AccessControl(new EmptyStore(), NullLogger<AccessControl>.Instance);
         _fixture.Run(PutUsersAsync(control));
+        _authenticator = new Authenticator(control, new AuthenticatorOptions(), _fixture.Clock, NullLogger<Authenticator>.Instance);
         _server = _fixture.Run(KafkaServer.CreateAsync(
-            new KafkaOptions(),
+            new KafkaOptions { AnonymousUser = "" },
             _fixture.Broker,
             control,
-            new Authenticator(control, new AuthenticatorOptions(), _fixture.Clock, NullLogger<Authenticator>.Instance),
+            _authenticator,
             _fixture.Scheduler,
             _fixture.Clock,
             new Random(1),
@@ -38,6 +40,7 @@ public sealed class RefusalLogTests : IDisposable
     public void Dispose()
     {
         _server.Dispose();
+        _authenticator.Dispose();
         _fixture.Dispose();
     }
 
@@ -155,6 +158,21 @@ public sealed class RefusalLogTests : IDisposable
                 "Client 10.0.0.3 on port 9092: connection closed 2 more times within a minute: it sent what is no Kafka request",
             ],
             _lines.Take());
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_log_in_where_it_must_is_told_of_once_and_counted_each_time()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            // Metadata, version 12, of a client without a name.
+            await ConnectAsync("10.0.0.1", 50_000 + i, [0, 0, 0, 10, 0, 3, 0, 12, 0, 0, 0, 1, 0xFF, 0xFF]);
+        }
+
+        Assert.Equal(
+            ["Connection 10.0.0.1:50000 -> 127.0.0.1:9092 is closed: it asks for Metadata without a login, and clients must log in (Kafka:AnonymousUser is empty): give it a user and a password (security.protocol SASL_PLAINTEXT or SASL_SSL)"],
+            _lines.Take());
+        Assert.Equal(3, _authenticator.CountRefused(LoginRefusal.NoLogin));
     }
 
     [Fact]

@@ -268,7 +268,7 @@ public sealed class TlsTests : IAsyncDisposable
         Assert.Equal($"Client 127.0.0.1 on port {endPoint.Port}: TLS handshake failed 4 more times within a minute: {Reason}", Assert.Single(Warnings()));
     }
 
-    // A client of .NET, as those of Node, looks at the certificate only when the handshake is over, and goes without an alert.
+    // A client of .NET looks at the certificate only when the handshake is over, and goes without an alert.
     [Theory]
     [InlineData(SslProtocols.Tls12)]
     [InlineData(SslProtocols.Tls13)]
