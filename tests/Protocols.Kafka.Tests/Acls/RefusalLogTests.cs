@@ -165,8 +165,8 @@ public sealed class RefusalLogTests : IDisposable
     {
         for (int i = 0; i < 3; i++)
         {
-            // Metadata, version 12, of a client without a name.
-            await ConnectAsync("10.0.0.1", 50_000 + i, [0, 0, 0, 10, 0, 3, 0, 12, 0, 0, 0, 1, 0xFF, 0xFF]);
+            // Metadata, version 8, of a client without a name.
+            await ConnectAsync("10.0.0.1", 50_000 + i, [0, 0, 0, 10, 0, 3, 0, 8, 0, 0, 0, 1, 0xFF, 0xFF]);
         }
 
         Assert.Equal(
