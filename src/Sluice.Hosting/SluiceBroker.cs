@@ -124,6 +124,7 @@ public sealed class SluiceBroker : IAsyncDisposable
         Broker?.Stop();
         _store?.Dispose();
         _tokens?.Dispose();
+        Authenticator?.Dispose();
         await Transport.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -160,6 +161,7 @@ public sealed class SluiceBroker : IAsyncDisposable
         Authenticator = new Authenticator(
             AccessControl,
             new AuthenticatorOptions { LoopbackUsers = settings.Security.LoopbackUsers, CertificateLogin = settings.Security.CertificateLogin },
+            environment.Clock,
             environment.Loggers.CreateLogger<Authenticator>(),
             _tokens.Validator);
         if (settings.Security.DefaultUser.Length > 0

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Logging;
 using Sluice.Broker;
 using Sluice.Protocols.Amqp091.Channels;
 using Sluice.Protocols.Amqp091.Connections;
@@ -32,6 +33,7 @@ public sealed class Amqp091Server : IProtocolHandler, IDisposable
         Limits = limits;
         Clock = clock;
         Logger = logger;
+        RefusedClients = new RefusalLog<RefusedClient>(logger, clock);
         Broker.BlockedChanged += OnBlockedChanged;
         var period = TimeSpan.FromMilliseconds(Amqp091Limits.TickMs);
         _timer = clock.CreateTimer(static state => ((Amqp091Server)state!).OnTick(), this, period, period);
@@ -56,6 +58,9 @@ public sealed class Amqp091Server : IProtocolHandler, IDisposable
 
     internal ILogger Logger { get; }
 
+    /// <summary>Hears of clients that do not get in.</summary>
+    internal RefusalLog<RefusedClient> RefusedClients { get; }
+
     internal DirectReplies DirectReplies { get; } = new();
 
     /// <summary>Counts <see cref="Amqp091Limits.TickMs"/>: the clock of everything that is allowed to be that coarse.</summary>
@@ -67,6 +72,7 @@ public sealed class Amqp091Server : IProtocolHandler, IDisposable
     {
         Broker.BlockedChanged -= OnBlockedChanged;
         _timer.Dispose();
+        RefusedClients.Dispose();
     }
 
     private void OnTick()

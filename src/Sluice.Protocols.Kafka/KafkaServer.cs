@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using Microsoft.Extensions.Logging;
 using Sluice.Base.Buffers;
+using Sluice.Base.Logging;
 using Sluice.Base.Scheduling;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
@@ -52,7 +53,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
         Quotas = new ClientQuotas(broker.Store.Metadata, clock);
         Telemetry = new ClientTelemetry(options.Telemetry, broker.Store.Metadata, Buffers, clock);
         Acls = new AclStore(broker.Store.Metadata, logger);
-        Refusals = new RefusalLog(logger, clock);
+        RefusedOperations = new RefusalLog<RefusedOperation>(logger, clock);
+        RefusedClients = new RefusalLog<RefusedClient>(logger, clock);
         Dispatcher = new RequestDispatcher(this);
     }
 
@@ -104,7 +106,10 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
     internal AclStore Acls { get; }
 
     /// <summary>Hears of what clients may not do.</summary>
-    internal RefusalLog Refusals { get; }
+    internal RefusalLog<RefusedOperation> RefusedOperations { get; }
+
+    /// <summary>Hears of clients that are not served.</summary>
+    internal RefusalLog<RefusedClient> RefusedClients { get; }
 
     internal RequestDispatcher Dispatcher { get; }
 
@@ -162,7 +167,8 @@ public sealed class KafkaServer : IProtocolHandler, IDisposable
 
     public void Dispose()
     {
-        Refusals.Dispose();
+        RefusedOperations.Dispose();
+        RefusedClients.Dispose();
         _producerExpiry.Dispose();
         Transactions.Dispose();
         Shares.Dispose();

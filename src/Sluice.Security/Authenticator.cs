@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Logging;
 using Sluice.Security.Sasl;
 
 namespace Sluice.Security;
@@ -20,7 +21,8 @@ public sealed record AuthenticatorOptions
 /// <summary>Where an attempt to log in comes from.</summary>
 /// <param name="Remote">The peer's address.</param>
 /// <param name="Certificate">The validated client certificate; null if none.</param>
-public readonly record struct LoginOrigin(IPEndPoint Remote, X509Certificate2? Certificate);
+/// <param name="ClientName">What the client calls itself, for the log; null if nothing.</param>
+public readonly record struct LoginOrigin(IPEndPoint Remote, X509Certificate2? Certificate, string? ClientName = null);
 
 /// <summary>Why a login was refused.</summary>
 public enum LoginRefusal
@@ -41,6 +43,9 @@ public enum LoginRefusal
 
     /// <summary>It asks for a part of the mechanism that is not served.</summary>
     Unsupported,
+
+    /// <summary>The client does not log in, and it must.</summary>
+    NoLogin,
 }
 
 /// <param name="User">Null when refused.</param>
@@ -51,8 +56,10 @@ public readonly record struct LoginResult(User? User, LoginRefusal Refusal, stri
     public bool Succeeded => User is not null;
 }
 
-/// <summary>Checks who a client is. Logs every refusal with name, address and reason. Thread-safe.</summary>
-public sealed class Authenticator
+/// <summary>
+/// Checks who a client is. Counts every refusal and logs it with name, address and reason: the same again once a minute, with how often it was. Thread-safe.
+/// </summary>
+public sealed class Authenticator : IDisposable
 {
     private const string Plain = "PLAIN", Bearer = "OAUTHBEARER";
     private const int ScramNonceBytes = 24;
@@ -62,19 +69,22 @@ public sealed class Authenticator
     private readonly AccessControl _accessControl;
     private readonly AuthenticatorOptions _options;
     private readonly ILogger _logger;
+    private readonly RefusalLog<RefusedLogin> _refused;
     private readonly TokenValidator? _tokens;
     private readonly PasswordVerifier _verifier = new();
     private readonly long[] _refusals = new long[(int)Enum.GetValues<LoginRefusal>().Max() + 1];
 
     /// <param name="accessControl">Knows the users.</param>
     /// <param name="options">Settings.</param>
+    /// <param name="clock">Says when refusals that came again are told of.</param>
     /// <param name="logger">Hears of refusals.</param>
     /// <param name="tokens">Checks tokens; null: there is no login by OAUTHBEARER.</param>
-    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, ILogger<Authenticator> logger, TokenValidator? tokens = null)
+    public Authenticator(AccessControl accessControl, AuthenticatorOptions options, TimeProvider clock, ILogger<Authenticator> logger, TokenValidator? tokens = null)
     {
         _accessControl = accessControl;
         _options = options;
         _logger = logger;
+        _refused = new RefusalLog<RefusedLogin>(logger, clock);
         Decoys = new ScramDecoys(accessControl);
         _tokens = tokens;
         ExchangeMechanisms = [Plain, .. ScramMechanisms.All.Select(static mechanism => mechanism.Name()), .. tokens is null ? Array.Empty<string>() : [Bearer]];
@@ -85,11 +95,14 @@ public sealed class Authenticator
 
     internal ScramDecoys Decoys { get; }
 
-    /// <summary>How many logins were refused for this reason.</summary>
+    /// <summary>How many logins were refused for this reason, those included that the log tells of by their number.</summary>
     public long CountRefused(LoginRefusal reason) => Volatile.Read(ref _refusals[(int)reason]);
 
     /// <summary>Mechanisms to offer, best first, separated by spaces: EXTERNAL only to a peer that can use it.</summary>
     public static string Mechanisms(bool hasClientCertificate) => hasClientCertificate ? "EXTERNAL PLAIN AMQPLAIN" : "PLAIN AMQPLAIN";
+
+    /// <summary>Tells the log of refusals that it has not heard of yet.</summary>
+    public void Dispose() => _refused.Dispose();
 
     /// <summary>Begins a login by a mechanism of SASL, message by message; null if it is none of <see cref="ExchangeMechanisms"/>.</summary>
     public SaslExchange? Begin(string mechanism, LoginOrigin origin) =>
@@ -176,10 +189,19 @@ public sealed class Authenticator
             return new LoginResult(user, LoginRefusal.None, userName);
         }
 
+        CountWithoutLogin();
         string problem = user is null ? "whom there is not" : "who may connect from the broker's own machine only (Security:LoopbackUsers)";
-        _logger.LogWarning("A client from {Remote} that does not log in is refused: it would be user '{User}', {Problem}. Let it log in, or name another user with {Setting}", origin.Remote, userName, problem, setting);
-        return new LoginResult(null, user is null ? LoginRefusal.BadCredentials : LoginRefusal.LoopbackOnly, userName);
+        if (_refused.IsNews(new RefusedLogin(origin.Remote.Address, userName, problem, IsWithoutLogin: true)))
+        {
+            _logger.LogWarning(
+                "A client from {Remote} that does not log in is refused: it would be user '{User}', {Problem}. Let it log in, or name another user with {Setting}", origin.Remote, userName, problem, setting);
+        }
+
+        return new LoginResult(null, LoginRefusal.NoLogin, userName);
     }
+
+    /// <summary>Counts a client that does not log in, and that its protocol refuses, and tells the log of.</summary>
+    public void CountWithoutLogin() => Interlocked.Increment(ref _refusals[(int)LoginRefusal.NoLogin]);
 
     /// <summary>Whether <see cref="LoginTrusted"/> would admit the client; nothing is logged.</summary>
     public bool WouldAdmitTrusted(string userName, LoginOrigin origin) => _accessControl.FindUser(userName) is { } user && MayComeFrom(user, origin);
@@ -201,7 +223,13 @@ public sealed class Authenticator
     public LoginResult Refuse(LoginRefusal refusal, string userName, LoginOrigin origin, string reason)
     {
         Interlocked.Increment(ref _refusals[(int)refusal]);
-        _logger.LogWarning("Login of user '{User}' from {Remote} refused: {Reason}", userName, origin.Remote, reason);
+        var login = new RefusedLogin(origin.Remote.Address, userName, reason, IsWithoutLogin: false);
+        if (_refused.IsNews(login))
+        {
+            _logger.LogWarning(
+                "Login of user '{User}' from {Remote}{Client} refused: {Reason}", login.User, origin.Remote, string.IsNullOrEmpty(origin.ClientName) ? "" : $", client '{LogText.Cut(origin.ClientName)}',", login.Reason);
+        }
+
         return new LoginResult(null, refusal, userName);
     }
 }

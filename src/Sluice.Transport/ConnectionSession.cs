@@ -20,6 +20,7 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
 
     private Stream _transport = Stream.Null;
     private Stream _stream = Stream.Null;
+    private ServerTlsStream? _tls;
     private ClientConnection _connection = null!;
     private ILogger _logger = null!;
 
@@ -60,12 +61,17 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
                     return null;
                 }
 
-                (_stream, tls) = await listener.Tls.AuthenticateAsync(_stream, either.Token).ConfigureAwait(false);
+                (_tls, tls) = await listener.Tls.AuthenticateAsync(_stream, either.Token).ConfigureAwait(false);
+                _stream = _tls;
             }
             catch (Exception error) when (error is TlsFailedException or IOException or OperationCanceledException or SocketException or InvalidOperationException)
             {
                 string reason = timeout.IsCancellationRequested ? $"not completed within {timeLeft.TotalSeconds:0.###} s" : error.Message;
-                logger.LogWarning("TLS handshake with {Remote} on listener {Listener} failed: {Reason}", remote, listener.Options.Name, reason);
+                if (server.RefusedClients.IsNews(new RefusedClient(ClientRefusal.TlsFailed, remote.Address, local.Port, reason)))
+                {
+                    logger.LogWarning("TLS handshake with {Remote} on listener {Listener} failed: {Reason}", remote, listener.Options.Name, reason);
+                }
+
                 await _transport.DisposeAsync().ConfigureAwait(false);
                 return null;
             }
@@ -111,6 +117,21 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
         {
             _logger.LogError(error, "Connection {Connection}: the {Protocol} handler failed; the connection is cut", _connection.Name, listener.Handler.Name);
             _connection.Abort("the protocol handler failed");
+        }
+    }
+
+    /// <summary>Tells of a client by TLS that has gone without a word, of itself.</summary>
+    public void LogIfGoneUnheard()
+    {
+        if (_tls is not { HasEndedUnheard: true } tls || _connection.AbortReason is not null)
+        {
+            return;
+        }
+
+        string reason = listener.Tls!.WhyGone(tls.EndError);
+        if (server.RefusedClients.IsNews(new RefusedClient(ClientRefusal.GoneAfterTls, _connection.RemoteEndPoint.Address, _connection.LocalEndPoint.Port, reason)))
+        {
+            _logger.LogWarning("{Remote} has gone after the TLS handshake on listener {Listener} without a word: {Reason}", _connection.RemoteEndPoint, listener.Options.Name, reason);
         }
     }
 
@@ -169,6 +190,7 @@ internal sealed class ConnectionSession(TransportServer server, Listener listene
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
     }
 
-    private static IPEndPoint Unmap(IPEndPoint endPoint) =>
+    /// <summary>IPv4 addresses as such, also of a dual-mode listener.</summary>
+    public static IPEndPoint Unmap(IPEndPoint endPoint) =>
         endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 }

@@ -12,6 +12,8 @@ internal static class TlsFailure
     private const int OpenSslLibraryShift = 23, OpenSslReasonMask = 0x7F_FFFF, SslLibrary = 20, AlertsFrom = 1000;
     private const int UnsupportedProtocol = 258, VersionTooLow = 396, NoSharedCipher = 193, NoSharedSignature = 118, NoSharedGroup = 101;
 
+    private const string Acceptance = "it must trust the authority that has signed it, and the certificate must have the name or address at which the client connects (subject alternative names)";
+
     /// <summary>A client that does not begin with TLS.</summary>
     public static string OfPlainClient(ReadOnlySpan<byte> firstBytes) =>
         $"the client does not speak TLS{(FirstBytes.Protocol(firstBytes) is { } other ? $", but {other}" : "")}: switch TLS on in the client, or have it connect to the port without TLS";
@@ -35,6 +37,19 @@ internal static class TlsFailure
                 : cause.Message.TrimEnd('.');
         }
 
+        return Words(reason, options) ?? cause.Message.TrimEnd('.');
+    }
+
+    /// <summary>
+    /// A client that has gone as soon as the handshake was over. Some look at the broker's certificate only then, and most of those leave without saying that they do not like it.
+    /// </summary>
+    /// <param name="error">What it has ended the connection with; null: nothing.</param>
+    /// <param name="options">In force.</param>
+    public static string OfClientGone(IOException? error, TlsOptions options) =>
+        (error is not null && Reason(error.GetBaseException()) is { } reason ? Words(reason, options) : null) ?? $"perhaps the client does not accept the broker's certificate: {Acceptance}";
+
+    private static string? Words(int reason, TlsOptions options)
+    {
         string versions = options.Tls13Only ? $"TLS 1.3 only ({options.SettingOf(nameof(options.Tls13Only))})" : "TLS 1.2 and 1.3";
         return reason switch
         {
@@ -44,9 +59,9 @@ internal static class TlsFailure
             AlertsFrom + 45 => "the client holds the broker's certificate for expired: renew it, or set the client's clock",
             AlertsFrom + 44 => "the client holds the broker's certificate for revoked: use another",
             AlertsFrom + 42 or AlertsFrom + 43 or AlertsFrom + 46 =>
-                "the client does not accept the broker's certificate: it must trust the authority that has signed it, and the certificate must have the name or address at which the client connects (subject alternative names)",
+                $"the client does not accept the broker's certificate: {Acceptance}",
             AlertsFrom + 112 => "the client asks for a name that the broker does not have",
-            _ => cause.Message.TrimEnd('.'),
+            _ => null,
         };
     }
 

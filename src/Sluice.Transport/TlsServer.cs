@@ -41,7 +41,7 @@ internal sealed class TlsServer
     /// <summary>Shakes hands. The stream returned owns <paramref name="stream"/>.</summary>
     /// <exception cref="TlsFailedException">The client speaks no TLS that is allowed, or has no valid certificate; the message says what is to be done.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public async Task<(SslStream Stream, TlsConnectionInfo Info)> AuthenticateAsync(Stream stream, CancellationToken cancellation)
+    public async Task<(ServerTlsStream Stream, TlsConnectionInfo Info)> AuthenticateAsync(Stream stream, CancellationToken cancellation)
     {
         var ssl = new ServerTlsStream(stream);
         try
@@ -67,6 +67,9 @@ internal sealed class TlsServer
         };
         return (ssl, new TlsConnectionInfo(ssl.SslProtocol, ssl.NegotiatedCipherSuite, certificate));
     }
+
+    /// <summary>Why a client has gone as soon as hands were shaken, as far as can be told.</summary>
+    public string WhyGone(IOException? error) => TlsFailure.OfClientGone(error, _settings);
 
     /// <summary>What is in force now. Any thread; while one looks at the files, the others go on with what there is.</summary>
     private SslServerAuthenticationOptions Current()

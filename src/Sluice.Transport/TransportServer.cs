@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Logging;
 using Sluice.Transport.Polling;
 
 namespace Sluice.Transport;
@@ -32,6 +33,7 @@ public sealed class TransportServer : IAsyncDisposable
         Pool = new BlockPool(options.FreeBlocksMax);
         _clock = clock;
         _logger = loggers.CreateLogger<TransportServer>();
+        RefusedClients = new RefusalLog<RefusedClient>(_logger, clock);
         // Elsewhere the runtime's own waiting serves, at more CPU per receive.
         int threads = options.IoThreads > 0 ? options.IoThreads : Environment.ProcessorCount;
         _loops = new SocketLoop[OperatingSystem.IsLinux() ? threads : 0];
@@ -119,9 +121,13 @@ public sealed class TransportServer : IAsyncDisposable
             loop.Dispose();
         }
 
+        RefusedClients.Dispose();
         Pool.Dispose();
         _stopping.Dispose();
     }
+
+    /// <summary>Hears of clients that do not get as far as their protocol.</summary>
+    internal RefusalLog<RefusedClient> RefusedClients { get; }
 
     /// <summary>The loop with the fewest sockets; null where there are none.</summary>
     internal SocketLoop? ChooseLoop() => _loops.MinBy(static loop => loop.StreamCount);
@@ -142,7 +148,7 @@ public sealed class TransportServer : IAsyncDisposable
                 listener.RemoveConnection();
             }
 
-            _logger.LogWarning("Connection from {Remote} refused: {Reason}", socket.RemoteEndPoint, refusal);
+            LogRefusal(listener, socket, refusal);
             if (Interlocked.Increment(ref _refusalCount) > RefusalsMax)
             {
                 Interlocked.Decrement(ref _refusalCount);
@@ -159,6 +165,25 @@ public sealed class TransportServer : IAsyncDisposable
         _ = ServeAsync(listener, socket, refusal);
     }
 
+    private void LogRefusal(Listener listener, Socket socket, string refusal)
+    {
+        IPEndPoint remote;
+        try
+        {
+            remote = ConnectionSession.Unmap((IPEndPoint)socket.RemoteEndPoint!);
+        }
+        catch (SocketException)
+        {
+            // Gone again: nobody waits for an answer.
+            return;
+        }
+
+        if (RefusedClients.IsNews(new RefusedClient(ClientRefusal.TooMany, remote.Address, listener.EndPoint.Port, refusal)))
+        {
+            _logger.LogWarning("Connection from {Remote} refused: {Reason}", remote, refusal);
+        }
+    }
+
     /// <summary>One connection from accept to close. Never throws.</summary>
     private async Task ServeAsync(Listener listener, Socket socket, string? refusal)
     {
@@ -172,6 +197,7 @@ public sealed class TransportServer : IAsyncDisposable
             {
                 _connections[connection.Id] = connection;
                 await session.RunAsync(refusal, _stopping.Token).ConfigureAwait(false);
+                session.LogIfGoneUnheard();
                 await session.CloseAsync(_clock).ConfigureAwait(false);
                 _connections.TryRemove(connection.Id, out _);
             }

@@ -172,7 +172,7 @@ public sealed class Amqp091Targets : IFuzzTargets
             NullLoggerFactory.Instance);
         var access = new AccessControl(new NoStore(), NullLogger<AccessControl>.Instance);
         await access.CreateFirstUserAsync("guest", "guest", "/").ConfigureAwait(false);
-        var authenticator = new Authenticator(access, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance);
+        var authenticator = new Authenticator(access, new AuthenticatorOptions(), TimeProvider.System, NullLogger<Authenticator>.Instance);
         _server = new Amqp091Server(new Amqp091Options(), broker, access, authenticator, new UsageLimits(access), TimeProvider.System, NullLogger<Amqp091Server>.Instance);
         _login = Amqp091Seeds.Login();
     }

@@ -25,7 +25,7 @@ public sealed class SaslTargets : IFuzzTargets
     public SaslTargets()
     {
         var tokens = new TokenValidator(new TokenOptions { AllowsUnsecuredTokens = true, Audience = "sluice" }, new TokenKeys(TokenKey.ReadSet(Encoding.UTF8.GetBytes(KeySet))), TimeProvider.System);
-        _authenticator = new Authenticator(_access, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance, tokens);
+        _authenticator = new Authenticator(_access, new AuthenticatorOptions(), TimeProvider.System, NullLogger<Authenticator>.Instance, tokens);
     }
 
     public IReadOnlyList<byte[]> Seeds { get; } =

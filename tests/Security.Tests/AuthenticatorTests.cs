@@ -4,6 +4,8 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Base.Logging;
+using Sluice.TestKit.Time;
 
 namespace Sluice.Security.Tests;
 
@@ -13,6 +15,7 @@ public sealed class AuthenticatorTests
     private static readonly LoginOrigin LocalV6 = new(new IPEndPoint(IPAddress.IPv6Loopback, 5000), null);
     private static readonly LoginOrigin Far = new(new IPEndPoint(IPAddress.Parse("192.0.2.7"), 5000), null);
 
+    private readonly ManualTimeProvider _clock = new();
     private readonly RecordingLogger<Authenticator> _log = new();
     private readonly AccessControl _control = new(new MemorySecurityStore(), NullLogger<AccessControl>.Instance);
 
@@ -21,10 +24,18 @@ public sealed class AuthenticatorTests
         await _control.CreateFirstUserAsync("guest", "guest", "/");
         await _control.PutUserAsync(new User("ada", PasswordHash.Create("lovelace"u8, 1000), [], default));
         await _control.PutUserAsync(new User("cert-only", null, [], default));
-        return new Authenticator(_control, options ?? new AuthenticatorOptions(), _log);
+        return new Authenticator(_control, options ?? new AuthenticatorOptions(), _clock, _log);
     }
 
     private static byte[] Plain(string text) => Encoding.UTF8.GetBytes(text);
+
+    /// <summary>Takes the warnings that there are.</summary>
+    private string[] Warnings()
+    {
+        string[] warnings = [.. _log.Lines.Where(static line => line.Level >= LogLevel.Warning).Select(static line => line.Text)];
+        _log.Lines.Clear();
+        return warnings;
+    }
 
     [Fact]
     public async Task RFC4616_A_name_and_its_password_are_let_in()
@@ -65,6 +76,78 @@ public sealed class AuthenticatorTests
         Authenticator authenticator = await StartAsync();
         LoginResult result = await authenticator.LoginPlainAsync(new byte[] { 0, 0xff, 0xfe, 0, 65 }, Far);
         Assert.Equal(LoginRefusal.Malformed, result.Refusal);
+    }
+
+    [Fact]
+    public async Task The_same_refusal_is_logged_once_and_then_once_a_minute_with_its_number_and_counted_each_time()
+    {
+        Authenticator authenticator = await StartAsync();
+        for (int i = 0; i < 10; i++)
+        {
+            // Each from another port, as clients do that try again.
+            Assert.False((await authenticator.LoginPlainAsync(Plain("\0ada\0wrong"), new LoginOrigin(new IPEndPoint(Far.Remote.Address, 5000 + i), null, "billing"))).Succeeded);
+        }
+
+        Assert.Equal(["Login of user 'ada' from 192.0.2.7:5000, client 'billing', refused: the password is wrong"], Warnings());
+        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.BadCredentials));
+
+        // Another user, another address or another reason is another refusal.
+        await authenticator.LoginPlainAsync(Plain("\0bob\0wrong"), Far);
+        await authenticator.LoginPlainAsync(Plain("\0ada\0wrong"), Local);
+        await _control.DeleteUserAsync("ada");
+        await authenticator.LoginPlainAsync(Plain("\0ada\0wrong"), Far);
+        Assert.Equal(
+            [
+                "Login of user 'bob' from 192.0.2.7:5000 refused: there is no such user",
+                "Login of user 'ada' from 127.0.0.1:5000 refused: the password is wrong",
+                "Login of user 'ada' from 192.0.2.7:5000 refused: there is no such user",
+            ],
+            Warnings());
+        _clock.Advance(RefusalLog.Period);
+        Assert.Equal(["Login of user 'ada' from 192.0.2.7 was refused 9 more times within a minute: the password is wrong"], Warnings());
+        _clock.Advance(RefusalLog.Period);
+        Assert.Empty(Warnings());
+        await authenticator.LoginPlainAsync(Plain("\0bob\0wrong"), Far);
+        Assert.Single(Warnings());
+        Assert.Equal(14, authenticator.CountRefused(LoginRefusal.BadCredentials));
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_log_in_is_told_of_and_counted_in_the_same_way()
+    {
+        Authenticator authenticator = await StartAsync();
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal(LoginRefusal.NoLogin, authenticator.LoginTrusted("guest", Far, "Kafka:AnonymousUser").Refusal);
+        }
+
+        Assert.Equal(
+            ["A client from 192.0.2.7:5000 that does not log in is refused: it would be user 'guest', who may connect from the broker's own machine only (Security:LoopbackUsers). Let it log in, or name another user with Kafka:AnonymousUser"],
+            Warnings());
+        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.NoLogin));
+        _clock.Advance(RefusalLog.Period);
+        Assert.Equal(
+            ["Clients from 192.0.2.7 that do not log in were refused 9 more times within a minute: they would be user 'guest', who may connect from the broker's own machine only (Security:LoopbackUsers)"],
+            Warnings());
+        Assert.False(authenticator.WouldAdmitTrusted("guest", Far));
+        Assert.Equal(10, authenticator.CountRefused(LoginRefusal.NoLogin));
+    }
+
+    [Fact]
+    public async Task Who_guesses_names_fills_no_log_and_what_was_held_back_is_told_at_the_end()
+    {
+        Authenticator authenticator = await StartAsync();
+        for (int i = 0; i < 500; i++)
+        {
+            await authenticator.LoginPlainAsync(Plain($"\0{i}{new string('x', 10_000)}\0"), Far);
+        }
+
+        string[] lines = Warnings();
+        Assert.Equal(RefusalLog.KeysMax, lines.Length);
+        Assert.All(lines, static line => Assert.True(line.Length < 400));
+        Assert.Equal(500, authenticator.CountRefused(LoginRefusal.BadCredentials));
+        authenticator.Dispose();
+        Assert.Equal(["400 more logins were refused within a minute, beyond 100 different ones that are told of"], Warnings());
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class ScramTests
 
     private AccessControl Open() => new(_store, NullLogger<AccessControl>.Instance);
 
-    private Authenticator Start(AccessControl control) => new(control, new AuthenticatorOptions(), _log);
+    private Authenticator Start(AccessControl control) => new(control, new AuthenticatorOptions(), TimeProvider.System, _log);
 
     [Fact]
     public async Task RFC7677_3_The_example()

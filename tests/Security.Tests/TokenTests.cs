@@ -243,7 +243,7 @@ public sealed class TokenTests
     private async Task<SaslExchange> BeginAsync(TokenKeys keys, TokenOptions? options = null)
     {
         await _control.PutUserAsync(new User("ada", null, [], default));
-        var authenticator = new Authenticator(_control, new AuthenticatorOptions(), _log, new TokenValidator(options ?? new TokenOptions(), keys, _clock));
+        var authenticator = new Authenticator(_control, new AuthenticatorOptions(), _clock, _log, new TokenValidator(options ?? new TokenOptions(), keys, _clock));
         Assert.Contains("OAUTHBEARER", authenticator.ExchangeMechanisms);
         return authenticator.Begin("OAUTHBEARER", Far)!;
     }

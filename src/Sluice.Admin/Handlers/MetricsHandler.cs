@@ -113,7 +113,7 @@ internal static class MetricsHandler
         MessageBroker broker = context.Broker;
         using Process process = Process.GetCurrentProcess();
         text.Single("sluice_publishers_blocked", "gauge", "1 while publishers are held back by a watermark.", broker.BlockedReason is null ? 0 : 1);
-        text.Family("sluice_logins_refused_total", "counter", "Logins that were refused, by all protocols.");
+        text.Family("sluice_logins_refused_total", "counter", "Logins that were refused, and clients that do not log in, by all protocols.");
         foreach (LoginRefusal reason in Enum.GetValues<LoginRefusal>().Where(static reason => reason != LoginRefusal.None))
         {
             text.Value("sluice_logins_refused_total", context.Authenticator.CountRefused(reason), ("reason", reason.ToString()));

@@ -277,10 +277,15 @@ internal sealed class Amqp091Connection : IAmqpConnectionInfo
         }
 
         FlushTurn();
-        bool closesConnection = channel is null || ReplyCodes.IsHard(error.Code) || State is not (ConnectionState.Running or ConnectionState.Blocked);
-        Server.Logger.LogWarning(
-            "{Scope} {Connection}, channel {Channel}, user '{User}', virtual host '{VirtualHost}': {Error}",
-            closesConnection ? "Closing connection" : "Closing a channel of", Name, channel?.Number ?? 0, UserName, VirtualHostName, error.Message);
+        bool isOpen = State is ConnectionState.Running or ConnectionState.Blocked;
+        bool closesConnection = channel is null || ReplyCodes.IsHard(error.Code) || !isOpen;
+        if (isOpen || Server.RefusedClients.IsNews(RefusedClient.Of(Client, error.Message)))
+        {
+            Server.Logger.LogWarning(
+                "{Scope} {Connection}, channel {Channel}, user '{User}', virtual host '{VirtualHost}': {Error}",
+                closesConnection ? "Closing connection" : "Closing a channel of", Name, channel?.Number ?? 0, UserName, VirtualHostName, error.Message);
+        }
+
         if (closesConnection)
         {
             CloseWith(error, methodId);

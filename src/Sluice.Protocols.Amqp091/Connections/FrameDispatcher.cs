@@ -106,27 +106,17 @@ internal sealed class FrameDispatcher : IDisposable
                 buffer = buffer.Slice(ProtocolHeader.Size);
                 _handshake.Start();
                 return true;
-            default:
+            case var kind:
                 if (_connection.Client.Output.Enter())
                 {
                     _connection.Client.Output.Append(ProtocolHeader.Bytes);
                     _connection.Client.Output.Exit();
                 }
 
-                _connection.Finish($"not an AMQP 0-9-1 protocol header: {Describe(header)}");
+                StrangeClient.Refuse(_connection, kind, header);
                 buffer = buffer.Slice(buffer.End);
                 return false;
         }
-    }
-
-    private static string Describe(ReadOnlySpan<byte> header)
-    {
-        if (header.StartsWith("GET "u8) || header.StartsWith("POST"u8))
-        {
-            return "this looks like HTTP";
-        }
-
-        return header.Length > 1 && header[0] == 0x16 && header[1] == 3 ? "this looks like TLS, on a port without it" : Convert.ToHexString(header);
     }
 
     private ValueTask HandleFrame(in Frame frame, ref FrameReader reader)

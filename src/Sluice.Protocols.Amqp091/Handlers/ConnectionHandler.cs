@@ -91,7 +91,7 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
 
     private async ValueTask LoginAsync(byte[] response)
     {
-        var origin = new LoginOrigin(connection.Remote, connection.Client.Tls?.ClientCertificate);
+        var origin = new LoginOrigin(connection.Remote, connection.Client.Tls?.ClientCertificate, connection.ClientName);
         LoginResult login = _mechanism switch
         {
             "PLAIN" => await connection.Server.Authenticator.LoginPlainAsync(response, origin, connection.Client.Closed).ConfigureAwait(false),
@@ -135,11 +135,9 @@ internal sealed class ConnectionHandler(Amqp091Connection connection)
             : connection.Server.Authenticator.LoginPasswordAsync(name, password, origin, connection.Client.Closed);
     }
 
-    /// <summary>Details are for the log only; a client that does not expect connection.close here just sees the end.</summary>
+    /// <summary>Details are for the log only, which has them of the authenticator; a client that does not expect connection.close here just sees the end.</summary>
     private void Refuse(in LoginResult login)
     {
-        connection.Server.Logger.LogWarning(
-            "Connection {Connection}: {Mechanism} login of user '{User}' refused: {Reason}", connection.Name, _mechanism, login.UserName, login.Refusal);
         if (connection.Capabilities.AuthenticationFailureClose)
         {
             connection.CloseWith(new AmqpException(ReplyCode.AccessRefused, $"Login was refused using authentication mechanism {_mechanism}. For details see the broker logfile."), 0);

@@ -19,6 +19,9 @@ namespace Sluice.Protocols.Kafka.Connections;
 internal sealed class KafkaConnection : IConnectionInfo
 {
     private const int SizeBytes = 4;
+    private const string NoRequest = "it sent what is no Kafka request";
+
+    private static readonly WrongProtocol s_wrongProtocol = new("Kafka clients", "Kafka", "security.protocol PLAINTEXT or SASL_PLAINTEXT");
 
     private readonly CancellationTokenSource _ended = new();
     private readonly List<PendingProduce> _produces = [];
@@ -130,13 +133,13 @@ internal sealed class KafkaConnection : IConnectionInfo
             _endReason = error.Message;
             if (!error.IsLogged)
             {
-                Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+                LogRefusal(_endReason);
             }
         }
         catch (KafkaParseException error)
         {
-            _endReason = $"it sent what is no Kafka request: {error.Message}";
-            Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+            _endReason = $"{NoRequest}: {error.Message}";
+            LogRefusal(NoRequest);
         }
 #pragma warning disable CA1031 // Whatever is wrong with one connection must not touch the others.
         catch (Exception error)
@@ -152,6 +155,16 @@ internal sealed class KafkaConnection : IConnectionInfo
         Responses.Close();
         _ended.Dispose();
         Login.LogEnd(_endReason);
+    }
+
+    /// <summary>Tells the operator why the connection ends, unless the same was told of the client's address a moment ago.</summary>
+    /// <param name="reason">What makes it the same.</param>
+    private void LogRefusal(string reason)
+    {
+        if (Server.RefusedClients.IsNews(RefusedClient.Of(Client, reason)))
+        {
+            Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+        }
     }
 
     private async Task ReceiveAsync(CancellationToken stopping)
@@ -263,14 +276,14 @@ internal sealed class KafkaConnection : IConnectionInfo
         int size = BinaryPrimitives.ReadInt32BigEndian(sizeBytes);
         if (size < 0 || size > Server.Options.RequestBytesMax)
         {
-            ThrowIfOtherProtocol(sizeBytes);
+            ThrowIfOtherProtocol(rest);
             throw new KafkaParseException($"a request of {size} bytes; at most {Server.Options.RequestBytesMax} are allowed");
         }
 
         if (size > SaslExchange.MessageBytesMax && !Login.IsAdmitted())
         {
             // Strangers have nothing to say that is longer, and no claim to memory for it.
-            ThrowIfOtherProtocol(sizeBytes);
+            ThrowIfOtherProtocol(rest);
             throw new KafkaParseException($"a request of {size} bytes; at most {SaslExchange.MessageBytesMax} are allowed before the login");
         }
 
@@ -285,16 +298,14 @@ internal sealed class KafkaConnection : IConnectionInfo
     }
 
     /// <summary>What is no size of a request may be the beginning of something else.</summary>
-    private void ThrowIfOtherProtocol(ReadOnlySpan<byte> first)
+    private void ThrowIfOtherProtocol(in ReadOnlySequence<byte> rest)
     {
-        if (FirstBytes.AreTls(first) && Client.Tls is null)
+        Span<byte> bytes = stackalloc byte[FirstBytes.Needed];
+        ReadOnlySequence<byte> first = rest.Slice(0, Math.Min(rest.Length, bytes.Length));
+        first.CopyTo(bytes);
+        if (s_wrongProtocol.Of(bytes[..(int)first.Length], Client.Tls is not null) is { } reason)
         {
-            throw new ConnectionRefusedException("it speaks TLS, and this port is the one without: let it connect to the port with TLS (Kafka:Tls:Port), or switch TLS off in the client (security.protocol PLAINTEXT or SASL_PLAINTEXT)");
-        }
-
-        if (FirstBytes.Protocol(first) is { } other)
-        {
-            throw new ConnectionRefusedException($"it speaks {other}, and this is the port for Kafka clients");
+            throw new ConnectionRefusedException(reason);
         }
     }
 

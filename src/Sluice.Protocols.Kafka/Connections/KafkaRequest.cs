@@ -197,9 +197,15 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
     /// <summary>Tells the operator; false, as the answer of who asked.</summary>
     private bool Refuse(AclOperation operation, AclResourceType type, string name, string? reason = null)
     {
-        if (connection.Access is { } access)
+        if (connection.Access is { } access && new RefusedOperation(access.User, operation, type, name) is var refused && Server.RefusedOperations.IsNews(refused))
         {
-            Server.Refusals.Add(access.User, access.Address, operation, type, name, reason ?? access.Reason(operation, type, name));
+            Server.Logger.LogWarning(
+                "User '{User}' from {Address} was refused {Operation} on {Resource}: {Reason}",
+                access.User,
+                access.Address,
+                operation,
+                AclWords.Resource(type, refused.Name),
+                reason ?? access.Reason(operation, type, name));
         }
 
         return false;

@@ -62,12 +62,23 @@ internal sealed class SaslLogin(KafkaConnection connection)
         return connection.Access is not null && _exchange is null;
     }
 
-    /// <summary>Why a client that <see cref="IsAdmitted"/> does not admit goes no further.</summary>
+    /// <summary>Why a client that <see cref="IsAdmitted"/> does not admit goes no further; one that does not log in is counted.</summary>
     /// <param name="api">What it has asked for.</param>
-    public ConnectionRefusedException Refusal(string api) =>
-        _isRefused ? new ConnectionRefusedException("it does not log in, and those that don't may not come from where it does", isLogged: true)
-        : _hasBegun ? new ConnectionRefusedException($"it asks for {api} in the middle of a login")
-        : new ConnectionRefusedException($"it asks for {api} without a login, and clients must log in (Kafka:AnonymousUser is empty): give it a user and a password (security.protocol SASL_PLAINTEXT or SASL_SSL)");
+    public ConnectionRefusedException Refusal(string api)
+    {
+        if (_isRefused)
+        {
+            return new ConnectionRefusedException("it does not log in, and those that don't may not come from where it does", isLogged: true);
+        }
+
+        if (_hasBegun)
+        {
+            return new ConnectionRefusedException($"it asks for {api} in the middle of a login");
+        }
+
+        Server.Authenticator.CountWithoutLogin();
+        return new ConnectionRefusedException($"it asks for {api} without a login, and clients must log in (Kafka:AnonymousUser is empty): give it a user and a password (security.protocol SASL_PLAINTEXT or SASL_SSL)");
+    }
 
     /// <summary>Tells the operator who the client is, once it is known.</summary>
     /// <param name="clientId">What it calls itself; null: nothing.</param>
@@ -224,7 +235,7 @@ internal sealed class SaslLogin(KafkaConnection connection)
         }
     }
 
-    private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate);
+    private LoginOrigin Origin() => new(connection.Client.RemoteEndPoint, connection.Client.Tls?.ClientCertificate, connection.ClientName);
 
     private void Enter(User user)
     {

@@ -148,7 +148,7 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
         RawClient http = await ConnectToLogInAsync();
         await http.SendBytesAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
         await http.IsClosedAsync();
-        await LoggedAsync("is closed: it speaks HTTP, and this is the port for Kafka clients");
+        await LoggedAsync("is closed: it speaks HTTP, and this is the port for Kafka clients", "Admin:Port");
         RawClient quorum = await ConnectToLogInAsync();
         await quorum.SendBytesAsync(RawClient.Frame([0, 55, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF, 0]));
         await quorum.IsClosedAsync();

@@ -25,7 +25,7 @@ internal sealed class TestServer : IAsyncDisposable
         Broker = MessageBroker.Open(Store, brokerOptions, [new Amqp091PropertiesReader()], new SystemScheduler(), clock, new Random(1), Log);
         AccessControl = new AccessControl(new MemorySecurityStore(), Log.CreateLogger<AccessControl>());
         Limits = new UsageLimits(AccessControl);
-        var authenticator = new Authenticator(AccessControl, new AuthenticatorOptions(), Log.CreateLogger<Authenticator>());
+        var authenticator = new Authenticator(AccessControl, new AuthenticatorOptions(), clock, Log.CreateLogger<Authenticator>());
         Amqp = new Amqp091Server(options, Broker, AccessControl, authenticator, Limits, clock, Log.CreateLogger<Amqp091Server>());
         _transport = new TransportServer(new TransportOptions(), clock, Log);
     }

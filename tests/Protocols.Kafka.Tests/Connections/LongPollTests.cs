@@ -26,7 +26,7 @@ public sealed class LongPollTests
             new KafkaOptions(),
             fixture.Broker,
             control,
-            new Authenticator(control, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance),
+            new Authenticator(control, new AuthenticatorOptions(), fixture.Clock, NullLogger<Authenticator>.Instance),
             fixture.Scheduler,
             fixture.Clock,
             new Random(1),

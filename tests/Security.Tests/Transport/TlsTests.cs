@@ -7,6 +7,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Base.Logging;
 using Sluice.Security;
 using Sluice.Security.Tests;
 using Sluice.TestKit.Time;
@@ -38,7 +39,7 @@ public sealed class TlsTests : IAsyncDisposable
         new ListenerOptions { Name = "tls", EndPoint = new IPEndPoint(IPAddress.Loopback, 0), Tls = tls },
         new TestHandler(serve ?? TestHandler.EchoAsync));
 
-    private async Task<SslStream> ConnectAsync(IPEndPoint endPoint, X509Certificate2? certificate = null, SslProtocols protocols = SslProtocols.None)
+    private async Task<SslStream> ConnectAsync(IPEndPoint endPoint, X509Certificate2? certificate = null, SslProtocols protocols = SslProtocols.None, string name = "localhost")
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(endPoint);
@@ -47,7 +48,7 @@ public sealed class TlsTests : IAsyncDisposable
         {
             await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
             {
-                TargetHost = "localhost",
+                TargetHost = name,
                 EnabledSslProtocols = protocols,
                 ClientCertificates = certificate is null ? null : [certificate],
                 CertificateChainPolicy = new X509ChainPolicy
@@ -64,6 +65,14 @@ public sealed class TlsTests : IAsyncDisposable
             await stream.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Takes the warnings that there are.</summary>
+    private string[] Warnings()
+    {
+        string[] warnings = [.. _log.Lines.Where(static line => line.Level >= LogLevel.Warning).Select(static line => line.Text)];
+        _log.Lines.Clear();
+        return warnings;
     }
 
     /// <summary>With TLS 1.3 the client learns only at its first read that its certificate was not liked.</summary>
@@ -178,7 +187,7 @@ public sealed class TlsTests : IAsyncDisposable
     {
         var control = new AccessControl(new MemorySecurityStore(), NullLogger<AccessControl>.Instance);
         await control.PutUserAsync(new User("CN=worker,O=Example", null, [], default));
-        var authenticator = new Authenticator(control, new AuthenticatorOptions(), NullLogger<Authenticator>.Instance);
+        var authenticator = new Authenticator(control, new AuthenticatorOptions(), TimeProvider.System, NullLogger<Authenticator>.Instance);
         IPEndPoint endPoint = Listen(
             PemOptions with { ClientCertificates = ClientCertificateMode.Required, ClientAuthorityFile = _certificates.AuthorityFile },
             async (connection, stopping) =>
@@ -225,7 +234,78 @@ public sealed class TlsTests : IAsyncDisposable
 
         await Poll.UntilAsync(() => _log.Lines.Count(line => line.Level == LogLevel.Warning) == 2, "two log lines");
         Assert.True(_log.Has(LogLevel.Warning, "not completed within 0.1 s"));
-        Assert.True(_log.Has(LogLevel.Warning, "failed: the client does not speak TLS, but AMQP: switch TLS on in the client, or have it connect to the port without TLS"));
+        Assert.True(_log.Has(LogLevel.Warning, "failed: the client does not speak TLS, but AMQP 0-9-1: switch TLS on in the client, or have it connect to the port without TLS"));
+    }
+
+    [Fact]
+    public async Task Handshakes_that_fail_again_and_again_are_told_of_once_a_minute()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions, server: server);
+        for (int i = 0; i < 5; i++)
+        {
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(endPoint);
+            await socket.SendAsync("GET / HTTP/1.1\r\n"u8.ToArray());
+            using var timeout = new CancellationTokenSource(Patience);
+            try
+            {
+                while (await socket.ReceiveAsync(new byte[100], timeout.Token) > 0)
+                {
+                }
+            }
+            catch (SocketException)
+            {
+                // A reset is as good an end as any.
+            }
+        }
+
+        await Poll.UntilAsync(() => server.ConnectionCount == 0, "the connections to end");
+        const string Reason = "the client does not speak TLS, but HTTP: switch TLS on in the client, or have it connect to the port without TLS";
+        Assert.EndsWith($"on listener tls failed: {Reason}", Assert.Single(Warnings()), StringComparison.Ordinal);
+        clock.Advance(RefusalLog.Period);
+        Assert.Equal($"Client 127.0.0.1 on port {endPoint.Port}: TLS handshake failed 4 more times within a minute: {Reason}", Assert.Single(Warnings()));
+    }
+
+    // A client of .NET looks at the certificate only when the handshake is over, and goes without an alert.
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task A_client_that_goes_after_the_handshake_since_it_does_not_like_the_name_is_told_of(SslProtocols protocol)
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = new TransportServer(new TransportOptions { HandshakeTimeout = TimeSpan.Zero }, clock, _log);
+        IPEndPoint endPoint = Listen(PemOptions, server: server);
+        for (int i = 0; i < 3; i++)
+        {
+            await Assert.ThrowsAsync<AuthenticationException>(() => ConnectAsync(endPoint, protocols: protocol, name: "elsewhere"));
+        }
+
+        await Poll.UntilAsync(() => server.ConnectionCount == 0, "the connections to end");
+        const string Reason = "perhaps the client does not accept the broker's certificate: it must trust the authority that has signed it, and the certificate must have the name or address at which the client connects (subject alternative names)";
+        Assert.EndsWith($"has gone after the TLS handshake on listener tls without a word: {Reason}", Assert.Single(Warnings()), StringComparison.Ordinal);
+        clock.Advance(RefusalLog.Period);
+        Assert.Equal($"Client 127.0.0.1 on port {endPoint.Port}: gone after the TLS handshake 2 more times within a minute: {Reason}", Assert.Single(Warnings()));
+    }
+
+    [Fact]
+    public async Task A_client_that_has_said_something_or_that_the_broker_leaves_is_not_warned_of()
+    {
+        IPEndPoint talking = Listen(PemOptions);
+        await using (SslStream client = await ConnectAsync(talking))
+        {
+            Assert.True(await EchoesAsync(client));
+        }
+
+        IPEndPoint leaving = Listen(PemOptions, static (_, _) => Task.CompletedTask);
+        await using (SslStream client = await ConnectAsync(leaving))
+        {
+            Assert.Equal(0, await client.ReadAsync(new byte[1]).AsTask().WaitAsync(Patience));
+        }
+
+        await Poll.UntilAsync(() => _server.ConnectionCount == 0, "the connections to end");
+        Assert.Empty(Warnings());
     }
 
     // What OpenSSL makes of the alerts of clients (RFC 8446, section 6.2), and of what it finds itself.

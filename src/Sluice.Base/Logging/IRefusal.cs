@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Sluice.Base.Logging;
+
+/// <summary>Something that was refused to a client, as far as it is the same when it comes again: what a <see cref="RefusalLog{TRefusal}"/> counts by. It keeps no long texts of clients (<see cref="LogText"/>).</summary>
+public interface IRefusal
+{
+    /// <summary>What is refused, for the number of those beyond <see cref="RefusalLog.KeysMax"/>, as in "operations".</summary>
+    static abstract string Things { get; }
+
+    /// <summary>Tells that it came again.</summary>
+    /// <param name="logger">Hears of it.</param>
+    /// <param name="count">How often since it was told of last, at least once.</param>
+    void LogAgain(ILogger logger, long count);
+}
