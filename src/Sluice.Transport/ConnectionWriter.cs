@@ -290,7 +290,7 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
     {
         for (int sends = 0; TakeBlock(); sends++)
         {
-            if (sends == InlineSendsMax || (_sending is FilePiece && !Thread.CurrentThread.IsThreadPoolThread))
+            if (sends == InlineSendsMax || (_sending is FilePiece file && !file.MaySendHere((IFileSender)_stream)))
             {
                 QueueFlusher();
                 return;
@@ -318,28 +318,8 @@ public sealed class ConnectionWriter : IThreadPoolWorkItem
         }
     }
 
-    private ValueTask SendPiece(OutputPiece piece)
-    {
-        if (piece is Block block)
-        {
-            return _stream.WriteAsync(block.Memory[..block.Length]);
-        }
-
-        var file = (FilePiece)piece;
-        var sender = (IFileSender)_stream;
-        while (file.Remaining > 0)
-        {
-            long sent = sender.SendFile(file.File, file.Position, file.Remaining);
-            if (sent == 0)
-            {
-                return sender.WaitWritableAsync();
-            }
-
-            file.Advance(sent);
-        }
-
-        return default;
-    }
+    private ValueTask SendPiece(OutputPiece piece) =>
+        piece is Block block ? _stream.WriteAsync(block.Memory[..block.Length]) : ((FilePiece)piece).SendTo((IFileSender)_stream);
 
     private void Resume()
     {

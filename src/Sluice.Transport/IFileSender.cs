@@ -9,6 +9,9 @@ internal interface IFileSender
     /// <exception cref="IOException">The connection is closed, or the file is shorter than the range.</exception>
     long SendFile(SafeFileHandle file, long position, long length);
 
+    /// <summary>Whether the range could be handed over without waiting for the disk, as far as can be told.</summary>
+    bool IsInMemory(SafeFileHandle file, long position, long length);
+
     /// <summary>Completes when the socket may take more.</summary>
     ValueTask WaitWritableAsync();
 }

@@ -160,6 +160,8 @@ internal sealed partial class PolledStream : Stream, IFileSender, IValueTaskSour
         };
     }
 
+    public bool IsInMemory(SafeFileHandle file, long position, long length) => PageCache.Holds(file, position, length);
+
     public ValueTask WaitWritableAsync()
     {
         lock (_sync)
