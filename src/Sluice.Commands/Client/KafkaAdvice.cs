@@ -35,8 +35,8 @@ internal static class KafkaAdvice
     /// <summary>Whether TLS has failed; the client may have wrapped what has.</summary>
     private static bool IsOfTls(Exception error) => error is AuthenticationException || (error.InnerException is { } inner && IsOfTls(inner));
 
-    /// <summary>Whether nothing was reached that could want anything.</summary>
+    /// <summary>Whether nothing was reached that could want anything: nobody, or another listener.</summary>
     private static bool IsNobodyThere(Exception error) =>
-        error is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain or SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.TimedOut }
+        error is KafkaParseException or SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain or SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.TimedOut }
         || (error.InnerException is { } inner && IsNobodyThere(inner));
 }

@@ -8,12 +8,17 @@ namespace Sluice.Commands.Client;
 /// Takes records of a consumer, and ends when none came for so long. The time in which the consumer does not know yet what it reads, since its group is still being put together, does not
 /// count: nothing could have come. If that takes long it is told.
 /// </summary>
-internal sealed class PatientConsumer(KafkaConsumer<byte[]?, byte[]?> consumer, Invocation invocation, TimeSpan? wait, string what)
+/// <param name="consumer">Assigned or subscribed.</param>
+/// <param name="invocation">Of the verb.</param>
+/// <param name="wait">How long none may come; null: for ever.</param>
+/// <param name="group">The group that it is subscribed as a member of; null: none.</param>
+internal sealed class PatientConsumer(KafkaConsumer<byte[]?, byte[]?> consumer, Invocation invocation, TimeSpan? wait, string? group)
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan NoteAfter = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan NoteAfter = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    private readonly string _trouble = group is null ? "Where to begin has not been found" : $"The group '{group}' has not given this member its partitions";
     private bool _isNoted;
     private bool _isEmptyNoted;
 
@@ -56,22 +61,22 @@ internal sealed class PatientConsumer(KafkaConsumer<byte[]?, byte[]?> consumer, 
     {
         if (wait is not null && unsettled >= Patience)
         {
-            throw new CommandException($"{what} has given this member no partitions within {Patience.TotalSeconds:0} s: whether there are records is not known. 'sluice group show' says who else is a member.");
+            throw new CommandException($"{_trouble} within {Patience.TotalSeconds:0} s: whether there are records is not known.{(group is null ? "" : $" 'sluice group show {group}' says who else is a member.")}");
         }
 
         if (!_isNoted && unsettled >= NoteAfter)
         {
             _isNoted = true;
-            invocation.Error.WriteLine($"sluice: {what} has given this member no partitions yet. Waiting for it.");
+            invocation.Error.WriteLine($"sluice: {_trouble} yet. Waiting for it.");
         }
     }
 
     private void NoteEmpty()
     {
-        if (!_isEmptyNoted && consumer.Assigned.Count == 0)
+        if (!_isEmptyNoted && group is not null && consumer.Assigned.Count == 0)
         {
             _isEmptyNoted = true;
-            invocation.Error.WriteLine($"sluice: {what} has no partition for this member: others read them all.");
+            invocation.Error.WriteLine($"sluice: The group '{group}' has no partition for this member: others read them all.");
         }
     }
 }

@@ -56,9 +56,9 @@ internal static class UsageError
                 return $"'{path}' needs the argument <{missing.Name}>";
             case ArgumentResult { Tokens.Count: 0, Parent: CommandResult } result:
                 return $"'{path}' needs the argument <{result.Argument.Name}>";
-            case OptionResult { Tokens.Count: 0 } result:
+            case OptionResult { Tokens.Count: 0 } result when result.IdentifierToken is not null || result.Option.Required:
                 return result.Option.Required && result.IdentifierToken is null ? $"'{path}' needs the option {result.Option.Name}" : $"{result.Option.Name} needs a value";
-            case OptionResult result when Type.GetTypeCode(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType) is TypeCode.Int32 or TypeCode.Int64:
+            case OptionResult { Tokens.Count: > 0 } result when Type.GetTypeCode(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType) is TypeCode.Int32 or TypeCode.Int64:
                 return $"{result.Option.Name} takes a whole number, not '{result.Tokens[0].Value}'";
         }
 

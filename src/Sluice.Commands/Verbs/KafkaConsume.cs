@@ -74,7 +74,7 @@ internal static class KafkaConsume
         }
 
         long taken = 0;
-        PatientConsumer records = new(consumer, invocation, wait, invocation.Has(Group) ? $"The group '{invocation.Value(Group)}'" : $"Topic '{topic}'");
+        PatientConsumer records = new(consumer, invocation, wait, invocation.Has(Group) ? invocation.Value(Group) : null);
         while (taken < most && await records.NextAsync().ConfigureAwait(false) is { } record)
         {
             Print(invocation, record, verbose);

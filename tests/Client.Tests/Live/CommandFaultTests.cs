@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.BlackBox;
+using Sluice.Client.Consuming;
 using Sluice.Client.Tests.Support;
 using Sluice.TestKit.Tls;
 
@@ -67,6 +68,37 @@ public sealed class CommandFaultTests
         string[] server = ["--bootstrap-server", $"127.0.0.1:{broker.KafkaPort}"];
         await SluiceProgram.OkAsync("1\n2\n", ["publish", "--kafka", "waited", "--lines", .. server]);
         Assert.Equal("1\n2\n", await SluiceProgram.OkAsync("", ["consume", "--kafka", "waited", "--group", "new", "--offset", "first", "--wait", "1", .. server]));
+    }
+
+    [Fact]
+    public async Task A_group_that_takes_its_time_and_one_whose_partitions_are_others_are_told()
+    {
+        await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__GroupInitialRebalanceDelayMs"] = "0" });
+        string server = $"127.0.0.1:{broker.KafkaPort}";
+        await SluiceProgram.OkAsync("", "publish", "--kafka", "shared", "x", "--bootstrap-server", server);
+
+        // A member that does not consume any more keeps the group from distributing anew.
+        var idle = new KafkaConsumer<byte[]?, byte[]?>(new ConsumerOptions { BootstrapServers = server, GroupId = "g", AutoOffsetReset = AutoOffsetReset.Earliest, EnableAutoCommit = false });
+        await using (idle.ConfigureAwait(false))
+        {
+            idle.Subscribe("shared");
+            Assert.NotNull(await idle.ConsumeAsync(s_patience));
+            using SluiceProgram consume = SluiceProgram.Start("consume", "--kafka", "shared", "--group", "g", "--offset", "first", "--wait", "2", "--bootstrap-server", server);
+            await UntilAsync(() => Task.FromResult(consume.Error == "sluice: The group 'g' has not given this member its partitions yet. Waiting for it.\n"), () => consume.Error);
+            Assert.False(consume.HasExited);
+
+            // Of the one partition one of them has none; the members' ids decide.
+            (int code, string output, string error) = (0, "", "");
+            Task<(int Code, string Output, string Error)> ended = consume.ExitAsync();
+            while (!ended.IsCompleted)
+            {
+                await idle.ConsumeAsync(TimeSpan.FromMilliseconds(50));
+            }
+
+            (code, output, error) = await ended;
+            Assert.Equal(0, code);
+            Assert.True(output == "x\n" || error.Contains("The group 'g' has no partition for this member: others read them all.", StringComparison.Ordinal), $"{output}{error}");
+        }
     }
 
     [Fact]

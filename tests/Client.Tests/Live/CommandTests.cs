@@ -97,6 +97,24 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
     public async Task Help_is_never_a_value(params string[] arguments) => Assert.Contains("Usage:", await SluiceProgram.OkAsync("", arguments));
 
     [Fact]
+    public async Task The_environment_says_where_the_broker_is()
+    {
+        Assert.SkipUnless(broker.AdminPort > 0, "the broker is none that this command manages");
+        string topic = broker.NewName("environment");
+        var environment = new Dictionary<string, string> { ["SLUICE_BOOTSTRAP_SERVER"] = broker.Address, ["SLUICE_ADMIN_PORT"] = $"{broker.AdminPort}", ["SLUICE_PORT"] = "1" };
+        Assert.Equal((0, "1 published and acknowledged.\n", ""), await SluiceProgram.Start(environment, "publish", "--kafka", topic, "x").EndAsync());
+        (int code, string output, _) = await SluiceProgram.Start(environment, "topic", "list").EndAsync();
+        Assert.Equal(0, code);
+        Assert.Contains(topic, output);
+        Assert.Contains("127.0.0.1:1 ", (await SluiceProgram.Start(environment, "purge", topic).EndAsync()).Error);
+
+        // What is typed counts more.
+        Assert.Contains("The broker localhost.invalid:9092 could not be reached", (await SluiceProgram.Start(environment, "publish", "--kafka", topic, "x", "--host", "localhost.invalid").EndAsync()).Error);
+        environment["SLUICE_ADMIN_PORT"] = "http";
+        Assert.Equal((1, "", "sluice: the variable SLUICE_ADMIN_PORT of the environment is a whole number, not 'http'. See 'sluice topic list --help'.\n"), await SluiceProgram.Start(environment, "topic", "list").EndAsync());
+    }
+
+    [Fact]
     public async Task The_load_generator_produces_and_consumes()
     {
         string topic = broker.NewName("load");

@@ -13,9 +13,14 @@ internal sealed class SluiceProgram : IDisposable
     private readonly Task<string> _output;
     private readonly StringBuilder _error = new();
 
-    private SluiceProgram(string[] arguments)
+    private SluiceProgram(string[] arguments, IReadOnlyDictionary<string, string> environment)
     {
         var start = new ProcessStartInfo(Repository.ServerExecutable, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) =>
         {
@@ -43,8 +48,13 @@ internal sealed class SluiceProgram : IDisposable
         }
     }
 
+    public bool HasExited => _process.HasExited;
+
     /// <summary>Begins to run it; its standard input stays open.</summary>
-    public static SluiceProgram Start(params string[] arguments) => new(arguments);
+    public static SluiceProgram Start(params string[] arguments) => new(arguments, new Dictionary<string, string>());
+
+    /// <summary>Begins to run it with variables of the environment.</summary>
+    public static SluiceProgram Start(IReadOnlyDictionary<string, string> environment, params string[] arguments) => new(arguments, environment);
 
     public static async Task<(int Code, string Output, string Error)> RunAsync(string input, params string[] arguments)
     {
