@@ -40,10 +40,10 @@ public sealed class CommandFaultTests
         await HasAsync(broker, false, 2);
         await broker.KillAsync();
 
-        // Its input is still open.
+        // Its input is still open. A queue has a message before it is confirmed.
         (int code, _, string error) = await publish.ExitAsync();
         Assert.Equal(1, code);
-        Assert.Matches("2 of 2 messages were confirmed; whether the broker has the others is not known", error);
+        Assert.Matches("[0-2] of 2 messages were confirmed; whether the broker has the others is not known", error);
     }
 
     [Fact]
