@@ -26,6 +26,12 @@ public abstract record KafkaClientOptions
     /// <summary>The longest wait for the metadata of a topic, and for what the client must know before it can begin.</summary>
     public TimeSpan MaxBlock { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// Whether it is tried again, for <see cref="MaxBlock"/>, when no broker was ever reached: a program that is started before its brokers waits for them so. False: the first failure is the
+    /// answer, for whoever sits and waits for it. Once a broker has answered, what may pass by itself is tried again in any case.
+    /// </summary>
+    public bool RetriesFirstConnection { get; init; } = true;
+
     /// <summary>Metadata older than this is asked for again.</summary>
     public TimeSpan MetadataMaxAge { get; init; } = TimeSpan.FromMinutes(5);
 
@@ -37,6 +43,12 @@ public abstract record KafkaClientOptions
 
     /// <summary>The largest answer that is taken, in bytes.</summary>
     public int ResponseBytesMax { get; init; } = 256 << 20;
+
+    /// <summary>
+    /// Is told of what fails in the background and is tried again, such as a broker that is not reached or an automatic commit: each time, and so the same again and again while it lasts;
+    /// on a thread of the client. It must not throw.
+    /// </summary>
+    public Action<KafkaClientException>? OnBackgroundError { get; init; }
 
     /// <summary>Where time comes from.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;

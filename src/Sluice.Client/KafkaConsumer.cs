@@ -74,6 +74,12 @@ public sealed class KafkaConsumer<TKey, TValue> : IAsyncDisposable
     /// <summary>The partitions that this consumer reads now.</summary>
     public IReadOnlyCollection<TopicPartition> Assigned => [.. _assignment.Partitions];
 
+    /// <summary>
+    /// Whether the consumer knows what it reads, and from where on. False while it joins its group and while the group distributes its partitions anew (which goes on within
+    /// <see cref="ConsumeAsync"/>), and until positions are looked up. A member that is settled may have no partition at all.
+    /// </summary>
+    public bool IsSettled => (_membership?.IsSettled ?? true) && !_assignment.LacksPositions;
+
     /// <summary>Becomes a member of the group that reads these topics; the group says which partitions are this consumer's.</summary>
     public void Subscribe(params IReadOnlyCollection<string> topics)
     {

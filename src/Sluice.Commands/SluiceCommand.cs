@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Sluice.Commands.Client;
 using Sluice.Commands.Serving;
 using Sluice.Commands.Verbs;
@@ -8,18 +9,28 @@ namespace Sluice.Commands;
 /// <summary>The `sluice` command and all its verbs.</summary>
 public static class SluiceCommand
 {
+    private static readonly string[] HelpNames = ["--help", "-h", "-?"];
+
     /// <summary>Runs a command line; returns the exit code. One that is not understood gets a line that says what is wrong and where help is.</summary>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, InvocationConfiguration configuration, CancellationToken cancel = default)
     {
-        ParseResult parsed = Create().Parse(arguments);
-        if (arguments.Count > 0 && parsed.Errors.Count > 0)
+        RootCommand root = Create();
+        ParseResult parsed = root.Parse(arguments);
+        if (UsageError.Swallowed(parsed, arguments, HelpNames) is not null)
         {
-            await configuration.Error.WriteLineAsync($"sluice: {UsageError.Describe(parsed)}".AsMemory(), cancel).ConfigureAwait(false);
+            parsed = root.Parse([.. Names(parsed.CommandResult), HelpNames[0]]);
+        }
+
+        if (arguments.Count > 0 && (parsed.Errors.Count > 0 || UsageError.Swallowed(parsed, arguments) is not null))
+        {
+            await configuration.Error.WriteLineAsync($"sluice: {UsageError.Describe(parsed, arguments)}".AsMemory(), cancel).ConfigureAwait(false);
             return 1;
         }
 
         return await parsed.InvokeAsync(configuration, cancel).ConfigureAwait(false);
     }
+
+    private static IEnumerable<string> Names(CommandResult result) => result.Parent is CommandResult parent ? [.. Names(parent), result.Command.Name] : [];
 
     private static RootCommand Create()
     {

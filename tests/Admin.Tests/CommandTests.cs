@@ -122,11 +122,74 @@ public sealed class CommandTests
             await Ok(host, "queue", "delete", "kept");
             await Ok(host, "definitions", "import", file);
             Assert.Contains("kept", await Ok(host, "queue", "list"), StringComparison.Ordinal);
+            Assert.Equal(File.ReadAllText(file), await Ok(host, "definitions", "export", "-"));
+            Assert.False(File.Exists("-"));
         }
         finally
         {
             File.Delete(file);
         }
+    }
+
+    [Fact]
+    public async Task A_file_of_definitions_is_its_owners_alone()
+    {
+        string directory = Directory.CreateTempSubdirectory("sluice-definitions-").FullName;
+        try
+        {
+            await using AdminHost host = await AdminHost.StartAsync();
+            string fresh = Path.Combine(directory, "fresh.json"), old = Path.Combine(directory, "old.json");
+            File.WriteAllText(old, "");
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(old, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+                await Ok(host, "definitions", "export", fresh);
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fresh));
+                (int code, _, string error) = await Run(["definitions", "export", old, "--admin-port", $"{host.AdminPort}"]);
+                Assert.Equal(0, code);
+                Assert.Contains("mode 604", error, StringComparison.Ordinal);
+            }
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Definitions_are_read_from_standard_input()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        TextReader before = Console.In;
+        using StringReader definitions = new("{\"queues\":[{\"vhost\":\"/\",\"name\":\"piped\",\"durable\":true,\"auto_delete\":false,\"arguments\":{}}]}");
+        Console.SetIn(definitions);
+        try
+        {
+            Assert.Equal("Definitions of standard input are in force.\n", await Ok(host, "definitions", "import", "-"));
+        }
+        finally
+        {
+            Console.SetIn(before);
+        }
+
+        Assert.Contains("piped", await Ok(host, "queue", "list"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Topics_and_streams_that_are_deleted_or_purged_as_queues_are_called_so()
+    {
+        await using AdminHost host = await AdminHost.StartAsync(withKafka: true);
+        await OkWith(["topic", "create", "orders", "--partitions", "2", "--bootstrap-server", $"127.0.0.1:{host.KafkaPort}"]);
+        await Ok(host, "queue", "declare", "events", "--type", "stream");
+        foreach (string name in (string[])["orders", "events"])
+        {
+            (int code, _, string error) = await Run(["purge", name, .. Amqp(host)]);
+            Assert.Equal(1, code);
+            Assert.StartsWith($"sluice: '{name}' is a topic or stream, which cannot be purged:", error, StringComparison.Ordinal);
+        }
+
+        Assert.Equal("Topic 'orders' deleted: it was no queue, but a topic of 2 partitions, whose records are gone with it.\n", await Ok(host, "queue", "delete", "orders"));
+        Assert.Equal("Stream 'events' deleted.\n", await Ok(host, "queue", "delete", "events"));
     }
 
     [Fact]
@@ -166,6 +229,7 @@ public sealed class CommandTests
     [InlineData("queues", "there is no command 'sluice queues' (did you mean 'queue'?). See 'sluice --help'.")]
     [InlineData("queue", "'sluice queue' is to be followed by list, declare, delete. See 'sluice queue --help'.")]
     [InlineData("queue list --jsn", "there is no option '--jsn' for 'sluice queue list' (did you mean '--json'?). See 'sluice queue list --help'.")]
+    [InlineData("status --port 5673", "there is no option '--port' for 'sluice status' (did you mean '--admin-port'?). See 'sluice status --help'.")]
     [InlineData("queue declare", "'sluice queue declare' needs the argument <name>. See 'sluice queue declare --help'.")]
     [InlineData("queue declare a b", "'b' is one argument too many for 'sluice queue declare'. See 'sluice queue declare --help'.")]
     [InlineData("queue declare a --argument", "--argument needs a value. See 'sluice queue declare --help'.")]

@@ -33,6 +33,49 @@ public sealed class DefinitionsTests
         """;
 
     [Fact]
+    public async Task Exports_of_the_same_are_the_same_in_whatever_order_it_was_declared()
+    {
+        (string Path, string Body)[] declarations =
+        [
+            ("/api/vhosts/v", "{}"),
+            ("/api/users/zoe", "{\"password_hash\":\"\",\"tags\":\"\"}"),
+            ("/api/users/ada", "{\"password_hash\":\"\",\"tags\":\"\"}"),
+            ("/api/permissions/%2F/zoe", "{\"configure\":\"\",\"write\":\"\",\"read\":\"\"}"),
+            ("/api/permissions/v/ada", "{\"configure\":\"\",\"write\":\"\",\"read\":\"\"}"),
+            ("/api/permissions/%2F/ada", "{\"configure\":\"\",\"write\":\"\",\"read\":\"\"}"),
+            ("/api/topic-permissions/%2F/zoe", "{\"exchange\":\"amq.topic\",\"write\":\"\",\"read\":\"\"}"),
+            ("/api/topic-permissions/%2F/ada", "{\"exchange\":\"amq.topic\",\"write\":\"\",\"read\":\"\"}"),
+            ("/api/queues/%2F/z", "{\"durable\":true,\"arguments\":{\"x-max-length\":1,\"x-expires\":600000}}"),
+            ("/api/queues/%2F/a", "{\"durable\":true}"),
+        ];
+        string[] bindings = ["z", "a"];
+        var exports = new List<string>();
+        foreach (bool isReversed in (bool[])[false, true])
+        {
+            await using AdminHost host = await AdminHost.StartAsync();
+
+            // Virtual hosts and users are first in any case.
+            foreach ((string path, string body) in isReversed ? [.. declarations[..3], .. declarations[3..].Reverse()] : declarations)
+            {
+                await host.PutAsync(path, isReversed ? body.Replace("\"x-max-length\":1,\"x-expires\":600000", "\"x-expires\":600000,\"x-max-length\":1", StringComparison.Ordinal) : body);
+            }
+
+            foreach (string queue in isReversed ? bindings.Reverse() : bindings)
+            {
+                await host.PostAsync($"/api/bindings/%2F/e/amq.topic/q/{queue}", "{\"routing_key\":\"k\"}", HttpStatusCode.Created);
+            }
+
+            JsonObject export = (await host.GetAsync("/api/definitions")).AsObject();
+
+            // Its salt is another one each time.
+            export["users"]!.AsArray().Remove(export["users"]!.AsArray().Single(static user => user!["name"]!.ToString() == "guest"));
+            exports.Add(export.ToJsonString());
+        }
+
+        Assert.Equal(exports[0], exports[1]);
+    }
+
+    [Fact]
     public async Task What_Kafka_has_comes_out_as_it_went_in_and_may_go_in_again()
     {
         JsonNode first;

@@ -40,8 +40,8 @@ internal static class DefinitionsHandler
                 context.Version,
                 [.. UserHandler.Sorted(request).Select(Model)],
                 [.. hosts.Select(host => new VirtualHostDefinition(host.Name, LimitsHandler.Values(context.AccessControl.LimitsOf(host.Name))))],
-                [.. context.AccessControl.Permissions.Select(PermissionHandler.Model)],
-                [.. context.AccessControl.TopicPermissions.Select(PermissionHandler.Model)],
+                [.. InOrder(context.AccessControl.Permissions, static one => [one.VirtualHost, one.User]).Select(PermissionHandler.Model)],
+                [.. InOrder(context.AccessControl.TopicPermissions, static one => [one.VirtualHost, one.User, one.Exchange]).Select(PermissionHandler.Model)],
                 [.. hosts.SelectMany(host => OperatorPolicies(host, host.Name))],
                 [.. hosts.SelectMany(host => Policies(host, host.Name))],
                 [.. hosts.SelectMany(host => Queues(host, host.Name))],
@@ -84,26 +84,35 @@ internal static class DefinitionsHandler
     }
 
     private static IEnumerable<ParameterModel> OperatorPolicies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => policy.IsOperator)
-        .Select(policy => new ParameterModel(name, OperatorPolicy, policy.Name, new PolicyValueModel(policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority)));
+        .Select(policy => new ParameterModel(name, OperatorPolicy, policy.Name, new PolicyValueModel(policy.Pattern, policy.ApplyTo, Sorted(policy.Settings), policy.Priority)));
 
     private static IEnumerable<PolicyDefinitionModel> Policies(VirtualHost host, string? name) => host.ListPolicies().Where(policy => !policy.IsOperator)
-        .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority));
+        .Select(policy => new PolicyDefinitionModel(name, policy.Name, policy.Pattern, policy.ApplyTo, Sorted(policy.Settings), policy.Priority));
 
     /// <summary>What streams are partitions of is defined as a topic.</summary>
     private static IEnumerable<QueueDefinitionModel> Queues(VirtualHost host, string? name)
     {
         HashSet<string> topics = [.. TopicDefinitions.Of(host).Select(static topic => topic.Name)];
         return host.ListQueues().Where(queue => !queue.IsOnePartition && !topics.Contains(queue.Name)).Select(queue => queue.Definition).Where(queue => !queue.Exclusive)
-            .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, queue.Arguments));
+            .Select(queue => new QueueDefinitionModel(name, queue.Name, queue.Durable, queue.AutoDelete, Sorted(queue.Arguments)));
     }
 
     private static IEnumerable<ExchangeDefinitionModel> Exchanges(VirtualHost host, string? name) => host.ListExchanges().Where(exchange => !IsPredeclared(exchange.Name))
-        .Select(exchange => new ExchangeDefinitionModel(name, exchange.Name, exchange.Type, exchange.Durable, exchange.AutoDelete, exchange.Internal, exchange.Arguments));
+        .Select(exchange => new ExchangeDefinitionModel(name, exchange.Name, exchange.Type, exchange.Durable, exchange.AutoDelete, exchange.Internal, Sorted(exchange.Arguments)));
 
-    private static IEnumerable<BindingDefinitionModel> Bindings(VirtualHost host, string? name) => host.ListBindings()
-        .Where(entry => entry.Source.Length > 0 && entry.Binding.Destination is not MessageQueue { Definition.Exclusive: true })
-        .Select(entry => new BindingDefinitionModel(
-            name, entry.Source, entry.Binding.Destination.Name, entry.Binding.Destination is MessageQueue ? "queue" : "exchange", entry.Binding.RoutingKey, entry.Binding.Arguments));
+    private static IEnumerable<BindingDefinitionModel> Bindings(VirtualHost host, string? name) => InOrder(
+        host.ListBindings()
+            .Where(entry => entry.Source.Length > 0 && entry.Binding.Destination is not MessageQueue { Definition.Exclusive: true })
+            .Select(entry => new BindingDefinitionModel(
+                name, entry.Source, entry.Binding.Destination.Name, entry.Binding.Destination is MessageQueue ? "queue" : "exchange", entry.Binding.RoutingKey, Sorted(entry.Binding.Arguments))),
+        static one => [one.Source, one.DestinationType, one.Destination, one.RoutingKey, JsonSerializer.Serialize(one.Arguments, AdminJson.Default.Arguments)]);
+
+    /// <summary>Files of the same definitions are the same, in whatever order all was declared.</summary>
+    private static IEnumerable<T> InOrder<T>(IEnumerable<T> items, Func<T, string[]> keys) =>
+        items.OrderBy(keys, Comparer<string[]>.Create(static (left, right) => left.Zip(right, string.CompareOrdinal).FirstOrDefault(static order => order != 0)));
+
+    private static Arguments Sorted(Arguments arguments) =>
+        arguments.Count < 2 ? arguments : new Arguments(new SortedDictionary<string, object?>(arguments.Items.ToDictionary(), StringComparer.Ordinal));
 
     /// <summary>Every virtual host has these from its beginning.</summary>
     private static bool IsPredeclared(string exchange) => exchange.Length == 0 || exchange.StartsWith("amq.", StringComparison.Ordinal);

@@ -35,5 +35,18 @@ internal sealed record ApiUse(KafkaApi Api, short Min, short Max)
     /// <summary>The first version that waits for the end of transactions, and the last that asks for one group.</summary>
     public static readonly ApiUse OffsetFetch = Of(KafkaApiKey.OffsetFetch, 7, 7);
 
+    /// <summary>From the first version in which the broker chooses how many partitions and replicas.</summary>
+    public static readonly ApiUse CreateTopics = Of(KafkaApiKey.CreateTopics, 4, 7);
+    public static readonly ApiUse CreatePartitions = Of(KafkaApiKey.CreatePartitions, 0, 3);
+
+    /// <summary>Up to the last version that names topics only.</summary>
+    public static readonly ApiUse DeleteTopics = Of(KafkaApiKey.DeleteTopics, 1, 5);
+    public static readonly ApiUse IncrementalAlterConfigs = Of(KafkaApiKey.IncrementalAlterConfigs, 0, 1);
+
+    /// <summary>From the first version with patterns.</summary>
+    public static readonly ApiUse DescribeAcls = Of(KafkaApiKey.DescribeAcls, 1, 3);
+    public static readonly ApiUse CreateAcls = Of(KafkaApiKey.CreateAcls, 1, 3);
+    public static readonly ApiUse DeleteAcls = Of(KafkaApiKey.DeleteAcls, 1, 3);
+
     private static ApiUse Of(KafkaApiKey key, short min, short max) => new(KafkaApis.Get(key), min, max);
 }

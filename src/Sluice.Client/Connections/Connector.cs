@@ -66,7 +66,7 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
             {
                 var secure = new SslStream(stream);
                 stream = secure;
-                await secure.AuthenticateAsClientAsync(ForHost(tls, address.Host), cancel).ConfigureAwait(false);
+                await SecureAsync(secure, ForHost(tls, address.Host), cancel).ConfigureAwait(false);
             }
 
             return stream;
@@ -80,6 +80,19 @@ internal sealed class Connector(KafkaClientOptions options, BufferPool pool)
             }
 
             throw;
+        }
+    }
+
+    private static async Task SecureAsync(SslStream stream, SslClientAuthenticationOptions tls, CancellationToken cancel)
+    {
+        try
+        {
+            await stream.AuthenticateAsClientAsync(tls, cancel).ConfigureAwait(false);
+        }
+        catch (IOException error)
+        {
+            // A broker that stops ends connections as well, so that it is tried again.
+            throw new IOException($"{error.Message.Trim().TrimEnd('.')}; it may be a listener without TLS", new AuthenticationException(error.Message, error));
         }
     }
 

@@ -7,6 +7,8 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
     private readonly CancellationTokenSource _closing = new();
     private KafkaConnection? _connection;
     private Task<KafkaConnection>? _connecting;
+    private KafkaClientException? _failure;
+    private bool _isAwaited;
     private int _failures;
     private long _notBefore;
 
@@ -37,11 +39,24 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
     }
 
     /// <summary>The connection if there is one; else begins to make one, and tells when that has ended.</summary>
-    public KafkaConnection? TryGet()
+    /// <param name="failure">Why the one that was begun before could not be made; said once, and if trying again would not help, none is begun this time.</param>
+    public KafkaConnection? TryGet(out KafkaClientException? failure)
     {
+        failure = null;
         if (Connection is { } connection)
         {
             return connection;
+        }
+
+        lock (_sync)
+        {
+            (failure, _failure) = (_failure, null);
+            if (failure is { IsRetriable: false })
+            {
+                return null;
+            }
+
+            _isAwaited = true;
         }
 
         Begin();
@@ -118,6 +133,8 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
             lock (_sync)
             {
                 _failures = 0;
+                _failure = null;
+                _isAwaited = false;
                 _connection = connection;
             }
 
@@ -128,10 +145,13 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
 
             return connection;
         }
-        catch (KafkaClientException)
+        catch (KafkaClientException error)
         {
             lock (_sync)
             {
+                // Who asks by and by is not to hear of what was long ago.
+                _failure = _isAwaited ? error : null;
+                _isAwaited = false;
                 _failures++;
                 _notBefore = options.Time.GetTimestamp() + (long)(options.Backoff(_failures).TotalSeconds * options.Time.TimestampFrequency);
             }

@@ -29,6 +29,7 @@ internal sealed class BrokerAssignedMembership : IGroupMembership
     private bool _isOwnedNew = true;
     private bool _isLost;
     private volatile bool _needsAttention = true;
+    private volatile bool _hasAssignment;
     private long _polledAt;
 
     public BrokerAssignedMembership(ConsumerOptions options, CoordinatorClient coordinator, ClusterMetadata metadata, AsyncSignal signal)
@@ -45,6 +46,8 @@ internal sealed class BrokerAssignedMembership : IGroupMembership
     }
 
     public bool NeedsAttention => _needsAttention;
+
+    public bool IsSettled => _hasAssignment && !_needsAttention;
 
     public CommitIdentity Identity
     {
@@ -93,6 +96,7 @@ internal sealed class BrokerAssignedMembership : IGroupMembership
             }
 
             await assignment.AssignAsync([.. wanted.Except(assignment.Owned)]).ConfigureAwait(false);
+            _hasAssignment = true;
         }
 
         lock (_sync)
@@ -306,6 +310,7 @@ internal sealed class BrokerAssignedMembership : IGroupMembership
         lock (_sync)
         {
             _epoch = JoinEpoch;
+            _hasAssignment = false;
             _isLost = true;
             _wanted = null;
             _needsAttention = true;

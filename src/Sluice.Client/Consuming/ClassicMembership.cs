@@ -39,6 +39,17 @@ internal sealed class ClassicMembership : IGroupMembership
 
     public bool NeedsAttention => _needsJoin ? Volatile.Read(ref _joining) is null or { IsCompleted: true } : Volatile.Read(ref _joining) is { IsCompleted: true };
 
+    public bool IsSettled
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _isMember && !_needsJoin && Volatile.Read(ref _joining) is null;
+            }
+        }
+    }
+
     public CommitIdentity Identity
     {
         get

@@ -93,9 +93,6 @@ public sealed record ConsumerOptions : KafkaClientOptions
     /// <summary>Is told of partitions coming and going, within ConsumeAsync; null: nobody.</summary>
     public IRebalanceListener? RebalanceListener { get; init; }
 
-    /// <summary>Is told of what fails in the background and is tried again, such as an automatic commit; on a thread of the client.</summary>
-    public Action<KafkaClientException>? OnBackgroundError { get; init; }
-
     internal override void Validate()
     {
         base.Validate();

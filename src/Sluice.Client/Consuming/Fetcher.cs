@@ -76,6 +76,7 @@ internal sealed class Fetcher(ConsumerOptions options, NodePool nodes, ClusterMe
     }
 
     /// <summary>Asks for what may be asked for. Returns how long until there is more to ask for, if that is known.</summary>
+    /// <exception cref="KafkaClientException">A leader does not let the client in, or is not the broker that it should be.</exception>
     public TimeSpan? Send(IEnumerable<PartitionState> states)
     {
         long now = options.Time.GetTimestamp();
@@ -140,10 +141,20 @@ internal sealed class Fetcher(ConsumerOptions options, NodePool nodes, ClusterMe
 
     private void Send(FetchOutcome fetch)
     {
-        if (nodes.Find(fetch.NodeId)?.TryGet() is not { } connection)
+        KafkaClientException? failure = null;
+        if (nodes.Find(fetch.NodeId)?.TryGet(out failure) is not { } connection)
         {
             // Woken when the connection is made; if it can't be made, somebody else may lead by then.
             metadata.Invalidate();
+            if (failure is { IsRetriable: true })
+            {
+                options.OnBackgroundError?.Invoke(failure);
+            }
+            else if (failure is not null)
+            {
+                throw new KafkaClientException(failure.ErrorCode, failure.Message, failure);
+            }
+
             return;
         }
 

@@ -15,6 +15,9 @@ internal interface IGroupMembership : IAsyncDisposable
     /// <summary>Something is to be done: join, or take a new assignment. Cheap, asked for each record.</summary>
     bool NeedsAttention { get; }
 
+    /// <summary>The member has what the group last gave it, and the group asks for nothing.</summary>
+    bool IsSettled { get; }
+
     CommitIdentity Identity { get; }
 
     /// <summary>The caller is about to consume: the member is not stuck.</summary>

@@ -114,7 +114,7 @@ internal sealed class ClusterMetadata(NodePool nodes, KafkaClientOptions options
 
             Invalidate();
             await RefreshOnceAsync(left, cancel).ConfigureAwait(false);
-            if (LastError is { } error && error.ErrorCode is not KafkaErrorCode.NetworkException && !error.IsRetriable)
+            if (LastError is { } error && !IsTriedAgain(error))
             {
                 throw new KafkaClientException(error.ErrorCode, error.Message, error);
             }
@@ -150,6 +150,8 @@ internal sealed class ClusterMetadata(NodePool nodes, KafkaClientOptions options
         }
     }
 
+    private bool IsTriedAgain(KafkaClientException error) => error.IsRetriable && (options.RetriesFirstConnection || !ReferenceEquals(View, ClusterView.Empty));
+
     private async Task RefreshAsync(string[] topics)
     {
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
@@ -170,6 +172,11 @@ internal sealed class ClusterMetadata(NodePool nodes, KafkaClientOptions options
             {
                 LastError = error;
                 Pause();
+            }
+
+            if (IsTriedAgain(error))
+            {
+                options.OnBackgroundError?.Invoke(error);
             }
         }
         catch (ObjectDisposedException)

@@ -16,7 +16,7 @@ internal interface ISequencing
     /// <summary>Whether the first batch of the partition, which is ready, may go now; if not, it is seen to, as above.</summary>
     bool PreparePartition(PartitionQueue queue);
 
-    /// <summary>A batch with sequence numbers has failed for good. What follows it must not be taken for what it was.</summary>
+    /// <summary>A batch has failed for good. If it has sequence numbers, what follows it must not be taken for what it was.</summary>
     /// <param name="batch">That failed.</param>
     /// <param name="error">Why.</param>
     void OnFailed(ProducerBatch batch, KafkaClientException error);

@@ -44,7 +44,7 @@ internal sealed class IdempotentSequencing(ProducerOptions options, NodePool nod
         }
     }
 
-    public void OnFailed(ProducerBatch batch, KafkaClientException error) => _isLost |= batch.Queue.Identity == _identity;
+    public void OnFailed(ProducerBatch batch, KafkaClientException error) => _isLost |= batch.BaseSequence >= 0 && batch.Queue.Identity == _identity;
 
     /// <summary>Asks for an id, or takes the one that was asked for.</summary>
     private void Ask()

@@ -126,10 +126,20 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
     {
         while (load.Ready.Count > 0 && load.InFlight < options.MaxInFlight)
         {
-            if (nodes.Find(load.NodeId)?.TryGet() is not { } connection)
+            KafkaClientException? failure = null;
+            if (nodes.Find(load.NodeId)?.TryGet(out failure) is not { } connection)
             {
                 // Woken when the connection is made. If it can't be made, somebody else may lead by then.
                 metadata.Invalidate();
+                if (failure is { IsRetriable: true })
+                {
+                    options.OnBackgroundError?.Invoke(failure);
+                }
+                else if (failure is not null)
+                {
+                    Fail(load, failure);
+                }
+
                 break;
             }
 
@@ -145,6 +155,18 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
         }
 
         load.Ready.Clear();
+    }
+
+    /// <summary>The broker does not let the client in, or is not the one that it should be: to try again would not help.</summary>
+    private void Fail(NodeLoad load, KafkaClientException error)
+    {
+        foreach (PartitionQueue queue in load.Ready)
+        {
+            while (queue.Take(int.MaxValue) is { } batch)
+            {
+                Fail(batch, error);
+            }
+        }
     }
 
     /// <summary>One batch from each ready queue, as far as a request may be large.</summary>
@@ -297,11 +319,7 @@ internal sealed class Sender(ProducerOptions options, NodePool nodes, ClusterMet
     private void Fail(ProducerBatch batch, KafkaClientException error)
     {
         batch.Queue.Drop(batch);
-        if (batch.BaseSequence >= 0)
-        {
-            Sequencing.OnFailed(batch, error);
-        }
-
+        Sequencing.OnFailed(batch, error);
         accumulator.Complete(batch, -1, -1, error);
     }
 

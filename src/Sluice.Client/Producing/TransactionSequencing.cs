@@ -90,9 +90,10 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
     {
         lock (_sync)
         {
-            _hasGap = true;
+            _hasGap |= batch.BaseSequence >= 0;
         }
 
+        // Also if it was never sent: the transaction is not to be committed without it.
         Fail(error);
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Client;
+using Sluice.Client.Administering;
 using Sluice.LoadGenerator.Client;
 using Spectre.Console;
 
@@ -109,6 +110,9 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
         Error.WriteLine($"sluice: {(taken == 0 ? "Nothing" : $"Only {taken} of {wanted}")} came{(wait is { } time && time > TimeSpan.Zero ? $"; no more within {time.TotalSeconds:0.###} s" : "")}.");
         return 1;
     }
+
+    /// <summary>A client of the broker's Kafka listener that administers it, with the options given.</summary>
+    public KafkaAdmin ConnectKafkaAdmin() => new(new AdminOptions { BootstrapServers = this.Servers(), ClientId = "sluice command", Sasl = this.Login(), Tls = this.Tls() });
 
     public void Print(JsonNode json) => Out.WriteLine(json.ToJsonString(Indented));
 

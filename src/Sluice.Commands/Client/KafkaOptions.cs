@@ -15,7 +15,7 @@ internal static class KafkaOptions
     private const string OAuthBearer = "OAUTHBEARER";
 
     internal static readonly Option<string?> BootstrapServer = new("--bootstrap-server") { Description = "Kafka: brokers to begin with (the host, port 9092).", HelpName = "host:port,…" };
-    private static readonly Option<bool> TlsOption = new("--tls") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority that the system trusts." };
+    internal static readonly Option<bool> TlsOption = new("--tls") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority that the system trusts." };
     internal static readonly Option<string?> CaFile = new("--ca-file") { Description = "Kafka: by TLS; the broker's certificate is to be of an authority in this file (PEM).", HelpName = "file" };
     private static readonly Option<string?> Sasl = new("--sasl") { Description = "Kafka: how to log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER (PLAIN, when a user or password is given).", HelpName = "mechanism" };
     internal static readonly Option<string?> TokenFile = new("--token-file") { Description = "Kafka: the file with the token for OAUTHBEARER, read at each login.", HelpName = "file" };
@@ -24,7 +24,8 @@ internal static class KafkaOptions
     public static Option[] Access => [BootstrapServer, TlsOption, CaFile, Sasl, TokenFile];
 
     /// <summary>Where the brokers are.</summary>
-    public static string Servers(this Invocation invocation) => invocation.Value(BootstrapServer) is { } given ? given : $"{invocation.Value(ServerOptions.Host)}:{DefaultPort}";
+    public static string Servers(this Invocation invocation) =>
+        invocation.Value(BootstrapServer) ?? (invocation.Has(ServerOptions.Host) ? null : ServerOptions.FromEnvironment("SLUICE_BOOTSTRAP_SERVER")) ?? $"{invocation.Value(ServerOptions.Host)}:{DefaultPort}";
 
     /// <summary>Who logs in: whoever is named on the command line or in the environment; null: nobody.</summary>
     /// <exception cref="CommandException">The options contradict each other.</exception>

@@ -43,6 +43,23 @@ internal static class KeyValues
     /// <summary>As an AMQP table.</summary>
     public static Dictionary<string, object?> ToTable(IEnumerable<string> pairs) => Read(pairs).ToDictionary(pair => pair.Key, pair => (object?)pair.Value, StringComparer.Ordinal);
 
+    /// <summary>As text, whatever it is.</summary>
+    /// <exception cref="CommandException">A key is there twice.</exception>
+    public static Dictionary<string, string> ToText(IEnumerable<string> pairs)
+    {
+        Dictionary<string, string> read = new(StringComparer.Ordinal);
+        foreach (string pair in pairs)
+        {
+            int equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (!read.TryAdd(pair[..equals], pair[(equals + 1)..]))
+            {
+                throw new CommandException($"'{pair[..equals]}' is given twice.");
+            }
+        }
+
+        return read;
+    }
+
     private static IEnumerable<(string Key, object Value)> Read(IEnumerable<string> pairs)
     {
         foreach (string pair in pairs)

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 
 namespace Sluice.Commands.Client;
 
@@ -7,9 +9,9 @@ internal static class ServerOptions
 {
     public static Option<string> Host { get; } = new("--host") { Description = "The broker's host.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_HOST", "127.0.0.1") };
 
-    public static Option<int> Port { get; } = new("--port") { Description = "Its AMQP port.", HelpName = "port", DefaultValueFactory = _ => 5672 };
+    public static Option<int> Port { get; } = new("--port") { Description = "Its AMQP port.", HelpName = "port", DefaultValueFactory = result => FromEnvironment(result, "SLUICE_PORT", 5672) };
 
-    public static Option<int> AdminPort { get; } = new("--admin-port") { Description = "Its HTTP port.", HelpName = "port", DefaultValueFactory = _ => 15672 };
+    public static Option<int> AdminPort { get; } = new("--admin-port") { Description = "Its HTTP port.", HelpName = "port", DefaultValueFactory = result => FromEnvironment(result, "SLUICE_ADMIN_PORT", 15672) };
 
     public static Option<string> User { get; } = new("--user", "-u") { Description = "Log in as. By Kafka's protocol nobody logs in unless a user or password is given.", HelpName = "name", DefaultValueFactory = _ => FromEnvironment("SLUICE_USER", "guest") };
 
@@ -80,5 +82,20 @@ internal static class ServerOptions
         return command;
     }
 
-    private static string FromEnvironment(string name, string otherwise) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : otherwise;
+    /// <summary>What a variable says; null: nothing.</summary>
+    public static string? FromEnvironment(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+
+    private static int FromEnvironment(ArgumentResult result, string name, int otherwise)
+    {
+        string? value = FromEnvironment(name);
+        if (value is null || int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out otherwise))
+        {
+            return otherwise;
+        }
+
+        result.AddError($"the variable {name} of the environment is a whole number, not '{value}'");
+        return 0;
+    }
+
+    private static string FromEnvironment(string name, string otherwise) => FromEnvironment(name) ?? otherwise;
 }

@@ -10,11 +10,23 @@ internal static class UsageError
     private const int EditsMax = 2;
 
     /// <summary>Describes the first of the errors found, and how to get help.</summary>
-    public static string Describe(ParseResult parsed)
+    public static string Describe(ParseResult parsed, IReadOnlyList<string> arguments)
     {
         string path = PathOf(parsed.CommandResult);
-        return $"{Problem(parsed, path)}. See '{path} --help'.";
+        string problem = Swallowed(parsed, arguments) is { } option ? $"{option.Option.Name} needs a value" : Problem(parsed, path);
+        return $"{problem}. See '{path} --help'.";
     }
+
+    /// <summary>The option without a value that has taken the option after it for one, as in 'sluice publish --kafka --help'; null: there is none.</summary>
+    /// <param name="parsed">What was understood.</param>
+    /// <param name="arguments">What was typed.</param>
+    /// <param name="names">Of the options that it may have taken.</param>
+    public static OptionResult? Swallowed(ParseResult parsed, IReadOnlyList<string> arguments, IEnumerable<string> names) =>
+        parsed.CommandResult.Children.OfType<OptionResult>().FirstOrDefault(option => option.Tokens.Any(token => names.Contains(token.Value) && arguments.Contains(token.Value)));
+
+    /// <inheritdoc cref="Swallowed(ParseResult, IReadOnlyList{string}, IEnumerable{string})"/>
+    public static OptionResult? Swallowed(ParseResult parsed, IReadOnlyList<string> arguments) =>
+        Swallowed(parsed, arguments, parsed.CommandResult.Command.Options.Select(static option => option.Name));
 
     private static string Problem(ParseResult parsed, string path)
     {
@@ -44,9 +56,9 @@ internal static class UsageError
                 return $"'{path}' needs the argument <{missing.Name}>";
             case ArgumentResult { Tokens.Count: 0, Parent: CommandResult } result:
                 return $"'{path}' needs the argument <{result.Argument.Name}>";
-            case OptionResult { Tokens.Count: 0 } result:
+            case OptionResult { Tokens.Count: 0 } result when result.IdentifierToken is not null || result.Option.Required:
                 return result.Option.Required && result.IdentifierToken is null ? $"'{path}' needs the option {result.Option.Name}" : $"{result.Option.Name} needs a value";
-            case OptionResult result when Type.GetTypeCode(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType) is TypeCode.Int32 or TypeCode.Int64:
+            case OptionResult { Tokens.Count: > 0 } result when Type.GetTypeCode(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType) is TypeCode.Int32 or TypeCode.Int64:
                 return $"{result.Option.Name} takes a whole number, not '{result.Tokens[0].Value}'";
         }
 
@@ -57,8 +69,14 @@ internal static class UsageError
     private static bool IsMissing(ParseResult parsed, Argument argument) =>
         argument.Arity.MinimumNumberOfValues > 0 && !argument.HasDefaultValue && (parsed.GetResult(argument)?.Tokens.Count ?? 0) == 0;
 
-    private static string Nearest(string token, IEnumerable<string> names) =>
-        names.MinBy(name => EditDistance.Between(name, token)) is { } nearest && EditDistance.Between(nearest, token) <= EditsMax ? $" (did you mean '{nearest}'?)" : "";
+    private static string Nearest(string token, IEnumerable<string> names)
+    {
+        // Such as --port where there is --admin-port: what ends with the same words is nearer than any misspelling.
+        string[] all = [.. names];
+        string? nearest = token.StartsWith("--", StringComparison.Ordinal) ? all.FirstOrDefault(name => name.EndsWith(token[1..], StringComparison.Ordinal)) : null;
+        nearest ??= all.MinBy(name => EditDistance.Between(name, token)) is { } near && EditDistance.Between(near, token) <= EditsMax ? near : null;
+        return nearest is null ? "" : $" (did you mean '{nearest}'?)";
+    }
 
     private static string PathOf(CommandResult result) =>
         result.Parent is CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "sluice";

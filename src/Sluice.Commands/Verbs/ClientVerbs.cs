@@ -11,6 +11,7 @@ public static class ClientVerbs
         QueueVerbs.Create(),
         TopicVerbs.Create(),
         GroupVerbs.Create(),
+        AclVerbs.Create(),
         ExchangeVerbs.Create(),
         BindingVerbs.Create(),
         UserVerbs.Create(),

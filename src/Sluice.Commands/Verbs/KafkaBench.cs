@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Sluice.Client;
 using Sluice.Commands.Client;
 using Sluice.LoadGenerator.Kafka;
 
@@ -23,7 +24,7 @@ internal static class KafkaBench
 
     private static async Task<int> RunAsync(Invocation invocation, Dictionary<KafkaLoadSetting, Option<string?>> options)
     {
-        KafkaLoadOptions load = new() { BootstrapServers = invocation.Servers(), Sasl = invocation.Login(), Tls = invocation.Tls() };
+        KafkaLoadOptions load = new() { BootstrapServers = invocation.Servers(), Sasl = invocation.Login(), Tls = invocation.Tls(), RetriesFirstConnection = false, OnBackgroundError = new TroubleLog(invocation.Error).Tell };
         foreach ((KafkaLoadSetting setting, Option<string?> option) in options.Where(entry => invocation.Has(entry.Value)))
         {
             string value = invocation.Value(option)!;
@@ -40,7 +41,19 @@ internal static class KafkaBench
         KafkaLoadResult result;
         using (ProgressLine progress = invocation.Progress())
         {
-            result = await KafkaLoad.RunAsync(load, at => progress.Show(KafkaLoadReport.ToText(at)), invocation.Cancel).ConfigureAwait(false);
+            try
+            {
+                result = await KafkaLoad.RunAsync(load, at => progress.Show(KafkaLoadReport.ToText(at)), invocation.Cancel).ConfigureAwait(false);
+            }
+            catch (KafkaClientException error)
+            {
+                throw KafkaAdvice.Of(error, invocation, load.Topic);
+            }
+        }
+
+        if (result.Failure is KafkaClientException failure)
+        {
+            invocation.Error.WriteLine($"sluice: {KafkaAdvice.Of(failure, invocation, load.Topic).Message}");
         }
 
         invocation.Out.WriteLine(invocation.Json ? KafkaLoadReport.ToJson(result) : KafkaLoadReport.ToText(result).TrimEnd());

@@ -64,6 +64,8 @@ internal static class KafkaConsume
         await using var consumer = new KafkaConsumer<byte[]?, byte[]?>(ToOptions(invocation, peek, offset, wait));
         if (invocation.Has(Group))
         {
+            // A group waits for topics that are not there; whoever gave the command would take that for an empty one.
+            await consumer.PartitionsAsync(topic, invocation.Cancel).ConfigureAwait(false);
             consumer.Subscribe(topic);
         }
         else
@@ -72,7 +74,8 @@ internal static class KafkaConsume
         }
 
         long taken = 0;
-        while (taken < most && await consumer.ConsumeAsync(wait, invocation.Cancel).ConfigureAwait(false) is { } record)
+        PatientConsumer records = new(consumer, invocation, wait, invocation.Has(Group) ? invocation.Value(Group) : null);
+        while (taken < most && await records.NextAsync().ConfigureAwait(false) is { } record)
         {
             Print(invocation, record, verbose);
             taken++;
@@ -89,12 +92,13 @@ internal static class KafkaConsume
         Tls = invocation.Tls(),
 
         // A topic that is not there is no reason to wait longer than for a record.
+        RetriesFirstConnection = false,
         MaxBlock = wait is { } most && most < Patience ? (most > PatienceMin ? most : PatienceMin) : Patience,
         GroupId = invocation.Value(Group),
         EnableAutoCommit = !peek,
         AutoOffsetReset = offset == First ? AutoOffsetReset.Earliest : offset is null or Next ? AutoOffsetReset.Latest : AutoOffsetReset.None,
         IsolationLevel = invocation.Value(Uncommitted) ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted,
-        OnBackgroundError = error => invocation.Error.WriteLine($"sluice: {error.Message}"),
+        OnBackgroundError = new TroubleLog(invocation.Error).Tell,
     };
 
     private static async Task AssignAsync(Invocation invocation, KafkaConsumer<byte[]?, byte[]?> consumer, string topic, string? offset)

@@ -26,11 +26,15 @@ internal static class KafkaPublish
     /// <summary>Those that make no sense without <see cref="Topic"/>.</summary>
     public static Option[] OwnOptions => [Key, KeySeparator, Partition, AcksOption, Compression, .. KafkaOptions.Access];
 
-    public static async Task<int> RunAsync(Invocation invocation, IEnumerable<byte[]> bodies, bool isLines, string[] headers)
+    /// <param name="invocation">Of the verb.</param>
+    /// <param name="eachAsync">Gives the messages to whom it is called with, and ends when that one's second part says so.</param>
+    /// <param name="isLines">They are lines.</param>
+    /// <param name="headers">As key=value.</param>
+    public static async Task<int> RunAsync(Invocation invocation, Func<Func<byte[], ValueTask>, Func<bool>, Task> eachAsync, bool isLines, string[] headers)
     {
         try
         {
-            return await PublishAsync(invocation, bodies, isLines, headers).ConfigureAwait(false);
+            return await PublishAsync(invocation, eachAsync, isLines, headers).ConfigureAwait(false);
         }
         catch (KafkaClientException error)
         {
@@ -38,7 +42,7 @@ internal static class KafkaPublish
         }
     }
 
-    private static async Task<int> PublishAsync(Invocation invocation, IEnumerable<byte[]> bodies, bool isLines, string[] headers)
+    private static async Task<int> PublishAsync(Invocation invocation, Func<Func<byte[], ValueTask>, Func<bool>, Task> eachAsync, bool isLines, string[] headers)
     {
         string topic = invocation.Value(Topic)!;
         byte[]? separator = invocation.Value(KeySeparator) is { Length: > 0 } text ? Encoding.UTF8.GetBytes(text) : null;
@@ -54,7 +58,10 @@ internal static class KafkaPublish
         await using (var producer = new KafkaProducer<byte[]?, byte[]?>(options))
         {
             using ProgressLine progress = invocation.Progress();
-            foreach (byte[] body in bodies)
+            await eachAsync(SendAsync, () => deliveries.Failure is null).ConfigureAwait(false);
+            await producer.FlushAsync(invocation.Cancel).ConfigureAwait(false);
+
+            async ValueTask SendAsync(byte[] body)
             {
                 (byte[]? ownKey, byte[] value) = separator is null ? (key, body) : Split(body, separator);
                 var record = new ProducerRecord<byte[]?, byte[]?>(topic, ownKey, value) { Partition = invocation.Value(Partition), Headers = recordHeaders };
@@ -69,14 +76,13 @@ internal static class KafkaPublish
 
                 progress.Show($"{deliveries.Delivered:N0} records acknowledged");
             }
-
-            await producer.FlushAsync(invocation.Cancel).ConfigureAwait(false);
         }
 
         if (deliveries.Failure is { } failure)
         {
             string which = deliveries.Failed == 1 ? "A record was not acknowledged" : $"{deliveries.Failed:N0} records were not acknowledged";
-            throw new CommandException($"{which}: {(failure is KafkaClientException known ? KafkaAdvice.Of(known, invocation, topic) : failure).Message}");
+            string others = deliveries.Delivered + deliveries.Failed == 1 ? "" : $" {deliveries.Delivered:N0} of {deliveries.Delivered + deliveries.Failed:N0} were acknowledged.";
+            throw new CommandException($"{which}: {(failure is KafkaClientException known ? KafkaAdvice.Of(known, invocation, topic) : failure).Message}{others}");
         }
 
         return invocation.Done($"{deliveries.Delivered:N0} published and acknowledged.", "published", deliveries.Delivered);
@@ -92,6 +98,8 @@ internal static class KafkaPublish
             Sasl = invocation.Login(),
             Tls = invocation.Tls(),
             MaxBlock = TimeSpan.FromSeconds(15),
+            RetriesFirstConnection = false,
+            OnBackgroundError = new TroubleLog(invocation.Error).Tell,
             Acks = acks,
             EnableIdempotence = acks == Acks.All,
             Compression = Read(Compression, KafkaLoadSettings.ParseCompression),

@@ -32,21 +32,22 @@ internal static class PublishVerb
         if (!invocation.Has(KafkaPublish.Topic))
         {
             invocation.Refuse("is for Kafka: name a topic with --kafka", KafkaPublish.OwnOptions);
-            return Task.FromResult(Run(invocation));
+            return PublishAsync(invocation);
         }
 
         invocation.Refuse("is not for Kafka", ServerOptions.Port, ServerOptions.VirtualHost, Exchange, Transient, Optional, ContentType, CorrelationId, ReplyTo, MessageId, Priority, TimeToLive);
         return invocation.Value(Body) is { } surplus
             ? throw new CommandException($"'{surplus}' is one argument too many: with --kafka the message is the only one.")
-            : KafkaPublish.RunAsync(invocation, Bodies(invocation, Key), invocation.Value(Lines), invocation.Value(Headers));
+            : KafkaPublish.RunAsync(invocation, (send, goesOn) => EachAsync(invocation, Key, send, goesOn), invocation.Value(Lines), invocation.Value(Headers));
     }
 
-    private static int Run(Invocation invocation)
+    private static async Task<int> PublishAsync(Invocation invocation)
     {
         string key = invocation.Value(Key) ?? throw new CommandException("'sluice publish' needs the argument <key>. See 'sluice publish --help'.");
         AmqpProperties properties = Properties(invocation);
         string exchange = invocation.Value(Exchange);
         bool isMandatory = !invocation.Value(Optional);
+        long given = 0;
         long returned = 0;
         string? reason = null;
         using AmqpClient client = invocation.ConnectAmqp();
@@ -58,16 +59,29 @@ internal static class PublishVerb
                 reason = message.ReturnReason;
             },
         };
-        using (ProgressLine progress = invocation.Progress())
+        try
         {
-            foreach (byte[] body in Bodies(invocation, Body))
+            using ProgressLine progress = invocation.Progress();
+            await EachAsync(invocation, Body, Publish, SendWhileIdle).ConfigureAwait(false);
+            publisher.Flush(TimeSpan.FromSeconds(60));
+
+            ValueTask Publish(byte[] body)
             {
-                invocation.Cancel.ThrowIfCancellationRequested();
+                given++;
                 publisher.Publish(exchange, key, properties, body, isMandatory);
                 progress.Show($"{publisher.Confirmed:N0} messages confirmed");
+                return ValueTask.CompletedTask;
             }
 
-            publisher.Flush(TimeSpan.FromSeconds(60));
+            bool SendWhileIdle()
+            {
+                publisher.Pump();
+                return true;
+            }
+        }
+        catch (Exception error) when (error is AmqpUnreachableException or AmqpClosedException or AmqpProtocolException)
+        {
+            throw new CommandException($"{error.Message.TrimEnd('.')}. {publisher.Confirmed:N0} of {given:N0} {(given == 1 ? "message was" : "messages were")} confirmed; whether the broker has the others is not known.");
         }
 
         if (publisher.Nacked > 0)
@@ -105,16 +119,14 @@ internal static class PublishVerb
         };
     }
 
-    private static IEnumerable<byte[]> Bodies(Invocation invocation, Argument<string?> argument)
+    /// <summary>Gives the messages one after the other.</summary>
+    private static async Task EachAsync(Invocation invocation, Argument<string?> argument, Func<byte[], ValueTask> send, Func<bool> goesOn)
     {
         if (invocation.Value(Lines))
         {
-            while (Console.In.ReadLine() is { } line)
-            {
-                yield return Encoding.UTF8.GetBytes(line);
-            }
-
-            yield break;
+            using Stream lines = Console.OpenStandardInput();
+            await MessageInput.EachLineAsync(lines, send, goesOn, invocation.Cancel).ConfigureAwait(false);
+            return;
         }
 
         byte[] body;
@@ -126,13 +138,14 @@ internal static class PublishVerb
         {
             using Stream input = Console.OpenStandardInput();
             using MemoryStream all = new();
-            input.CopyTo(all);
+            await input.CopyToAsync(all, invocation.Cancel).ConfigureAwait(false);
             body = all.ToArray();
         }
 
         for (int i = 0; i < invocation.Value(Count); i++)
         {
-            yield return body;
+            invocation.Cancel.ThrowIfCancellationRequested();
+            await send(body).ConfigureAwait(false);
         }
     }
 }

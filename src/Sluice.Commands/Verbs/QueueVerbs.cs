@@ -29,7 +29,7 @@ internal static class QueueVerbs
             new Column("policy", "policy"),
             new Column("arguments", "arguments")).With(Internal).WithVirtualHost(),
         Invocation.Verb("declare", "Declare a queue; no change if it is there with the same properties.", DeclareAsync).With(Name, Type, Transient, AutoDelete, Arguments).WithVirtualHost().WithAdmin(),
-        Invocation.Verb("delete", "Delete a queue and the messages in it.", DeleteAsync).With(Name, IfUnused, IfEmpty).WithVirtualHost().WithAdmin());
+        Invocation.Verb("delete", "Delete a queue, stream or topic and the messages in it.", DeleteAsync).With(Name, IfUnused, IfEmpty).WithVirtualHost().WithAdmin());
 
     /// <summary>Fluent form of what an option accepts.</summary>
     public static Option<string> AcceptedFrom(this Option<string> option, params string[] values)
@@ -55,8 +55,22 @@ internal static class QueueVerbs
     private static async Task<int> DeleteAsync(Invocation invocation)
     {
         string name = invocation.Value(Name);
+        string path = AdminClient.Path("queues", invocation.VirtualHost, name);
+
+        // A topic goes by this name too, but with more than a queue has.
+        JsonNode? topic = await invocation.Admin.FindAsync(AdminClient.Path("topics", invocation.VirtualHost, name), invocation.Cancel).ConfigureAwait(false);
         string query = $"?if-unused={(invocation.Value(IfUnused) ? "true" : "false")}&if-empty={(invocation.Value(IfEmpty) ? "true" : "false")}";
-        await invocation.Admin.DeleteAsync(AdminClient.Path("queues", invocation.VirtualHost, name) + query, invocation.Cancel).ConfigureAwait(false);
-        return invocation.Done($"Queue '{name}' deleted.", "deleted", name);
+        await invocation.Admin.DeleteAsync(path + query, invocation.Cancel).ConfigureAwait(false);
+        return invocation.Done(
+            topic?["type"]?.ToString() switch
+            {
+                "topic" => $"Topic '{name}' deleted: it was no queue, but a topic of {Partitions(topic)}, whose records are gone with it.",
+                "stream" => $"Stream '{name}' deleted.",
+                _ => $"Queue '{name}' deleted.",
+            },
+            "deleted",
+            name);
+
+        static string Partitions(JsonNode topic) => topic["partitions"]?.GetValue<int>() is int count and not 1 ? $"{count} partitions" : "1 partition";
     }
 }

@@ -69,6 +69,17 @@ public sealed class AmqpPublisher
         }
     }
 
+    /// <summary>Sends what was gathered, and takes what the server has said meanwhile. Waits for nothing.</summary>
+    /// <exception cref="AmqpUnreachableException">The server has gone.</exception>
+    public void Pump()
+    {
+        _client.Send();
+        while (_client.Poll(0))
+        {
+            Listen();
+        }
+    }
+
     private bool Listen()
     {
         bool received = _client.Fill();

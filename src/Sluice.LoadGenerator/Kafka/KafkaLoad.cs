@@ -100,6 +100,7 @@ public static class KafkaLoad
             BrokerCpuUsPerRecord = broker is null ? null : (broker.CpuSeconds() - brokerBefore) * 1e6 / records,
             BrokerResidentBytes = broker?.ResidentBytes(),
             Collections = GC.CollectionCount(0) - collectionsBefore,
+            Failure = FirstFailure(producers),
             Problems = [.. Problems(options, producers, produced, consumed)],
         };
     }
@@ -115,12 +116,14 @@ public static class KafkaLoad
         return all.Count > 0 ? all.Summarise() : null;
     }
 
+    private static Exception? FirstFailure(List<KafkaLoadProducer> producers) => producers.Select(static producer => producer.Failure).FirstOrDefault(static failure => failure is not null);
+
     private static IEnumerable<string> Problems(KafkaLoadOptions options, List<KafkaLoadProducer> producers, long produced, long consumed)
     {
         long failed = producers.Sum(producer => producer.Failed);
         if (failed > 0)
         {
-            yield return $"{failed:N0} records were not acknowledged; the first: {producers.Select(producer => producer.Failure).First(failure => failure is not null)!.Message}";
+            yield return $"{failed:N0} records were not acknowledged; the first: {FirstFailure(producers)!.Message}";
         }
 
         if (options.Consumers > 0 && consumed < (options.Producers > 0 ? produced : options.Records))

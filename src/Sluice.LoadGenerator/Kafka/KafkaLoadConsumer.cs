@@ -25,6 +25,8 @@ internal sealed class KafkaLoadConsumer : IAsyncDisposable
                 ClientId = "sluice load",
                 Sasl = options.Sasl,
                 Tls = options.Tls,
+                RetriesFirstConnection = options.RetriesFirstConnection,
+                OnBackgroundError = options.OnBackgroundError,
                 FetchMinBytes = options.FetchMinBytes,
                 PartitionFetchMaxBytes = options.FetchBytes,
                 AutoOffsetReset = AutoOffsetReset.Earliest,

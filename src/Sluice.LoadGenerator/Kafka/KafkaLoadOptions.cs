@@ -17,6 +17,12 @@ public sealed record KafkaLoadOptions
     /// <summary>Null: no TLS.</summary>
     public SslClientAuthenticationOptions? Tls { get; init; }
 
+    /// <summary>See <see cref="KafkaClientOptions.RetriesFirstConnection"/>.</summary>
+    public bool RetriesFirstConnection { get; init; } = true;
+
+    /// <summary>See <see cref="KafkaClientOptions.OnBackgroundError"/>; null: nobody is told.</summary>
+    public Action<KafkaClientException>? OnBackgroundError { get; init; }
+
     public string Topic { get; init; } = "sluice-load";
 
     /// <summary>Producers, each with connections of its own; 0 only consumes what is there.</summary>
@@ -90,6 +96,8 @@ public sealed record KafkaLoadOptions
         ClientId = "sluice load",
         Sasl = Sasl,
         Tls = Tls,
+        RetriesFirstConnection = RetriesFirstConnection,
+        OnBackgroundError = OnBackgroundError,
         Acks = Acks,
         EnableIdempotence = IsIdempotent,
         BatchBytes = BatchBytes,

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Sluice.LoadGenerator.Kafka;
 
 /// <summary>What a load run against a Kafka broker measured, from the first record to the last answer.</summary>
@@ -35,6 +37,10 @@ public sealed record KafkaLoadResult
 
     /// <summary>Garbage collections of this process.</summary>
     public required int Collections { get; init; }
+
+    /// <summary>Why the first record that was not acknowledged was not; null: all were.</summary>
+    [JsonIgnore]
+    public Exception? Failure { get; init; }
 
     /// <summary>What does not add up: records refused, lost, or more than sent. Empty when all is well.</summary>
     public required IReadOnlyList<string> Problems { get; init; }

@@ -34,6 +34,7 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
 
     [Theory]
     [InlineData("--exchange is not for Kafka", "publish", "--kafka", "t", "x", "--exchange", "e")]
+    [InlineData("--kafka needs a value", "publish", "--kafka", "--key", "k", "x")]
     [InlineData("--acks is for Kafka", "publish", "q", "x", "--acks", "1")]
     [InlineData("'y' is one argument too many", "publish", "--kafka", "t", "x", "y")]
     [InlineData("needs the argument <key>", "publish")]
@@ -71,6 +72,46 @@ public sealed class CommandTests(LiveBroker broker) : IClassFixture<LiveBroker>
         Assert.Equal(1, code);
         Assert.Contains("could not be reached", error);
         Assert.Contains("Start a broker with 'sluice serve', or say where one has its Kafka listener with --bootstrap-server.", error);
+        Assert.DoesNotContain("--user", error);
+    }
+
+    [Theory]
+    [InlineData("publish", "--kafka", "t", "x")]
+    [InlineData("consume", "--kafka", "t")]
+    [InlineData("consume", "--kafka", "t", "--group", "g")]
+    [InlineData("bench", "kafka", "--records", "1")]
+    [InlineData("topic", "create", "t")]
+    [InlineData("acl", "list")]
+    public async Task Where_nothing_listens_the_first_refusal_is_the_answer(params string[] verb)
+    {
+        (int code, string output, string error) = await SluiceProgram.RunAsync("", [.. verb, "--bootstrap-server", "127.0.0.1:1"]);
+        Assert.Equal((1, ""), (code, output));
+        Assert.Equal("sluice: The broker 127.0.0.1:1 could not be reached: Connection refused. Start a broker with 'sluice serve', or say where one has its Kafka listener with --bootstrap-server.\n", error);
+    }
+
+    [Theory]
+    [InlineData("publish", "--kafka", "--help")]
+    [InlineData("consume", "--kafka", "-h")]
+    [InlineData("bench", "kafka", "--help")]
+    [InlineData("topic", "create", "--config", "--help")]
+    public async Task Help_is_never_a_value(params string[] arguments) => Assert.Contains("Usage:", await SluiceProgram.OkAsync("", arguments));
+
+    [Fact]
+    public async Task The_environment_says_where_the_broker_is()
+    {
+        Assert.SkipUnless(broker.AdminPort > 0, "the broker is none that this command manages");
+        string topic = broker.NewName("environment");
+        var environment = new Dictionary<string, string> { ["SLUICE_BOOTSTRAP_SERVER"] = broker.Address, ["SLUICE_ADMIN_PORT"] = $"{broker.AdminPort}", ["SLUICE_PORT"] = "1" };
+        Assert.Equal((0, "1 published and acknowledged.\n", ""), await SluiceProgram.Start(environment, "publish", "--kafka", topic, "x").EndAsync());
+        (int code, string output, _) = await SluiceProgram.Start(environment, "topic", "list").EndAsync();
+        Assert.Equal(0, code);
+        Assert.Contains(topic, output);
+        Assert.Contains("127.0.0.1:1 ", (await SluiceProgram.Start(environment, "purge", topic).EndAsync()).Error);
+
+        // What is typed counts more.
+        Assert.Contains("The broker localhost.invalid:9092 could not be reached", (await SluiceProgram.Start(environment, "publish", "--kafka", topic, "x", "--host", "localhost.invalid").EndAsync()).Error);
+        environment["SLUICE_ADMIN_PORT"] = "http";
+        Assert.Equal((1, "", "sluice: the variable SLUICE_ADMIN_PORT of the environment is a whole number, not 'http'. See 'sluice topic list --help'.\n"), await SluiceProgram.Start(environment, "topic", "list").EndAsync());
     }
 
     [Fact]

@@ -95,6 +95,23 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public async Task A_transaction_is_not_committed_without_a_record_that_was_never_sent()
+    {
+        await using BrokerProcess broker = await BrokerProcess.StartAsync();
+        var options = new ProducerOptions { BootstrapServers = $"127.0.0.1:{broker.KafkaPort}", TransactionalId = "unsent", RequestTimeout = TimeSpan.FromSeconds(1), DeliveryTimeout = TimeSpan.FromSeconds(2) };
+        await using var producer = new KafkaProducer<byte[]?, long>(options);
+        await producer.InitTransactionsAsync();
+        producer.BeginTransaction();
+        await producer.SendAsync(new("kept", null, 1));
+        await broker.KillAsync();
+        Task<RecordMetadata> unsent = producer.SendAsync(new("kept", null, 2));
+        await Assert.ThrowsAsync<KafkaClientException>(() => unsent);
+        await broker.RestartAsync();
+        Assert.Contains("must be rolled back", (await Assert.ThrowsAsync<KafkaClientException>(() => producer.CommitTransactionAsync())).Message);
+        await producer.AbortTransactionAsync();
+    }
+
+    [Fact]
     public async Task What_is_refused_in_one_topic_does_not_double_what_goes_again_to_another()
     {
         int port = CuttingProxy.FreePort();

@@ -76,6 +76,53 @@ public sealed class SecurityTests : IDisposable
     }
 
     [Fact]
+    public async Task A_leader_by_another_name_than_its_certificate_has_is_told_at_once()
+    {
+        // The bootstrap server's name is in the certificate, the address that the broker advertises is not.
+        await using BrokerProcess broker = await StartAsync(mustLogIn: false);
+        string server = $"localhost:{SecureBroker.TlsPort(broker)}";
+        SslClientAuthenticationOptions secure = Trusting(_certificates.Authority, host: null);
+        await using (var plain = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = $"127.0.0.1:{broker.KafkaPort}" }))
+        {
+            await plain.SendAsync(new("topic", null, "value"));
+        }
+
+        foreach (Acks acks in (Acks[])[Acks.All, Acks.Leader])
+        {
+            await using var producer = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = server, Tls = secure, Acks = acks, EnableIdempotence = acks == Acks.All });
+            for (int i = 0; i < 2; i++)
+            {
+                IsOfName(await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("topic", null, "value")).WaitAsync(TimeSpan.FromSeconds(30))));
+            }
+        }
+
+        await using var transactional = new KafkaProducer<string?, string?>(new ProducerOptions { BootstrapServers = server, Tls = secure, TransactionalId = "id" });
+        IsOfName(await Assert.ThrowsAsync<KafkaClientException>(() => transactional.InitTransactionsAsync().WaitAsync(TimeSpan.FromSeconds(30))));
+
+        await using var consumer = new KafkaConsumer<string?, string?>(new ConsumerOptions { BootstrapServers = server, Tls = secure, GroupId = "group" });
+        consumer.Assign(await consumer.PartitionsAsync("topic"));
+        consumer.Seek(new TopicPartition("topic", 0), 0);
+        IsOfName(await Assert.ThrowsAsync<KafkaClientException>(() => consumer.ConsumeAsync(TimeSpan.FromSeconds(30)).AsTask()));
+
+        static void IsOfName(KafkaClientException error)
+        {
+            Assert.Equal(KafkaErrorCode.SaslAuthenticationFailed, error.ErrorCode);
+            Assert.Contains("RemoteCertificateNameMismatch", error.Message);
+        }
+    }
+
+    [Fact]
+    public async Task TLS_to_a_listener_without_it_is_told()
+    {
+        await using BrokerProcess broker = await StartAsync(mustLogIn: false);
+        var options = new ProducerOptions { BootstrapServers = $"127.0.0.1:{broker.KafkaPort}", Tls = Trusting(_certificates.Authority), RetriesFirstConnection = false };
+        await using var producer = new KafkaProducer<string?, string?>(options);
+        KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.SendAsync(new("topic", null, "value")).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(KafkaErrorCode.NetworkException, error.ErrorCode);
+        Assert.EndsWith("it may be a listener without TLS", error.Message);
+    }
+
+    [Fact]
     public async Task What_a_broker_may_want_that_ends_the_connection_is_told()
     {
         await using BrokerProcess broker = await StartAsync(mustLogIn: true);
@@ -92,9 +139,9 @@ public sealed class SecurityTests : IDisposable
     private static string TlsAddress(BrokerProcess broker) => $"127.0.0.1:{SecureBroker.TlsPort(broker)}";
 
     /// <summary>The certificate is for the name localhost; the broker is reached by its address.</summary>
-    private static SslClientAuthenticationOptions Trusting(X509Certificate2 authority) => new()
+    private static SslClientAuthenticationOptions Trusting(X509Certificate2 authority, string? host = "localhost") => new()
     {
-        TargetHost = "localhost",
+        TargetHost = host,
         CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { authority }, RevocationMode = X509RevocationMode.NoCheck },
     };
 }

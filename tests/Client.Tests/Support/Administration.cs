@@ -1,6 +1,7 @@
 using System.Text;
 using Sluice.Base.Buffers;
 using Sluice.Base.Sasl;
+using Sluice.Client.Administering;
 using Sluice.Client.Connections;
 using Sluice.Client.Producing;
 using Sluice.Protocols.Kafka.Wire;
@@ -8,34 +9,17 @@ using Sluice.Protocols.Kafka.Wire.Messages;
 
 namespace Sluice.Client.Tests.Support;
 
-/// <summary>Makes topics and credentials, which the client itself does not.</summary>
+/// <summary>Makes topics, and credentials, which the client itself does not.</summary>
 internal static class Administration
 {
     private const int Iterations = 4096;
 
     private static readonly ApiUse s_alterScram = new(KafkaApis.Get(KafkaApiKey.AlterUserScramCredentials), 0, 0);
-    private static readonly ApiUse s_createTopics = new(KafkaApis.Get(KafkaApiKey.CreateTopics), 2, 5);
 
     public static async Task CreateTopicAsync(string address, string name, int partitions, params (string Name, string Value)[] configs)
     {
-        await using KafkaConnection connection = await ConnectAsync(address);
-        CreateTopicsResponse response = await connection.AskAsync<CreateTopicsResponse>(
-            s_createTopics,
-            new CreateTopicsRequest
-            {
-                Topics =
-                [
-                    new CreateTopicsRequest.CreatableTopic
-                    {
-                        Name = name,
-                        NumPartitions = partitions,
-                        ReplicationFactor = 1,
-                        Configs = [.. configs.Select(config => new CreateTopicsRequest.CreatableTopicConfig { Name = config.Name, Value = config.Value })],
-                    },
-                ],
-                TimeoutMs = 30_000,
-            });
-        Assert.Equal(KafkaErrorCode.None, response.Topics[0].ErrorCode);
+        await using var admin = new KafkaAdmin(new AdminOptions { BootstrapServers = address });
+        await admin.CreateTopicAsync(name, partitions, configs.ToDictionary(static config => config.Name, static config => config.Value));
     }
 
     /// <summary>Gives a user a credential for each kind of SCRAM.</summary>
