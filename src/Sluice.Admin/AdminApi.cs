@@ -97,7 +97,7 @@ public sealed class AdminApi
 
         RequireRole(user, route.Role);
         http.Response.Headers.CacheControl = "no-cache";
-        await route.Handle(new AdminRequest(_context, http, user, values)).ConfigureAwait(false);
+        await route.Handle(new AdminRequest(_context, http, user, values, _logger)).ConfigureAwait(false);
     }
 
     private async Task<User> LogInAsync(HttpContext http)

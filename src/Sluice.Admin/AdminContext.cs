@@ -43,15 +43,18 @@ public sealed record AdminContext
     /// <summary>The groups of Kafka clients; null if no such clients are served.</summary>
     public IGroupSource? Groups { get; init; }
 
-    /// <summary>Figures of the protocols, besides those that the API finds out by itself; asked for at each request.</summary>
-    public Func<IReadOnlyList<MetricFamily>> Metrics { get; init; } = static () => [];
+    /// <summary>The user that Kafka clients are who do not log in; empty if they must, or if no such clients are served.</summary>
+    public string KafkaAnonymousUser { get; init; } = "";
+
+    /// <summary>Figures of Kafka's protocol, for who sees the virtual host of <see cref="Groups"/>; asked for at each request.</summary>
+    public Func<IReadOnlyList<MetricFamily>> KafkaMetrics { get; init; } = static () => [];
 }
 
 /// <summary>A part of a file of definitions that somebody else keeps.</summary>
 /// <param name="Name">Of the member that is the list of its entries.</param>
 /// <param name="Export">All entries; asked for at each export.</param>
-/// <param name="ImportAsync">Takes one entry in, on behalf of the user named; a <see cref="FormatException"/> says what is wrong with it.</param>
-public sealed record DefinitionSection(string Name, Func<IEnumerable<JsonObject>> Export, Func<JsonElement, string, ValueTask> ImportAsync);
+/// <param name="ImportAsync">Takes entries in, on behalf of the user named, and returns what became of each; a <see cref="FormatException"/> says what is wrong with which.</param>
+public sealed record DefinitionSection(string Name, Func<IEnumerable<JsonObject>> Export, Func<IReadOnlyList<JsonElement>, string, ValueTask<IReadOnlyList<PutOutcome>>> ImportAsync);
 
 /// <param name="Protocol">amqp, amqp/ssl, http…</param>
 /// <param name="Address">Address it listens on.</param>

@@ -8,12 +8,16 @@ public interface IGroupSource
     /// <summary>Whose topics the groups read.</summary>
     string VirtualHost { get; }
 
-    /// <summary>All groups, of the moment; Unavailable if some can't be told of.</summary>
-    BrokerResult<IReadOnlyList<GroupInfo>> List();
+    /// <summary>All groups, of the moment; Unavailable if none can be told of yet.</summary>
+    BrokerResult<GroupList> List();
 
     /// <summary>One group. NotFound; Unavailable if that can't be told.</summary>
     BrokerResult<GroupInfo> Find(string name);
 }
+
+/// <param name="Groups">By name.</param>
+/// <param name="FailedPartitions">The partitions of __consumer_offsets whose groups are not served after an error, and are missing.</param>
+public sealed record GroupList(IReadOnlyList<GroupInfo> Groups, IReadOnlyList<int> FailedPartitions);
 
 /// <summary>One group, of the moment.</summary>
 public sealed record GroupInfo

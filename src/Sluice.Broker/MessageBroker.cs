@@ -69,7 +69,10 @@ public sealed class MessageBroker
 
     public IReadOnlyList<VirtualHost> ListVirtualHosts() => [.. _hosts.Values.OrderBy(host => host.Name, StringComparer.Ordinal)];
 
-    public async ValueTask<BrokerResult<VirtualHost>> CreateVirtualHostAsync(string name)
+    /// <summary>Creates the virtual host; one that is there stays as it is.</summary>
+    /// <param name="name">1 to 255 characters.</param>
+    /// <param name="by">The user who asks for it, for the log; null: the program that the broker is part of.</param>
+    public async ValueTask<BrokerResult<VirtualHost>> CreateVirtualHostAsync(string name, string? by = null)
     {
         if (name.Length is 0 or > 255)
         {
@@ -96,11 +99,14 @@ public sealed class MessageBroker
         }
 
         await kept.ConfigureAwait(false);
-        _logger.LogInformation("Virtual host '{Host}' created", name);
+        _logger.LogInformation("{Who} created virtual host '{Host}'", Who(by), name);
         return host;
     }
 
-    public async ValueTask<BrokerResult> DeleteVirtualHostAsync(string name)
+    /// <summary>Deletes the virtual host and all it holds.</summary>
+    /// <param name="name">Which.</param>
+    /// <param name="by">As with <see cref="CreateVirtualHostAsync"/>.</param>
+    public async ValueTask<BrokerResult> DeleteVirtualHostAsync(string name, string? by = null)
     {
         VirtualHost? host;
         ValueTask kept;
@@ -118,7 +124,7 @@ public sealed class MessageBroker
         host.Release(consumers);
 
         await kept.ConfigureAwait(false);
-        _logger.LogInformation("Virtual host '{Host}' deleted", name);
+        _logger.LogInformation("{Who} deleted virtual host '{Host}'", Who(by), name);
         return BrokerResult.Ok;
     }
 
@@ -162,6 +168,9 @@ public sealed class MessageBroker
 
         BlockedChanged?.Invoke(reason);
     }
+
+    /// <summary>Who has changed something, at the beginning of a line of the log.</summary>
+    internal static string Who(string? by) => by is null ? "The broker's host program" : $"User '{by}'";
 
     internal IPropertiesReader? FindFormat(PropertiesFormat format) => _formats[(byte)format];
 

@@ -88,8 +88,13 @@ public sealed class VirtualHost
     /// <param name="owner">The connection.</param>
     public ValueTask<BrokerResult<MessageQueue>> OpenShareAsync(string name, string group, StreamStart? start, object? owner) => _shares.OpenAsync(name, group, start, owner);
 
-    /// <summary>Deletes; the value is the number of messages that went with it.</summary>
-    public async ValueTask<BrokerResult<long>> DeleteQueueAsync(string name, bool ifUnused, bool ifEmpty, object? owner)
+    /// <summary>Deletes; the value is the number of messages that went with it. A topic that goes by its name is logged.</summary>
+    /// <param name="name">Of the queue, stream or topic.</param>
+    /// <param name="ifUnused">Only if it has no consumers.</param>
+    /// <param name="ifEmpty">Only if it has no messages.</param>
+    /// <param name="owner">The connection.</param>
+    /// <param name="by">The user who asks for it, for the log; null: the program that the broker is part of.</param>
+    public async ValueTask<BrokerResult<long>> DeleteQueueAsync(string name, bool ifUnused, bool ifEmpty, object? owner, string? by = null)
     {
         BrokerResult<MessageQueue> found = FindQueue(name, owner);
         if (!found.IsOk)
@@ -117,7 +122,9 @@ public sealed class VirtualHost
         BrokerResult<long> deleted = await _topics.DeleteAsync(topic, conditions).ConfigureAwait(false);
         if (deleted.IsOk)
         {
-            Logger.LogInformation("Topic '{Topic}' in virtual host '{Host}' is deleted as a queue of its name, with {Partitions} partitions", topic.Name, Name, topic.Partitions.Count);
+            Logger.LogInformation(
+                "{Who} deleted topic '{Topic}' with {Partitions} partition{Plural} as a queue of its name in virtual host '{Host}'",
+                MessageBroker.Who(by), topic.Name, topic.Partitions.Count, topic.Partitions.Count == 1 ? "" : "s", Name);
         }
 
         return deleted.Status == BrokerStatus.NotFound ? 0 : deleted;

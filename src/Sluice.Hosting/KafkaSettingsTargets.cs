@@ -16,26 +16,30 @@ internal static class KafkaSettingsTargets
         if (broker.FindVirtualHost(kafka.VirtualHost) is null)
         {
             string there = string.Join(", ", broker.ListVirtualHosts().Select(static host => $"'{host.Name}'"));
-            Tell(
-                kafka.VirtualHost == s_defaults.VirtualHost,
-                $"Kafka:VirtualHost is '{kafka.VirtualHost}', and there is no such virtual host: there {(there.Length == 0 ? "is none" : $"are {there}")}. Make it with 'sluice vhost declare {kafka.VirtualHost}' while the broker runs without this setting, or name one that is there.");
-        }
-
-        if (kafka.AnonymousUser.Length > 0 && accessControl.FindUser(kafka.AnonymousUser) is null)
-        {
-            Tell(
-                kafka.AnonymousUser == s_defaults.AnonymousUser,
-                $"Kafka:AnonymousUser is '{kafka.AnonymousUser}', and there is no such user. Make it with 'sluice user add {kafka.AnonymousUser}' while the broker runs without this setting, name one that is there, or leave it empty, so that Kafka clients must log in.");
-        }
-
-        void Tell(bool isDefault, string problem)
-        {
-            if (!isDefault)
+            string problem =
+                $"Kafka:VirtualHost is '{kafka.VirtualHost}', and there is no such virtual host: there {(there.Length == 0 ? "is none" : $"are {there}")}. Make it with 'sluice vhost declare {kafka.VirtualHost}' while the broker runs without this setting, or name one that is there.";
+            if (kafka.VirtualHost != s_defaults.VirtualHost)
             {
                 throw new SettingsException(problem);
             }
 
-            logger.LogWarning("{Problem} Kafka clients that need it are refused.", problem);
+            logger.LogWarning("{Problem} Kafka clients are refused.", problem);
+        }
+
+        if (kafka.AnonymousUser.Length > 0 && accessControl.FindUser(kafka.AnonymousUser) is null)
+        {
+            if (kafka.AnonymousUser == s_defaults.AnonymousUser)
+            {
+                // Nobody need have set anything: who deletes this user, or has the first one called otherwise, may mean just that.
+                logger.LogWarning(
+                    "Kafka clients that do not log in are refused: they would be user '{User}', as Kafka:AnonymousUser says by default, and there is no such user. Let them log in as users that there are. To let them in without a login make this user with 'sluice user add {User}', or name another in Kafka:AnonymousUser; if nobody is to come in without one, leave it empty.",
+                    kafka.AnonymousUser, kafka.AnonymousUser);
+            }
+            else
+            {
+                throw new SettingsException(
+                    $"Kafka:AnonymousUser is '{kafka.AnonymousUser}', and there is no such user. Make it with 'sluice user add {kafka.AnonymousUser}' while the broker runs without this setting, name one that is there, or leave it empty, so that Kafka clients must log in.");
+            }
         }
     }
 }

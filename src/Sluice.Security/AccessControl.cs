@@ -68,36 +68,53 @@ public sealed class AccessControl
             (snapshot with { Users = snapshot.Users.SetItem(name, user) }).WithRules(name, virtualHost, rules));
     });
 
-    /// <summary>The user with another password, and with credentials for SCRAM of it if such are made. Takes tens of milliseconds of CPU by design.</summary>
+    /// <summary>The user with that password, and with credentials for SCRAM of it if such are made; with those that it has if they are of this password. Takes tens of milliseconds of CPU by design.</summary>
     public User WithPassword(User user, string password)
     {
         byte[] utf8 = Encoding.UTF8.GetBytes(password);
+        if (FindUser(user.Name) is { } existing && HasPassword(existing, utf8))
+        {
+            return user with { Password = existing.Password, Scram = existing.Scram };
+        }
+
         return user with { Password = PasswordHash.Create(utf8), Scram = _scramFromPasswords ? ScramCredential.DeriveAll(utf8) : [] };
     }
 
     /// <summary>Creates or replaces the user. One that comes without credentials for SCRAM keeps those it had if its password stays what it was.</summary>
+    /// <param name="user">As it is to be.</param>
+    /// <param name="by">The user who asks for it, for the log; null: the program that the broker is part of.</param>
     /// <exception cref="ArgumentException">The name is empty.</exception>
-    public async ValueTask PutUserAsync(User user)
+    public async ValueTask<PutOutcome> PutUserAsync(User user, string? by = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(user.Name);
-        await ChangeAsync(snapshot =>
+        User? before = null;
+        bool isChange = await ChangeAsync(snapshot =>
         {
-            if (user.Scram.IsEmpty && snapshot.Users.TryGetValue(user.Name, out User? existing) && existing.Password?.Encode() == user.Password?.Encode())
+            before = snapshot.Users.GetValueOrDefault(user.Name);
+            if (before is not null && user.Scram.IsEmpty && before.Password?.Encode() == user.Password?.Encode())
             {
-                user = user with { Scram = existing.Scram };
+                user = user with { Scram = before.Scram };
             }
 
-            return (
+            return before is not null && UserWords.Changes(before, user).Length == 0 ? null : (
                 [SecurityRecords.Put(user)],
                 snapshot with { Users = snapshot.Users.SetItem(user.Name, user) });
         }).ConfigureAwait(false);
-        _logger.LogInformation("User '{User}' is set, tags [{Tags}]", user.Name, string.Join(", ", user.Tags));
+        if (isChange)
+        {
+            LogChange(by, before is null ? $"created user '{user.Name}': {UserWords.Of(user)}" : $"changed user '{user.Name}': {UserWords.Changes(before, user)}");
+        }
+
+        return Outcome(isChange, before);
     }
 
     /// <summary>Sets or takes away credentials for SCRAM, all in one step. A user that is not there is made, without a password, tags and permissions; what is to be taken away and is not there is passed over.</summary>
+    /// <param name="changes">What is to be done.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
     /// <exception cref="ArgumentException">A name is empty.</exception>
-    public async ValueTask AlterScramAsync(IReadOnlyList<ScramChange> changes)
+    public async ValueTask AlterScramAsync(IReadOnlyList<ScramChange> changes, string? by = null)
     {
+        List<string> done = [];
         await ChangeAsync(snapshot =>
         {
             ImmutableDictionary<string, User> users = snapshot.Users;
@@ -106,8 +123,9 @@ public sealed class AccessControl
             {
                 ArgumentException.ThrowIfNullOrEmpty(change.UserName);
                 User? user = users.GetValueOrDefault(change.UserName);
-                if (user is not null || change.Credential is not null)
+                if (change.Credential is not null || user?.Scram.Any(credential => credential.Mechanism == change.Mechanism) == true)
                 {
+                    done.Add($"{(user is null ? "created" : "changed")} user '{change.UserName}': {(change.Credential is null ? "no" : "a")} credential for {change.Mechanism.Name()}");
                     user ??= new User(change.UserName, null, [], default);
                     IEnumerable<ScramCredential> others = user.Scram.Where(credential => credential.Mechanism != change.Mechanism);
                     users = users.SetItem(user.Name, user with { Scram = change.Credential is { } set ? [.. others, set] : [.. others] });
@@ -117,14 +135,13 @@ public sealed class AccessControl
 
             return altered.Count == 0 ? null : ([.. altered.Select(name => SecurityRecords.Put(users[name]))], snapshot with { Users = users });
         }).ConfigureAwait(false);
-        foreach (ScramChange change in changes)
-        {
-            _logger.LogInformation("User '{User}': the credential for {Mechanism} is {Change}", change.UserName, change.Mechanism.Name(), change.Credential is null ? "deleted" : "set");
-        }
+        done.ForEach(what => LogChange(by, what));
     }
 
     /// <summary>Deletes the user, its credentials and its permissions; false if there is none.</summary>
-    public async ValueTask<bool> DeleteUserAsync(string name)
+    /// <param name="name">Whose.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<bool> DeleteUserAsync(string name, string? by = null)
     {
         bool deleted = await ChangeAsync(snapshot =>
         {
@@ -139,80 +156,132 @@ public sealed class AccessControl
         }).ConfigureAwait(false);
         if (deleted)
         {
-            _logger.LogInformation("User '{User}' is deleted", name);
+            LogChange(by, $"deleted user '{name}'");
         }
 
         return deleted;
     }
 
+    /// <param name="permission">As it is to be.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
     /// <exception cref="ArgumentException">No such user, or not a regular expression; the message says which.</exception>
-    public async ValueTask PutPermissionAsync(Permission permission)
+    public async ValueTask<PutOutcome> PutPermissionAsync(Permission permission, string? by = null)
     {
         NamePattern.Check(permission.Configure);
         NamePattern.Check(permission.Write);
         NamePattern.Check(permission.Read);
-        await ChangeAsync(snapshot =>
+        Permission? before = null;
+        bool isChange = await ChangeAsync(snapshot =>
         {
             RequireUser(snapshot, permission.User);
             PermissionRules rules = snapshot.RulesOf(permission.User, permission.VirtualHost);
-            return (
+            before = rules.Permission;
+            return before == permission ? null : (
                 [SecurityRecords.Put(permission)],
                 snapshot.WithRules(permission.User, permission.VirtualHost, new PermissionRules(permission, rules.TopicPermissions)));
         }).ConfigureAwait(false);
-        _logger.LogInformation(
-            "Permissions of user '{User}' in virtual host '{VirtualHost}' are set: configure '{Configure}', write '{Write}', read '{Read}'",
-            permission.User, permission.VirtualHost, permission.Configure, permission.Write, permission.Read);
+        if (isChange)
+        {
+            LogChange(
+                by,
+                $"{(before is null ? $"gave user '{permission.User}' permissions" : $"changed the permissions of user '{permission.User}'")} in virtual host '{permission.VirtualHost}': configure '{permission.Configure}', write '{permission.Write}', read '{permission.Read}'");
+        }
+
+        return Outcome(isChange, before);
     }
 
-    public ValueTask<bool> DeletePermissionAsync(string user, string virtualHost) => ChangeAsync(snapshot =>
+    /// <param name="user">Whose.</param>
+    /// <param name="virtualHost">Where.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<bool> DeletePermissionAsync(string user, string virtualHost, string? by = null)
     {
-        PermissionRules rules = snapshot.RulesOf(user, virtualHost);
-        return rules.Permission is null
-            ? null
-            : ([SecurityRecords.Delete(SecurityRecords.PermissionKey(virtualHost, user))],
-                snapshot.WithRules(user, virtualHost, new PermissionRules(null, rules.TopicPermissions)));
-    });
+        bool deleted = await ChangeAsync(snapshot =>
+        {
+            PermissionRules rules = snapshot.RulesOf(user, virtualHost);
+            return rules.Permission is null
+                ? null
+                : ([SecurityRecords.Delete(SecurityRecords.PermissionKey(virtualHost, user))],
+                    snapshot.WithRules(user, virtualHost, new PermissionRules(null, rules.TopicPermissions)));
+        }).ConfigureAwait(false);
+        if (deleted)
+        {
+            LogChange(by, $"took from user '{user}' its permissions in virtual host '{virtualHost}'");
+        }
 
+        return deleted;
+    }
+
+    /// <param name="permission">As it is to be.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
     /// <exception cref="ArgumentException">No such user, or not a regular expression; the message says which.</exception>
-    public async ValueTask PutTopicPermissionAsync(TopicPermission permission)
+    public async ValueTask<PutOutcome> PutTopicPermissionAsync(TopicPermission permission, string? by = null)
     {
         NamePattern.Check(PermissionRules.Expand(permission.Write, permission));
         NamePattern.Check(PermissionRules.Expand(permission.Read, permission));
-        await ChangeAsync(snapshot =>
+        TopicPermission? before = null;
+        bool isChange = await ChangeAsync(snapshot =>
         {
             RequireUser(snapshot, permission.User);
             PermissionRules rules = snapshot.RulesOf(permission.User, permission.VirtualHost);
-            return (
+            before = rules.TopicPermissions.GetValueOrDefault(permission.Exchange);
+            return before == permission ? null : (
                 [SecurityRecords.Put(permission)],
                 snapshot.WithRules(
                     permission.User,
                     permission.VirtualHost,
                     new PermissionRules(rules.Permission, rules.TopicPermissions.SetItem(permission.Exchange, permission))));
         }).ConfigureAwait(false);
-        _logger.LogInformation(
-            "Permissions of user '{User}' on routing keys of exchange '{Exchange}' in virtual host '{VirtualHost}' are set: write '{Write}', read '{Read}'",
-            permission.User, permission.Exchange, permission.VirtualHost, permission.Write, permission.Read);
+        if (isChange)
+        {
+            LogChange(
+                by,
+                $"{(before is null ? $"gave user '{permission.User}' permissions" : $"changed the permissions of user '{permission.User}'")} on routing keys of exchange '{permission.Exchange}' in virtual host '{permission.VirtualHost}': write '{permission.Write}', read '{permission.Read}'");
+        }
+
+        return Outcome(isChange, before);
     }
 
     /// <param name="user">Whose.</param>
     /// <param name="virtualHost">Where.</param>
     /// <param name="exchange">Null: all of the user in the virtual host.</param>
-    public ValueTask<bool> DeleteTopicPermissionsAsync(string user, string virtualHost, string? exchange) => ChangeAsync(snapshot =>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<bool> DeleteTopicPermissionsAsync(string user, string virtualHost, string? exchange, string? by = null)
     {
-        PermissionRules rules = snapshot.RulesOf(user, virtualHost);
-        TopicPermission[] gone = [.. rules.TopicPermissions.Values.Where(topic => exchange is null || topic.Exchange == exchange)];
-        return gone.Length == 0
-            ? null
-            : ([.. gone.Select(topic => SecurityRecords.Delete(SecurityRecords.TopicKey(topic)))],
-                snapshot.WithRules(user, virtualHost, new PermissionRules(rules.Permission, rules.TopicPermissions.RemoveRange(gone.Select(topic => topic.Exchange)))));
-    });
+        bool deleted = await ChangeAsync(snapshot =>
+        {
+            PermissionRules rules = snapshot.RulesOf(user, virtualHost);
+            TopicPermission[] gone = [.. rules.TopicPermissions.Values.Where(topic => exchange is null || topic.Exchange == exchange)];
+            return gone.Length == 0
+                ? null
+                : ([.. gone.Select(topic => SecurityRecords.Delete(SecurityRecords.TopicKey(topic)))],
+                    snapshot.WithRules(user, virtualHost, new PermissionRules(rules.Permission, rules.TopicPermissions.RemoveRange(gone.Select(topic => topic.Exchange)))));
+        }).ConfigureAwait(false);
+        if (deleted)
+        {
+            LogChange(by, $"took from user '{user}' its permissions on routing keys of {(exchange is null ? "all exchanges" : $"exchange '{exchange}'")} in virtual host '{virtualHost}'");
+        }
+
+        return deleted;
+    }
 
     public VirtualHostLimits LimitsOf(string virtualHost) => Snapshot.Limits.GetValueOrDefault(virtualHost);
 
     /// <summary>Sets the limits; those without any are forgotten.</summary>
-    public async ValueTask PutVirtualHostLimitsAsync(string virtualHost, VirtualHostLimits limits) => await ChangeAsync(snapshot => limits == default
-        ? ([SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost))], snapshot with { Limits = snapshot.Limits.Remove(virtualHost) })
-        : ([SecurityRecords.Put(virtualHost, limits)], snapshot with { Limits = snapshot.Limits.SetItem(virtualHost, limits) })).ConfigureAwait(false);
+    /// <param name="virtualHost">Whose.</param>
+    /// <param name="limits">As they are to be.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<PutOutcome> PutVirtualHostLimitsAsync(string virtualHost, VirtualHostLimits limits, string? by = null)
+    {
+        bool isChange = await ChangeAsync(snapshot => snapshot.Limits.GetValueOrDefault(virtualHost) == limits ? null
+            : limits == default ? ([SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost))], snapshot with { Limits = snapshot.Limits.Remove(virtualHost) })
+            : ([SecurityRecords.Put(virtualHost, limits)], snapshot with { Limits = snapshot.Limits.SetItem(virtualHost, limits) })).ConfigureAwait(false);
+        if (isChange)
+        {
+            LogChange(by, $"changed the limits of virtual host '{virtualHost}': connections {UserWords.Limit(limits.ConnectionsMax)}, queues {UserWords.Limit(limits.QueuesMax)}");
+        }
+
+        return isChange ? PutOutcome.Changed : PutOutcome.Unchanged;
+    }
 
     /// <summary>Forgets permissions and limits of a virtual host that is gone.</summary>
     public async ValueTask DeleteVirtualHostAsync(string virtualHost) => await ChangeAsync(snapshot =>
@@ -262,6 +331,17 @@ public sealed class AccessControl
 
         return (changes, snapshot with { Permissions = rest.ToImmutable() });
     }
+
+    private static PutOutcome Outcome(bool isChange, object? before) => !isChange ? PutOutcome.Unchanged : before is null ? PutOutcome.Created : PutOutcome.Changed;
+
+    /// <summary>Whether the user has this password and, as it would be set, what SCRAM needs of it.</summary>
+    private bool HasPassword(User user, byte[] utf8) =>
+        user.Password is { Algorithm: PasswordAlgorithm.Pbkdf2Sha256, Iterations: PasswordHash.DefaultIterations } hash
+        && user.Scram.Length == (_scramFromPasswords ? ScramMechanisms.All.Count : 0)
+        && hash.Verify(utf8)
+        && user.Scram.All(credential => credential.IsOf(utf8));
+
+    private void LogChange(string? by, string what) => _logger.LogInformation("{Who} {What}", by is null ? "The broker's host program" : $"User '{by}'", what);
 
     /// <summary>One change at a time: kept by the store, then visible. False when <paramref name="change"/> found nothing to do.</summary>
     private async ValueTask<bool> ChangeAsync(Func<SecuritySnapshot, (IReadOnlyList<SecurityChange> Changes, SecuritySnapshot Next)?> change)

@@ -16,9 +16,9 @@ internal sealed class AdminHost : IAsyncDisposable
 {
     private readonly HttpClient _http = new();
 
-    private readonly ErrorLog _log;
+    private readonly BrokerLog _log;
 
-    private AdminHost(SluiceBroker broker, FaultDisk disk, ErrorLog log)
+    private AdminHost(SluiceBroker broker, FaultDisk disk, BrokerLog log)
     {
         _log = log;
         Disk = disk;
@@ -33,6 +33,12 @@ internal sealed class AdminHost : IAsyncDisposable
     public SluiceBroker Broker { get; }
 
     public FaultDisk Disk { get; }
+
+    /// <summary>What the broker has logged, from information on.</summary>
+    public IReadOnlyCollection<string> Log => _log.Lines;
+
+    /// <summary>Another after each change that was kept of what is declared and set.</summary>
+    public long Revision => Broker.Broker.Store.Metadata.Revision;
 
     public int AdminPort { get; }
 
@@ -54,7 +60,7 @@ internal sealed class AdminHost : IAsyncDisposable
             Disk = new DiskSettings { FreeBytesMin = 0 },
             StopTimeoutSeconds = 2,
         };
-        ErrorLog log = new();
+        BrokerLog log = new();
         FaultDisk disk = new(1);
         SluiceEnvironment environment = new(disk, new SystemScheduler(), TimeProvider.System, new Random(1), log);
         return new AdminHost(await SluiceBroker.StartAsync(settings, environment), disk, log);

@@ -11,7 +11,7 @@ public sealed class GroupMetricsTests
     public void Lags_are_left_out_when_they_are_too_many(int groups, int lines, int leftOut)
     {
         MetricsText text = new();
-        GroupMetricsText.Write([.. Enumerable.Range(0, groups).Select(static index => new GroupInfo
+        GroupMetricsText.Write(new GroupList([.. Enumerable.Range(0, groups).Select(static index => new GroupInfo
         {
             Name = $"g{index}",
             Type = "classic",
@@ -19,10 +19,11 @@ public sealed class GroupMetricsTests
             Protocol = "",
             Members = [],
             Partitions = [new GroupPartition("t", 0, 5, 7, 2), new GroupPartition("t", 1, 5, 6, 1), new GroupPartition("gone", 0, 5, null, null)],
-        })], text);
+        })], [4, 7]), text);
         string[] written = text.ToString().Split('\n');
         Assert.Equal(lines, written.Count(static line => line.StartsWith("sluice_kafka_group_lag{", StringComparison.Ordinal) && line.EndsWith(",topic=\"t\"} 3", StringComparison.Ordinal)));
         Assert.Contains($"sluice_kafka_group_lag_left_out {leftOut}", written);
+        Assert.Contains("sluice_kafka_groups_partitions_failed 2", written);
         Assert.Contains($"sluice_kafka_groups_lag {groups * 3}", written);
         Assert.Contains($"sluice_kafka_groups{{type=\"classic\",state=\"Empty\"}} {groups}", written);
     }

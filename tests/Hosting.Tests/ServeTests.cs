@@ -25,6 +25,31 @@ public sealed class ServeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_start_after_a_kill_says_so_and_one_after_a_stop_does_not()
+    {
+        string[] outputs = new string[3];
+        for (int i = 0; i < outputs.Length; i++)
+        {
+            await using var serve = new ServeProcess(_directory.FullName, [], AnyPort);
+            await serve.UpAsync();
+            outputs[i] = serve.Output;
+            await serve.SignalAsync(i == 0 ? "KILL" : "TERM");
+        }
+
+        Assert.DoesNotContain("not clean", outputs[0], StringComparison.Ordinal);
+        Assert.Matches(@"The last stop was not clean: .* logs were recovered in \d+ ms, with [1-9]\d* journal entries replayed", outputs[1]);
+        Assert.Matches(@"logs opened in \d+ ms; nothing was to be recovered", outputs[2]);
+    }
+
+    [Fact]
+    public async Task Another_first_user_is_not_told_of_as_if_somebody_had_set_who_clients_without_a_login_are()
+    {
+        await using var serve = new ServeProcess(_directory.FullName, [], [.. AnyPort, ("Sluice__Security__DefaultUser", "bob")]);
+        await serve.UpAsync();
+        Assert.Contains("Kafka clients that do not log in are refused: they would be user 'guest', as Kafka:AnonymousUser says by default, and there is no such user.", serve.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_data_directory_in_use_is_refused_in_one_line()
     {
         await using var first = new ServeProcess(_directory.FullName, [], AnyPort);

@@ -159,6 +159,44 @@ public sealed class SettingsTests : IDisposable
         Assert.Contains(named, ErrorOf(assignments: [assignment]), StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("Kafka:Port=5672", "Amqp:Port and Kafka:Port are both 5672, at addresses (")]
+    [InlineData("Admin:Port=9092", "Kafka:Port and Admin:Port are both 9092, at addresses (")]
+    [InlineData("Kafka:Tls:CertificateFile=x Kafka:Tls:Port=9092", "Kafka:Port and Kafka:Tls:Port are both 9092, at addresses (")]
+    [InlineData("Amqp:Address=127.0.0.1 Kafka:Address=0.0.0.0 Kafka:Port=5672", "Amqp:Port and Kafka:Port are both 5672, at addresses (127.0.0.1 and 0.0.0.0) where only one of them can listen")]
+    [InlineData("Amqp:Address=:: Kafka:Address=localhost Kafka:Port=5672", "Amqp:Port and Kafka:Port are both 5672")]
+    public void Two_listeners_in_each_others_way_are_refused(string assignments, string named) =>
+        Assert.Contains(named, ErrorOf(assignments: assignments.Split(' ')), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("Amqp:Port=0 Kafka:Port=0 Admin:Port=0")]
+    [InlineData("Amqp:Address=127.0.0.1 Kafka:Address=127.0.0.2 Kafka:Port=5672")]
+    [InlineData("Amqp:Address=0.0.0.0 Kafka:Address=::1 Kafka:Port=5672")]
+    [InlineData("Kafka:Address= Admin:Port=9092")]
+    [InlineData("Kafka:Tls:Port=9092")]
+    public void Listeners_that_are_not_in_each_others_way_are_taken(string assignments) => Assert.NotNull(Read(EmptyJson, assignments: assignments.Split(' ')));
+
+    [Fact]
+    public void A_setting_that_is_like_none_has_no_nearest()
+    {
+        Assert.EndsWith("there is no setting 'Foo'.", ErrorOf(assignments: ["Foo=1"]), StringComparison.Ordinal);
+        Assert.EndsWith("there is no setting 'Amqp:Prt'. The nearest is 'Amqp:Port'.", ErrorOf(assignments: ["Amqp:Prt=1"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Sections_that_there_are_not_and_contradictions_are_told_with_all_else()
+    {
+        string error = ErrorOf("""{ "Sluce": {}, "Sluice": { "Kafak": {}, "Amqp": {}, "Kafka": { "Port": "x" }, "Admin": { "Port": 5672 } } }""");
+        Assert.Contains("has 4 errors", error, StringComparison.Ordinal);
+        Assert.Contains("'Sluce' stands outside of the section 'Sluice'", error, StringComparison.Ordinal);
+        Assert.Contains("there is no setting 'Kafak'", error, StringComparison.Ordinal);
+        Assert.Contains("'x' is not a whole number", error, StringComparison.Ordinal);
+        Assert.Contains("Amqp:Port and Admin:Port are both 5672", error, StringComparison.Ordinal);
+
+        // What a setting would contradict that was not taken is not known.
+        Assert.Contains("has an error", ErrorOf(assignments: ["Kafka:Port=many", "Admin:Port=9092"]), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("broker")]
     [InlineData("my_broker.example.org")]
     [InlineData("10.0.0.7")]

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Security.Sasl;
 
 namespace Sluice.Security.Tests;
 
@@ -24,6 +25,57 @@ public sealed class AccessControlTests
         await control.DeleteUserAsync("guest");
         Assert.False(await Open().CreateFirstUserAsync("guest", "guest", "/"));
         Assert.Null(Open().FindUser("guest"));
+    }
+
+    [Fact]
+    public async Task What_is_so_already_is_not_written_again_and_not_logged()
+    {
+        var log = new RecordingLogger<AccessControl>();
+        var control = new AccessControl(_store, log);
+        User ada = control.WithPassword(new User("ada", null, ["b", "a"], new UserLimits(1, null)), "lovelace");
+        var permission = new Permission("ada", "/", "c", "w", "r");
+        var topic = new TopicPermission("ada", "/", "t", "w", "r");
+        Assert.Equal(PutOutcome.Created, await control.PutUserAsync(ada, "root"));
+        Assert.Equal(PutOutcome.Created, await control.PutPermissionAsync(permission, "root"));
+        Assert.Equal(PutOutcome.Created, await control.PutTopicPermissionAsync(topic, "root"));
+        Assert.Equal(PutOutcome.Changed, await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(1, 2), "root"));
+        (int commits, int lines) = (_store.Commits, log.Lines.Count);
+        control = new AccessControl(_store, log);
+        User again = control.WithPassword(new User("ada", null, ["b", "a"], new UserLimits(1, null)), "lovelace");
+        Assert.Equal(PutOutcome.Unchanged, await control.PutUserAsync(again, "root"));
+        Assert.Equal(PutOutcome.Unchanged, await control.PutUserAsync(again with { Scram = [] }, "root"));
+        Assert.Equal(PutOutcome.Unchanged, await control.PutUserAsync(again with { Scram = [.. again.Scram.Reverse()] }, "root"));
+        Assert.Equal(PutOutcome.Unchanged, await control.PutPermissionAsync(permission with { }, "root"));
+        Assert.Equal(PutOutcome.Unchanged, await control.PutTopicPermissionAsync(topic with { }, "root"));
+        Assert.Equal(PutOutcome.Unchanged, await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(1, 2), "root"));
+        await control.AlterScramAsync([new ScramChange("nobody", ScramMechanism.Sha256, null)], "root");
+        Assert.Equal((commits, lines), (_store.Commits, log.Lines.Count));
+        Assert.Equal(PutOutcome.Changed, await control.PutUserAsync(again with { Tags = ["a", "b"] }, "root"));
+        Assert.Equal(PutOutcome.Changed, await control.PutPermissionAsync(permission with { Read = "x" }));
+        Assert.Equal(
+            ["User 'root' changed user 'ada': tags [a, b] instead of [b, a]", "The broker's host program changed the permissions of user 'ada' in virtual host '/': configure 'c', write 'w', read 'x'"],
+            log.Lines.Skip(lines).Select(static line => line.Text));
+    }
+
+    [Fact]
+    public async Task A_password_is_the_same_only_if_credentials_for_SCRAM_are_of_it_too()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(control.WithPassword(new User("ada", null, [], default), "lovelace"));
+        User before = control.FindUser("ada")!;
+        Assert.Same(before.Password, control.WithPassword(before, "lovelace").Password);
+        Assert.NotSame(before.Password, control.WithPassword(before, "byron").Password);
+
+        // A tool has set another for one mechanism.
+        await control.AlterScramAsync([new ScramChange("ada", ScramMechanism.Sha256, ScramCredential.FromSaltedPassword(ScramMechanism.Sha256, 5000, new byte[25], new byte[32]))]);
+        User mixed = control.FindUser("ada")!;
+        Assert.NotSame(mixed.Password, control.WithPassword(mixed, "lovelace").Password);
+        Assert.Equal(PutOutcome.Changed, await control.PutUserAsync(control.WithPassword(mixed, "lovelace")));
+        Assert.Equal(before.Password!.Iterations, control.FindUser("ada")!.Password!.Iterations);
+
+        // A weak hash is replaced, though it is of the same password.
+        await control.PutUserAsync(new User("ada", PasswordHash.Create("lovelace"u8, 10), [], default));
+        Assert.Equal(PasswordHash.DefaultIterations, control.WithPassword(control.FindUser("ada")!, "lovelace").Password!.Iterations);
     }
 
     [Fact]

@@ -8,19 +8,28 @@ internal static class GroupHandler
 {
     public static void Map(Routes routes)
     {
-        routes.Get("api/groups", Role.Management, request => request.ReplyListAsync(Visible(request).Select(group => Model(request, group)), AdminJson.Default.GroupModel));
+        routes.Get("api/groups", Role.Management, static request => ReplyAsync(request, IsVisible(request)));
         routes.Get("api/groups/{vhost}", Role.Management, OfVirtualHost);
         routes.Get("api/groups/{vhost}/{group}", Role.Management, One);
     }
 
-    /// <summary>The groups of the virtual host that has any, if the user may see it.</summary>
-    public static IReadOnlyList<GroupInfo> Visible(AdminRequest request) =>
-        request.Context.Groups is { } groups && request.VisibleVirtualHosts().Any(host => host.Name == groups.VirtualHost) ? AdminException.ValueOf(groups.List()) : [];
+    /// <summary>Whether the user may see what Kafka clients do: the virtual host that they work in.</summary>
+    public static bool IsVisible(AdminRequest request) => request.Context.Groups is { } groups && request.VisibleVirtualHosts().Any(host => host.Name == groups.VirtualHost);
 
-    private static Task OfVirtualHost(AdminRequest request)
+    private static Task OfVirtualHost(AdminRequest request) => ReplyAsync(request, request.VirtualHost().Name == request.Context.Groups?.VirtualHost);
+
+    private static Task ReplyAsync(AdminRequest request, bool hasGroups)
     {
-        string host = request.VirtualHost().Name;
-        IReadOnlyList<GroupInfo> groups = request.Context.Groups is { } source && source.VirtualHost == host ? AdminException.ValueOf(source.List()) : [];
+        IReadOnlyList<GroupInfo> groups = [];
+        if (hasGroups)
+        {
+            (groups, IReadOnlyList<int> failed) = AdminException.ValueOf(request.Context.Groups!.List());
+            if (failed.Count > 0)
+            {
+                request.RemarkToUser($"Groups are missing here: those in partition{(failed.Count == 1 ? "" : "s")} {string.Join(", ", failed)} of __consumer_offsets are not served after an error; the broker's log has the details.");
+            }
+        }
+
         return request.ReplyListAsync(groups.Select(group => Model(request, group)), AdminJson.Default.GroupModel);
     }
 

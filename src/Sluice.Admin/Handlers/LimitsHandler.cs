@@ -72,7 +72,7 @@ internal static class LimitsHandler
     {
         string host = request.ExistingVirtualHost(request["vhost"]).Name;
         AccessControl access = request.Context.AccessControl;
-        await access.PutVirtualHostLimitsAsync(host, With(access.LimitsOf(host), request["name"], value)).ConfigureAwait(false);
+        await access.PutVirtualHostLimitsAsync(host, With(access.LimitsOf(host), request["name"], value), request.User.Name).ConfigureAwait(false);
         await request.NoContent().ConfigureAwait(false);
     }
 
@@ -99,7 +99,7 @@ internal static class LimitsHandler
             Channels => user.Limits with { ChannelsMax = limit },
             string other => throw AdminException.BadRequest($"there is no limit '{other}'; there are {Connections} and {Channels}"),
         };
-        await request.Context.AccessControl.PutUserAsync(user with { Limits = limits }).ConfigureAwait(false);
+        await request.Context.AccessControl.PutUserAsync(user with { Limits = limits }, request.User.Name).ConfigureAwait(false);
         await request.NoContent().ConfigureAwait(false);
     }
 

@@ -29,12 +29,7 @@ internal static class MetricsHandler
 
         MetricsText text = new();
         WriteBroker(request, text);
-        WriteGroups(request, text);
-        foreach (MetricFamily family in request.Context.Metrics())
-        {
-            text.Write(family);
-        }
-
+        WriteKafka(request, text);
         WriteProcess(request.Context, text);
         if (request.HasSwitch("clients"))
         {
@@ -77,12 +72,22 @@ internal static class MetricsHandler
         }
     }
 
-    /// <summary>Nothing while it can't be told: what else there is must not be missing then.</summary>
-    private static void WriteGroups(AdminRequest request, MetricsText text)
+    /// <summary>For who sees the virtual host in which Kafka clients work, as with the figures of queues and topics. Nothing of groups while it can't be told: what else there is must not be missing then.</summary>
+    private static void WriteKafka(AdminRequest request, MetricsText text)
     {
-        if (request.Context.Groups is { } groups && request.VisibleVirtualHosts().Any(host => host.Name == groups.VirtualHost) && groups.List() is { IsOk: true, Value: { } listed })
+        if (!GroupHandler.IsVisible(request))
+        {
+            return;
+        }
+
+        if (request.Context.Groups!.List() is { IsOk: true, Value: { } listed })
         {
             GroupMetricsText.Write(listed, text);
+        }
+
+        foreach (MetricFamily family in request.Context.KafkaMetrics())
+        {
+            text.Write(family);
         }
     }
 

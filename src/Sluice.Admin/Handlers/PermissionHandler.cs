@@ -24,12 +24,12 @@ internal static class PermissionHandler
     public static TopicPermissionModel Model(TopicPermission permission) => new(permission.User, permission.VirtualHost, permission.Exchange, permission.Write, permission.Read);
 
     /// <summary>Sets a permission; a wrong pattern or an unknown user is a bad request.</summary>
-    public static async Task SetAsync(AdminRequest request, Permission permission)
+    public static async Task<PutOutcome> SetAsync(AdminRequest request, Permission permission)
     {
         _ = request.ExistingVirtualHost(permission.VirtualHost);
         try
         {
-            await request.Context.AccessControl.PutPermissionAsync(permission).ConfigureAwait(false);
+            return await request.Context.AccessControl.PutPermissionAsync(permission, request.User.Name).ConfigureAwait(false);
         }
         catch (ArgumentException error)
         {
@@ -37,12 +37,12 @@ internal static class PermissionHandler
         }
     }
 
-    public static async Task SetAsync(AdminRequest request, TopicPermission permission)
+    public static async Task<PutOutcome> SetAsync(AdminRequest request, TopicPermission permission)
     {
         _ = request.ExistingVirtualHost(permission.VirtualHost);
         try
         {
-            await request.Context.AccessControl.PutTopicPermissionAsync(permission).ConfigureAwait(false);
+            return await request.Context.AccessControl.PutTopicPermissionAsync(permission, request.User.Name).ConfigureAwait(false);
         }
         catch (ArgumentException error)
         {
@@ -60,16 +60,21 @@ internal static class PermissionHandler
     private static async Task Put(AdminRequest request)
     {
         JsonBody body = await request.ReadBodyAsync("configure", "write", "read").ConfigureAwait(false);
-        bool isNew = request.Context.AccessControl.FindPermission(request["user"], request["vhost"]) is null;
-        await SetAsync(request, new Permission(request["user"], request["vhost"], body.Text("configure"), body.Text("write"), body.Text("read"))).ConfigureAwait(false);
-        await request.Put(isNew).ConfigureAwait(false);
+        PutOutcome outcome = await SetAsync(request, new Permission(request["user"], request["vhost"], body.Text("configure"), body.Text("write"), body.Text("read"))).ConfigureAwait(false);
+        await request.Put(outcome == PutOutcome.Created).ConfigureAwait(false);
     }
 
     private static async Task Delete(AdminRequest request)
     {
-        if (!await request.Context.AccessControl.DeletePermissionAsync(request["user"], request["vhost"]).ConfigureAwait(false))
+        if (!await request.Context.AccessControl.DeletePermissionAsync(request["user"], request["vhost"], request.User.Name).ConfigureAwait(false))
         {
             throw None(request);
+        }
+
+        if (request["user"] == request.Context.KafkaAnonymousUser && request["vhost"] == request.Context.Groups?.VirtualHost
+            && request.Context.AccessControl.FindUser(request["user"])?.IsAdministrator == false)
+        {
+            request.Remark($"Kafka clients that do not log in are user '{request["user"]}' (setting Kafka:AnonymousUser): from now on they may only do what entries of the access list allow.");
         }
 
         await request.NoContent().ConfigureAwait(false);
@@ -84,15 +89,13 @@ internal static class PermissionHandler
     private static async Task PutTopic(AdminRequest request)
     {
         JsonBody body = await request.ReadBodyAsync("exchange", "write", "read").ConfigureAwait(false);
-        string exchange = body.Text("exchange");
-        bool isNew = !OfPath(request).Any(permission => permission.Exchange == exchange);
-        await SetAsync(request, new TopicPermission(request["user"], request["vhost"], exchange, body.Text("write"), body.Text("read"))).ConfigureAwait(false);
-        await request.Put(isNew).ConfigureAwait(false);
+        PutOutcome outcome = await SetAsync(request, new TopicPermission(request["user"], request["vhost"], body.Text("exchange"), body.Text("write"), body.Text("read"))).ConfigureAwait(false);
+        await request.Put(outcome == PutOutcome.Created).ConfigureAwait(false);
     }
 
     private static async Task DeleteTopics(AdminRequest request)
     {
-        if (!await request.Context.AccessControl.DeleteTopicPermissionsAsync(request["user"], request["vhost"], exchange: null).ConfigureAwait(false))
+        if (!await request.Context.AccessControl.DeleteTopicPermissionsAsync(request["user"], request["vhost"], exchange: null, request.User.Name).ConfigureAwait(false))
         {
             throw None(request);
         }

@@ -33,6 +33,20 @@ internal static class PolicyHandler
         body.Has("definition") ? body.Arguments("definition") : throw AdminException.BadRequest("'definition' is missing"),
         isOperator);
 
+    /// <summary>Sets the policy, and tells the operator.</summary>
+    public static async Task<PutOutcome> SetAsync(AdminRequest request, VirtualHost host, PolicyDefinition policy)
+    {
+        PolicyDefinition? before = Find(host, policy.Name, policy.IsOperator);
+        AdminException.ThrowIfFailed(await host.SetPolicyAsync(policy).ConfigureAwait(false));
+        if (policy.Equals(before))
+        {
+            return PutOutcome.Unchanged;
+        }
+
+        request.LogChange($"{(before is null ? "created" : "changed")} {Words(policy.Name, policy.IsOperator, host)}");
+        return before is null ? PutOutcome.Created : PutOutcome.Changed;
+    }
+
     /// <summary>The settings that the policies in force for a queue come to, as they were written.</summary>
     public static Arguments Effective(VirtualHost host, QueueSettings settings)
     {
@@ -77,28 +91,30 @@ internal static class PolicyHandler
 
     private static PolicyModel Model(VirtualHost host, PolicyDefinition policy) => new(host.Name, policy.Name, policy.Pattern, policy.ApplyTo, policy.Settings, policy.Priority);
 
-    private static PolicyDefinition? Find(AdminRequest request, VirtualHost host, bool isOperator) =>
-        host.ListPolicies().FirstOrDefault(policy => policy.IsOperator == isOperator && policy.Name == request["name"]);
+    private static PolicyDefinition? Find(VirtualHost host, string name, bool isOperator) =>
+        host.ListPolicies().FirstOrDefault(policy => policy.IsOperator == isOperator && policy.Name == name);
+
+    private static string Words(string name, bool isOperator, VirtualHost host) => $"{(isOperator ? "operator policy" : "policy")} '{name}' in virtual host '{host.Name}'";
 
     private static Task One(AdminRequest request, bool isOperator)
     {
         VirtualHost host = request.VirtualHost();
-        return request.ReplyAsync(Model(host, Find(request, host, isOperator) ?? throw None(request)), AdminJson.Default.PolicyModel);
+        return request.ReplyAsync(Model(host, Find(host, request["name"], isOperator) ?? throw None(request)), AdminJson.Default.PolicyModel);
     }
 
     private static async Task PutAsync(AdminRequest request, bool isOperator)
     {
         VirtualHost host = Host(request);
         JsonBody body = await request.ReadBodyAsync("pattern", "definition", "priority", "apply-to").ConfigureAwait(false);
-        bool isNew = Find(request, host, isOperator) is null;
-        AdminException.ThrowIfFailed(await host.SetPolicyAsync(Read(request["name"], body, isOperator)).ConfigureAwait(false));
-        await request.Put(isNew).ConfigureAwait(false);
+        PutOutcome outcome = await SetAsync(request, host, Read(request["name"], body, isOperator)).ConfigureAwait(false);
+        await request.Put(outcome == PutOutcome.Created).ConfigureAwait(false);
     }
 
     private static async Task DeleteAsync(AdminRequest request, bool isOperator)
     {
         VirtualHost host = Host(request);
         AdminException.ThrowIfFailed(await host.DeletePolicyAsync(request["name"], isOperator).ConfigureAwait(false));
+        request.LogChange($"deleted {Words(request["name"], isOperator, host)}");
         await request.NoContent().ConfigureAwait(false);
     }
 

@@ -74,7 +74,7 @@ internal static class QueueHandler
         VirtualHost host = request.VirtualHost();
         string name = request["queue"];
         request.Require(Access.Configure, "queue", host.Name, name);
-        AdminException.ValueOf(await host.DeleteQueueAsync(name, request.HasSwitch("if-unused"), request.HasSwitch("if-empty"), owner: null).ConfigureAwait(false));
+        AdminException.ValueOf(await host.DeleteQueueAsync(name, request.HasSwitch("if-unused"), request.HasSwitch("if-empty"), owner: null, request.User.Name).ConfigureAwait(false));
         await request.NoContent().ConfigureAwait(false);
     }
 

@@ -3,6 +3,7 @@ using Sluice.Admin.Http;
 using Sluice.Admin.Json;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
+using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;
 
@@ -19,11 +20,13 @@ internal static class TopicDefinitions
         .Select(topic => new TopicDefinitionModel(
             name, topic.Name, topic.Partitions.Count, topic.Definition.Config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).ToDictionary(), topic.Definition.HasGrown ? true : null));
 
-    /// <summary>Makes the topic. One that is there stays as it is; a queue of its name is in the way.</summary>
-    public static async Task ImportAsync(VirtualHost host, JsonBody topic)
+    /// <summary>Makes the topic. One that is there stays as it is, which is told if it is other than in the file; a queue of its name is in the way.</summary>
+    public static async Task<PutOutcome> ImportAsync(AdminRequest request, VirtualHost host, JsonBody topic)
     {
         topic.AllowOnly("vhost", "name", "partitions", "config", "grown");
         string name = topic.Text("name");
+        Dictionary<string, string> config = Config(topic);
+        int partitions = topic.Number("partitions");
         if (host.FindTopic(name) is { } existing)
         {
             if (existing.Definition.IsQueue)
@@ -31,12 +34,28 @@ internal static class TopicDefinitions
                 throw AdminException.BadRequest("there is a queue of this name");
             }
 
-            return;
+            if (Differences(existing, partitions, config) is { Length: > 0 } differences)
+            {
+                request.Remark($"The topic '{name}' in virtual host '{host.Name}' is there already and stays as it is, other than in the file: {differences}.");
+            }
+
+            return PutOutcome.Unchanged;
         }
 
-        TopicDefinition definition = new(name, Guid.NewGuid(), Config(topic), HasGrown: topic.Flag("grown"));
-        AdminException.ValueOf(await host.CreateTopicAsync(definition, topic.Number("partitions")).ConfigureAwait(false));
+        TopicDefinition definition = new(name, Guid.NewGuid(), config, HasGrown: topic.Flag("grown"));
+        AdminException.ValueOf(await host.CreateTopicAsync(definition, partitions).ConfigureAwait(false));
+        request.LogChange($"created topic '{name}' with {partitions} partition{(partitions == 1 ? "" : "s")}{(config.Count == 0 ? "" : $" and {Settings(config)}")} in virtual host '{host.Name}'");
+        return PutOutcome.Created;
     }
+
+    private static string Differences(Topic existing, int partitions, Dictionary<string, string> config) => string.Join("; ", new[]
+    {
+        existing.Partitions.Count == partitions ? "" : $"it has {existing.Partitions.Count} partition{(existing.Partitions.Count == 1 ? "" : "s")} and not {partitions}",
+        existing.Definition.Config.Count == config.Count && config.All(existing.Definition.Config.Contains) ? "" : $"of its configuration is set: {Settings(existing.Definition.Config)}",
+    }.Where(static text => text.Length > 0));
+
+    private static string Settings(IReadOnlyDictionary<string, string> config) =>
+        config.Count == 0 ? "nothing" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}"));
 
     private static Dictionary<string, string> Config(JsonBody topic) => topic.Find("config") switch
     {

@@ -95,16 +95,21 @@ internal static class UserHandler
             KeepAnAdministrator(request, name);
         }
 
-        await request.Context.AccessControl.PutUserAsync(user).ConfigureAwait(false);
+        await request.Context.AccessControl.PutUserAsync(user, request.User.Name).ConfigureAwait(false);
         await request.Put(existing is null).ConfigureAwait(false);
     }
 
     private static async Task Delete(AdminRequest request)
     {
         KeepAnAdministrator(request, request["user"]);
-        if (!await request.Context.AccessControl.DeleteUserAsync(request["user"]).ConfigureAwait(false))
+        if (!await request.Context.AccessControl.DeleteUserAsync(request["user"], request.User.Name).ConfigureAwait(false))
         {
             throw AdminException.NotFound($"there is no user '{request["user"]}'");
+        }
+
+        if (request["user"] == request.Context.KafkaAnonymousUser)
+        {
+            request.Remark($"Kafka clients that do not log in are user '{request["user"]}' (setting Kafka:AnonymousUser), who is deleted: they are refused from now on. Let them log in, or name another user there.");
         }
 
         foreach (ConnectionInfo connection in request.Context.Connections.List().Where(connection => connection.User == request["user"]))

@@ -64,10 +64,10 @@ internal static class VirtualHostHandler
         }
 
         bool isNew = request.Context.Broker.FindVirtualHost(name) is null;
-        AdminException.ValueOf(await request.Context.Broker.CreateVirtualHostAsync(name).ConfigureAwait(false));
+        AdminException.ValueOf(await request.Context.Broker.CreateVirtualHostAsync(name, request.User.Name).ConfigureAwait(false));
         if (isNew)
         {
-            await request.Context.AccessControl.PutPermissionAsync(new Permission(request.User.Name, name, ".*", ".*", ".*")).ConfigureAwait(false);
+            await request.Context.AccessControl.PutPermissionAsync(new Permission(request.User.Name, name, ".*", ".*", ".*"), request.User.Name).ConfigureAwait(false);
         }
 
         await request.Put(isNew).ConfigureAwait(false);
@@ -76,7 +76,7 @@ internal static class VirtualHostHandler
     private static async Task Delete(AdminRequest request)
     {
         string name = request["vhost"];
-        AdminException.ThrowIfFailed(await request.Context.Broker.DeleteVirtualHostAsync(name).ConfigureAwait(false));
+        AdminException.ThrowIfFailed(await request.Context.Broker.DeleteVirtualHostAsync(name, request.User.Name).ConfigureAwait(false));
         await request.Context.AccessControl.DeleteVirtualHostAsync(name).ConfigureAwait(false);
         foreach (ConnectionInfo connection in request.Context.Connections.List().Where(connection => connection.VirtualHost == name))
         {

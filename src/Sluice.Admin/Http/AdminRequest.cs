@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Sluice.Admin.Json;
 using Sluice.Broker;
 using Sluice.Security;
@@ -8,7 +9,7 @@ using Sluice.Security;
 namespace Sluice.Admin.Http;
 
 /// <summary>One request of a user who has logged in, and the ways to answer it.</summary>
-internal sealed class AdminRequest(AdminContext context, HttpContext http, User user, IReadOnlyDictionary<string, string> values)
+internal sealed class AdminRequest(AdminContext context, HttpContext http, User user, IReadOnlyDictionary<string, string> values, ILogger logger)
 {
     private static readonly JsonDocumentOptions BodyOptions = new() { MaxDepth = 64 };
 
@@ -92,6 +93,23 @@ internal sealed class AdminRequest(AdminContext context, HttpContext http, User 
         http.Response.ContentType = "application/json";
         return ListQuery.Of(http.Request.Query).WriteAsync(items, type, http.Response.BodyWriter, http.RequestAborted);
     }
+
+    /// <summary>Tells the operator of a change that the user has made.</summary>
+    /// <param name="what">As in "deleted policy 'p'".</param>
+    public void LogChange(string what) => logger.LogInformation("User '{User}' {What}", user.Name, what);
+
+    /// <summary>Tells the operator of a change that the user has made in part.</summary>
+    public void LogFailure(string what) => logger.LogWarning("User '{User}' {What}", user.Name, what);
+
+    /// <summary>Tells the operator and the user of what they may not have expected of a request that succeeds. Before the answer.</summary>
+    public void Remark(string sentence)
+    {
+        logger.LogWarning("{Remark}", sentence);
+        RemarkHeader.Add(http.Response.Headers, sentence);
+    }
+
+    /// <summary>Tells the user only.</summary>
+    public void RemarkToUser(string sentence) => RemarkHeader.Add(http.Response.Headers, sentence);
 
     public Task NoContent()
     {

@@ -6,8 +6,10 @@ internal static class GroupMetricsText
     /// <summary>Most pairs of a group and a topic.</summary>
     private const int LagsMax = 1000;
 
-    public static void Write(IReadOnlyList<GroupInfo> groups, MetricsText text)
+    public static void Write(GroupList listed, MetricsText text)
     {
+        IReadOnlyList<GroupInfo> groups = listed.Groups;
+        text.Single("sluice_kafka_groups_partitions_failed", "gauge", "Partitions of the topic that keeps the groups whose groups are not served after an error, and are missing here.", listed.FailedPartitions.Count);
         text.Family("sluice_kafka_groups", "gauge", "Consumer groups and share groups.");
         foreach (IGrouping<(string Type, string State), GroupInfo> kind in groups.GroupBy(static group => (group.Type, group.State)).OrderBy(static kind => kind.Key))
         {

@@ -8,6 +8,7 @@ namespace Sluice.Broker.Hosts;
 /// <summary>Setting and deleting policies of a virtual host, and putting them into force.</summary>
 internal sealed class HostPolicies(VirtualHost host, HostNames names, SettingsInForce settings)
 {
+    /// <summary>Puts the policy into force in the place of one of its name; one that is so already stays.</summary>
     public async ValueTask<BrokerResult> SetAsync(PolicyDefinition policy)
     {
         BrokerResult valid = Policies.Check(policy);
@@ -22,6 +23,11 @@ internal sealed class HostPolicies(VirtualHost host, HostNames names, SettingsIn
             if (names.IsDeleted)
             {
                 return names.NoHost();
+            }
+
+            if (settings.Policies.Policies.Contains(policy))
+            {
+                return BrokerResult.Ok;
             }
 
             kept = names.Commit([new MetadataOperation(MetadataKeys.Policy(host.Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);

@@ -10,11 +10,20 @@ namespace Sluice.Commands.Client;
 /// <summary>Speaks to a broker's management API.</summary>
 internal sealed class AdminClient : IDisposable
 {
+    private const string RemarkHeader = "Sluice-Remark";
+
     private readonly HttpClient _http;
     private readonly string _address;
+    private readonly Action<string> _remarked;
 
-    public AdminClient(string host, int port, string user, string password)
+    /// <param name="host">Where it is.</param>
+    /// <param name="port">Of the management API.</param>
+    /// <param name="user">Who asks.</param>
+    /// <param name="password">The password of that user.</param>
+    /// <param name="remarked">Told what the broker has to say beside its answer.</param>
+    public AdminClient(string host, int port, string user, string password, Action<string> remarked)
     {
+        _remarked = remarked;
         _address = $"http://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}";
         _http = new HttpClient { BaseAddress = new Uri(_address), Timeout = TimeSpan.FromMinutes(5) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}")));
@@ -71,7 +80,13 @@ internal sealed class AdminClient : IDisposable
 
         try
         {
-            return await _http.SendAsync(request, cancel).ConfigureAwait(false);
+            HttpResponseMessage answer = await _http.SendAsync(request, cancel).ConfigureAwait(false);
+            foreach (string remark in answer.Headers.TryGetValues(RemarkHeader, out IEnumerable<string>? remarks) ? remarks : [])
+            {
+                _remarked(Uri.UnescapeDataString(remark));
+            }
+
+            return answer;
         }
         catch (HttpRequestException error) when (error.InnerException is SocketException)
         {

@@ -29,7 +29,8 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
         parsed.GetRequiredValue(ServerOptions.Host),
         parsed.GetRequiredValue(ServerOptions.AdminPort),
         parsed.GetRequiredValue(ServerOptions.User),
-        parsed.GetRequiredValue(ServerOptions.Password));
+        parsed.GetRequiredValue(ServerOptions.Password),
+        remark => Error.WriteLine($"sluice: {remark}"));
 
     /// <summary>Where AMQP is, with the options given.</summary>
     public AmqpClientOptions AmqpOptions => new()

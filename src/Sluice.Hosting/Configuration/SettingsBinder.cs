@@ -12,11 +12,14 @@ internal static class SettingsBinder
     public static SluiceSettings Bind(IEnumerable<SettingValue> values, List<string> errors)
     {
         var settings = new SluiceSettings();
+        var faulty = new HashSet<string>(StringComparer.Ordinal);
         foreach (SettingValue value in values)
         {
             if (!ByKey.TryGetValue(value.Key, out SettingEntry? entry))
             {
-                errors.Add($"{value.Origin}: there is no setting '{value.Key}'. The nearest is '{Nearest(value.Key)}'.");
+                string? nearest = Nearest(SettingsCatalog.Entries.Select(static known => known.Key), value.Key);
+                errors.Add($"{value.Origin}: there is no setting '{value.Key}'.{(nearest is null ? "" : $" The nearest is '{nearest}'.")}");
+                faulty.Add(nearest ?? value.Key);
             }
             else if (Convert(entry, value, out string? error) is { } converted)
             {
@@ -25,19 +28,16 @@ internal static class SettingsBinder
             else
             {
                 errors.Add($"{value.Origin}: {(entry.Attribute.Secret ? "the value" : $"'{value.Value}'")} {error}.");
+                faulty.Add(entry.Key);
             }
         }
 
-        if (errors.Count == 0)
-        {
-            CheckTogether(settings, errors);
-        }
-
+        // A setting that is wrong by itself was not taken: what it would contradict is not known.
+        var contradictions = new List<string>();
+        CheckTogether(settings, contradictions);
+        errors.AddRange(contradictions.Where(text => !faulty.Any(key => text.Contains(key, StringComparison.Ordinal))));
         return settings;
     }
-
-    /// <summary>The known key that takes the fewest edits to reach.</summary>
-    public static string Nearest(string key) => SettingsCatalog.Entries.MinBy(entry => EditDistance.Between(entry.Key.ToUpperInvariant(), key.ToUpperInvariant()))!.Key;
 
     private static void CheckTogether(SluiceSettings settings, List<string> errors)
     {
@@ -64,6 +64,7 @@ internal static class SettingsBinder
         }
 
         KafkaSettingsCheck.Check(settings.Kafka, errors);
+        ListenerPortsCheck.Check(settings, errors);
         foreach ((string key, string address, bool mayBeEmpty) in new[]
         {
             ("Amqp:Address", settings.Amqp.Address, true),
@@ -116,18 +117,18 @@ internal static class SettingsBinder
 
         if (type.IsEnum)
         {
-            error = $"is not one of {entry.RangeText}{NearestName(Enum.GetNames(type), text)}";
+            error = $"is not one of {entry.RangeText}{(Nearest(Enum.GetNames(type), text) is { } nearest ? $": the nearest is '{nearest}'" : "")}";
             return text.Length > 0 && char.IsLetter(text[0]) && Enum.TryParse(type, text, ignoreCase: true, out object? member) && Enum.IsDefined(type, member) ? member : null;
         }
 
         return ConvertNumber(entry, text, out error);
     }
 
-    /// <summary>Which of the names may have been meant; nothing if what was written is like none of them.</summary>
-    private static string NearestName(string[] names, string text)
+    /// <summary>Which of the names may have been meant; null if what was written is like none of them.</summary>
+    private static string? Nearest(IEnumerable<string> names, string text)
     {
         (string name, int edits) = names.Select(name => (name, EditDistance.Between(name.ToUpperInvariant(), text.ToUpperInvariant()))).MinBy(static pair => pair.Item2);
-        return edits <= Math.Max(name.Length, text.Length) / 2 ? $": the nearest is '{name}'" : "";
+        return edits <= Math.Max(name.Length, text.Length) / 2 ? name : null;
     }
 
     private static object? ConvertNumber(SettingEntry entry, string text, out string? error)

@@ -19,7 +19,7 @@ public static class SettingsPage
             2. environment variables with two underscores between the parts: `Sluice__Amqp__Port=5672`
             3. the command line: `sluice serve --set Amqp:Port=5672`
 
-            A key that does not exist or a value that is not allowed stops the start with a message that names it and the nearest valid one. Case does not matter in keys.
+            A key that does not exist or a value that is not allowed stops the start with a message that names it and the nearest valid one, if there is one near; so do settings that contradict each other, such as two listeners with the same port. All that is wrong is told at once. Case does not matter in keys.
             Bytes may be written as `65536`, `64KB`, `1.5GB` (powers of 1024). Lists are JSON arrays in the file, and separated by commas elsewhere.
 
             """.ReplaceLineEndings("\n"));

@@ -60,12 +60,19 @@ public static class SettingsReader
         }
     }
 
+    private static bool IsSection(string key) =>
+        string.Equals(key, Section, StringComparison.OrdinalIgnoreCase) || SettingsCatalog.Entries.Any(entry => $"{Section}:{entry.Key}".StartsWith(key + ":", StringComparison.OrdinalIgnoreCase));
+
     private static bool IsInSection(string key) => key.StartsWith(Section + ":", StringComparison.OrdinalIgnoreCase);
 
     private static void Flatten(string key, JsonElement element, string file, List<SettingValue> values)
     {
         switch (element.ValueKind)
         {
+            case JsonValueKind.Object when key.Length > 0 && !element.EnumerateObject().Any() && !IsSection(key):
+                // Nothing is set in it, but nothing could be.
+                values.Add(new SettingValue(key, "", $"{file}, {key}"));
+                break;
             case JsonValueKind.Object:
                 foreach (JsonProperty property in element.EnumerateObject())
                 {

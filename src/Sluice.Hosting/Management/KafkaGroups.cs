@@ -9,10 +9,10 @@ internal sealed class KafkaGroups(KafkaServer server) : IGroupSource
 {
     public string VirtualHost => server.VirtualHost;
 
-    public BrokerResult<IReadOnlyList<GroupInfo>> List()
+    public BrokerResult<GroupList> List()
     {
-        BrokerResult<IReadOnlyList<Protocols.Kafka.Groups.Overview.GroupInfo>> listed = server.GroupOverview.List();
-        return new BrokerResult<IReadOnlyList<GroupInfo>>(listed.Status, listed.Detail, listed.Value?.Select(Describe).ToArray());
+        BrokerResult<Protocols.Kafka.Groups.Overview.GroupListing> listed = server.GroupOverview.List();
+        return new BrokerResult<GroupList>(listed.Status, listed.Detail, listed.Value is { } value ? new GroupList([.. value.Groups.Select(Describe)], value.FailedPartitions) : null);
     }
 
     public BrokerResult<GroupInfo> Find(string name)

@@ -138,7 +138,7 @@ internal static class QueueHandler
         channel.Consumers.BeginQueueDelete();
         try
         {
-            BrokerResult<long> result = await connection.VirtualHost.DeleteQueueAsync(name, ifUnused, ifEmpty, connection).ConfigureAwait(false);
+            BrokerResult<long> result = await connection.VirtualHost.DeleteQueueAsync(name, ifUnused, ifEmpty, connection, connection.UserName).ConfigureAwait(false);
             long count = result.Status == BrokerStatus.NotFound ? 0 : Amqp091Errors.ValueOf(result);
             if (!noWait)
             {

@@ -27,10 +27,10 @@ internal sealed class AclStore
 
     public AclTable Table => Volatile.Read(ref _table);
 
-    /// <summary>Adds entries; those that are there stay. False: there would be too many, and nothing is done. Complete when they are kept.</summary>
+    /// <summary>Adds entries, all in one step; those that are there stay. Returns how many were not; null: there would be too many, and nothing is done. Complete when they are kept.</summary>
     /// <param name="added">The entries.</param>
     /// <param name="by">Who asks for it, for the log.</param>
-    public async ValueTask<bool> AddAsync(IReadOnlyCollection<Acl> added, string by)
+    public async ValueTask<int?> AddAsync(IReadOnlyCollection<Acl> added, string by)
     {
         await _changing.WaitAsync().ConfigureAwait(false);
         try
@@ -39,11 +39,11 @@ internal sealed class AclStore
             Acl[] fresh = [.. added.Where(all.Add)];
             if (all.Count > EntriesMax)
             {
-                return false;
+                return null;
             }
 
             await ChangeAsync(fresh, all, s_formatVersion, "added", by).ConfigureAwait(false);
-            return true;
+            return fresh.Length;
         }
         finally
         {

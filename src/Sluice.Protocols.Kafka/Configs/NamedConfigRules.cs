@@ -15,6 +15,9 @@ internal abstract class NamedConfigRules
     /// <summary>Kafka's code of where a value comes from that was set.</summary>
     public abstract sbyte Source { get; }
 
+    /// <summary>What one of them is the configuration of, for the log.</summary>
+    public abstract string Noun { get; }
+
     /// <summary>Every key, by name.</summary>
     public abstract FrozenDictionary<string, TopicConfigKey> Keys { get; }
 

@@ -26,6 +26,9 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     public short Version => header.ApiVersion;
 
+    /// <summary>Whose it is.</summary>
+    public string UserName => connection.Login.UserName;
+
     /// <summary>Its size.</summary>
     public int Bytes => bytes;
 
@@ -94,7 +97,10 @@ internal sealed class KafkaRequest(KafkaConnection connection, KafkaApi api, Kaf
 
     /// <summary>Tells the operator of a change that the client has made.</summary>
     /// <param name="what">As in "created topic 'orders'".</param>
-    public void LogChange(string what) => Server.Logger.LogInformation("User '{User}' {What} in virtual host '{VirtualHost}'", connection.Login.UserName, what, Server.Options.VirtualHost);
+    public void LogChange(string what) => Server.Logger.LogInformation("User '{User}' {What} in virtual host '{VirtualHost}'", UserName, what, Server.Options.VirtualHost);
+
+    /// <summary>Tells the operator of a change that the client has made of what is the whole broker's.</summary>
+    public void LogBrokerChange(string what) => Server.Logger.LogInformation("User '{User}' {What}", UserName, what);
 
     /// <summary>Counts bytes for a quota of the client; if they are too many the connection is not read for the time returned, in ms, which the answer is to tell (KIP-219).</summary>
     public int Throttle(string quota, long count)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Protocols.Kafka.Acls;
+using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
@@ -20,20 +21,20 @@ internal sealed class AclSection(AclStore acls) : KafkaSection("kafka_acls")
         [ResourceName] = acl.Name,
     });
 
-    public override async ValueTask ImportAsync(JsonElement entry, string by)
+    public override async ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by)
+    {
+        Acl[] wanted = ReadAll(entries, Read);
+        return await acls.AddAsync(wanted, by).ConfigureAwait(false) is { } added
+            ? [.. Enumerable.Repeat(PutOutcome.Created, added), .. Enumerable.Repeat(PutOutcome.Unchanged, wanted.Length - added)]
+            : throw new FormatException($"{Name}: {AclRules.TooMany}");
+    }
+
+    private static Acl Read(JsonElement entry)
     {
         IReadOnlyDictionary<string, JsonElement> members = Members(entry, Principal, Host, Permission, Operation, Type, Pattern, ResourceName);
         var acl = new Acl(
             Value<AclResourceType>(members, Type), Value<AclPatternType>(members, Pattern), Text(members, ResourceName), Text(members, Principal), Text(members, Host), Value<AclOperation>(members, Operation), Value<AclPermission>(members, Permission));
-        if (AclRules.Problem(acl) is { } problem)
-        {
-            throw new FormatException(problem);
-        }
-
-        if (!await acls.AddAsync([acl], by).ConfigureAwait(false))
-        {
-            throw new FormatException(AclRules.TooMany);
-        }
+        return AclRules.Problem(acl) is { } problem ? throw new FormatException(problem) : acl;
     }
 
     private static string NameOf<T>(T value)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
@@ -14,11 +15,33 @@ public abstract class KafkaSection
     /// <summary>Everything there is, in an order that does not change.</summary>
     public abstract IEnumerable<JsonObject> Export();
 
-    /// <summary>Takes one entry in; what is there already stays, or is set to what the entry says. Complete when it is kept.</summary>
-    /// <param name="entry">As exported.</param>
+    /// <summary>Takes entries in, none if one can't be read; what is there already stays, or is set to what the entry says. Returns what became of each. Complete when they are kept.</summary>
+    /// <param name="entries">As exported.</param>
     /// <param name="by">Who asks for it, for the log.</param>
-    /// <exception cref="FormatException">The entry can't be; the message says what is wrong with it.</exception>
-    public abstract ValueTask ImportAsync(JsonElement entry, string by);
+    /// <exception cref="FormatException">An entry can't be; the message says which, and what is wrong with it.</exception>
+    public abstract ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by);
+
+    /// <summary>Reads all entries.</summary>
+    /// <exception cref="FormatException">One can't be; the message says which, and what is wrong with it.</exception>
+    private protected T[] ReadAll<T>(IReadOnlyList<JsonElement> entries, Func<JsonElement, T> read) => [.. entries.Select((entry, index) =>
+    {
+        try
+        {
+            return read(entry);
+        }
+        catch (FormatException error)
+        {
+            throw In(entries, index, error.Message);
+        }
+    })];
+
+    /// <summary>Says which entry can't be.</summary>
+    private protected FormatException In(IReadOnlyList<JsonElement> entries, int index, string problem)
+    {
+        JsonElement entry = entries[index];
+        string name = entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("name", out JsonElement named) && named.ValueKind == JsonValueKind.String ? $" '{named.GetString()}'" : "";
+        return new FormatException($"{Name}[{index}]{name}: {problem}");
+    }
 
     /// <summary>The members of an object.</summary>
     /// <exception cref="FormatException">It is something else, or has others than those known.</exception>

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
@@ -17,7 +18,18 @@ internal sealed class QuotaSection(ClientQuotas quotas) : KafkaSection("kafka_qu
         [Values] = new JsonObject(quota.Value.OrderBy(static value => value.Key, StringComparer.Ordinal).Select(static value => KeyValuePair.Create(value.Key, (JsonNode?)value.Value))),
     });
 
-    public override async ValueTask ImportAsync(JsonElement entry, string by)
+    public override async ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by)
+    {
+        List<PutOutcome> outcomes = [];
+        foreach ((QuotaEntity entity, Dictionary<string, double?> values) in ReadAll(entries, Read))
+        {
+            outcomes.Add(await quotas.AlterAsync(entity, values).ConfigureAwait(false));
+        }
+
+        return outcomes;
+    }
+
+    private static (QuotaEntity Entity, Dictionary<string, double?> Values) Read(JsonElement entry)
     {
         IReadOnlyDictionary<string, JsonElement> members = Members(entry, Entity, Values);
         var wanted = new AlterClientQuotasRequest.EntryData
@@ -25,12 +37,9 @@ internal sealed class QuotaSection(ClientQuotas quotas) : KafkaSection("kafka_qu
             Entity = [.. Object(members, Entity).Select(static part => new AlterClientQuotasRequest.EntityData { EntityType = part.Key, EntityName = NameIn(part.Key, part.Value) })],
             Ops = [.. Object(members, Values).Select(static value => new AlterClientQuotasRequest.OpData { Key = value.Key, Value = NumberIn(value.Key, value.Value) })],
         };
-        if (QuotaHandler.Problem(wanted) is { } problem)
-        {
-            throw new FormatException(problem);
-        }
-
-        await quotas.AlterAsync(QuotaHandler.EntityOf(wanted), wanted.Ops.ToDictionary(static op => op.Key, static op => (double?)op.Value, StringComparer.Ordinal)).ConfigureAwait(false);
+        return QuotaHandler.Problem(wanted) is { } problem
+            ? throw new FormatException(problem)
+            : (QuotaHandler.EntityOf(wanted), wanted.Ops.ToDictionary(static op => op.Key, static op => (double?)op.Value, StringComparer.Ordinal));
     }
 
     private static string? NameIn(string type, JsonElement value) => value.ValueKind switch

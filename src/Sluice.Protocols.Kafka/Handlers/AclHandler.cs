@@ -41,7 +41,7 @@ internal sealed class AclHandler(KafkaServer server)
             (AclResourceType)creation.ResourceType, (AclPatternType)creation.ResourcePatternType, creation.ResourceName, creation.Principal, creation.Host, (AclOperation)creation.Operation, (AclPermission)creation.PermissionType))];
         bool isAllowed = request.ManagesUsers;
         string?[] problems = [.. wanted.Select(AclRules.Problem)];
-        if (isAllowed && !await server.Acls.AddAsync([.. wanted.Where((_, index) => problems[index] is null)], request.Connection.Login.UserName).ConfigureAwait(false))
+        if (isAllowed && await server.Acls.AddAsync([.. wanted.Where((_, index) => problems[index] is null)], request.UserName).ConfigureAwait(false) is null)
         {
             problems = [.. problems.Select(static problem => problem ?? AclRules.TooMany)];
         }
@@ -65,7 +65,7 @@ internal sealed class AclHandler(KafkaServer server)
 
         AclFilter[] filters = [.. body.Filters.Select(static filter => new AclFilter(
             (AclResourceType)filter.ResourceTypeFilter, filter.ResourceNameFilter, (AclPatternType)filter.PatternTypeFilter, filter.PrincipalFilter, filter.HostFilter, (AclOperation)filter.Operation, (AclPermission)filter.PermissionType))];
-        var removed = new Queue<IReadOnlyList<Acl>>(await server.Acls.RemoveAsync([.. filters.Where(static filter => filter.Problem is null)], request.Connection.Login.UserName).ConfigureAwait(false));
+        var removed = new Queue<IReadOnlyList<Acl>>(await server.Acls.RemoveAsync([.. filters.Where(static filter => filter.Problem is null)], request.UserName).ConfigureAwait(false));
         return new DeleteAclsResponse
         {
             FilterResults = [.. filters.Select(filter => filter.Problem is { } problem

@@ -184,6 +184,10 @@ internal sealed class ConfigsHandler(KafkaServer server)
         return result;
     }
 
+    /// <summary>What is set, for the log.</summary>
+    public static string Words(IReadOnlyDictionary<string, string> config) =>
+        config.Count == 0 ? "nothing is set any more" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}"));
+
     /// <summary>How a key stands where some are set.</summary>
     public static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, sbyte setSource, bool withSynonyms, bool tellsDefaults = true)
     {
@@ -242,7 +246,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
             if (outcome.IsOk && !validateOnly)
             {
                 IReadOnlyDictionary<string, string> config = topic.Definition.Config;
-                request.LogChange($"configured topic '{name}': {(config.Count == 0 ? "nothing is set any more" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}")))}");
+                request.LogChange($"configured topic '{name}': {Words(config)}");
             }
 
             return (KafkaErrors.OfTopic(outcome.Status), outcome.IsOk ? null : outcome.Detail);

@@ -53,8 +53,14 @@ internal sealed class NamedConfigsHandler<T>(NamedConfigs<T> configs, NamedConfi
             }
 
             // What somebody else has changed meanwhile stays: the change is made again, to that.
-            if (outcome.Error != KafkaErrorCode.None || validateOnly || await configs.SetAsync(name, config, revision).ConfigureAwait(false))
+            if (outcome.Error != KafkaErrorCode.None || validateOnly)
             {
+                return outcome;
+            }
+
+            if (await configs.SetAsync(name, config, revision).ConfigureAwait(false))
+            {
+                request.LogBrokerChange($"configured {rules.Noun} '{name}': {ConfigsHandler.Words(config)}");
                 return outcome;
             }
         }

@@ -1,9 +1,11 @@
+using System.Globalization;
 using System.Net;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
+using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -56,9 +58,10 @@ internal sealed class QuotaHandler(KafkaServer server)
             {
                 error = KafkaErrorCode.InvalidRequest;
             }
-            else if (!body.ValidateOnly)
+            else if (!body.ValidateOnly
+                && await server.Quotas.AlterAsync(EntityOf(entry), entry.Ops.ToDictionary(static op => op.Key, static op => op.Remove ? (double?)null : op.Value, StringComparer.Ordinal)).ConfigureAwait(false) != PutOutcome.Unchanged)
             {
-                await server.Quotas.AlterAsync(EntityOf(entry), entry.Ops.ToDictionary(static op => op.Key, static op => op.Remove ? (double?)null : op.Value, StringComparer.Ordinal)).ConfigureAwait(false);
+                request.LogBrokerChange($"changed quotas of {Words(entry)}");
             }
 
             results.Add(new AlterClientQuotasResponse.EntryData
@@ -70,6 +73,12 @@ internal sealed class QuotaHandler(KafkaServer server)
         }
 
         return new AlterClientQuotasResponse { Entries = [.. results] };
+    }
+
+    private static string Words(AlterClientQuotasRequest.EntryData entry)
+    {
+        string entity = string.Join(", ", entry.Entity.Select(static part => part.EntityName is null ? $"every other {part.EntityType}" : $"{part.EntityType} '{part.EntityName}'"));
+        return $"{entity}: {string.Join(", ", entry.Ops.Select(static op => op.Remove ? $"no {op.Key}" : string.Create(CultureInfo.InvariantCulture, $"{op.Key}={op.Value}")))}";
     }
 
     private static bool IsType(string type) => type is QuotaEntity.UserType or QuotaEntity.ClientType or QuotaEntity.AddressType;

@@ -47,7 +47,7 @@ internal sealed class ScramHandler(KafkaServer server)
                 : default);
         }
 
-        await server.AccessControl.AlterScramAsync([.. changes.Values]).ConfigureAwait(false);
+        await server.AccessControl.AlterScramAsync([.. changes.Values], request.UserName).ConfigureAwait(false);
         return new AlterUserScramCredentialsResponse { Results = [.. results.Values] };
 
         void Take(string name, (KafkaErrorCode Error, string? Message) problem, ScramChange change)

@@ -49,18 +49,26 @@ internal sealed class TransactionAdminHandler(KafkaServer server)
         }
 
         long now = server.NowMs;
-        return new ListTransactionsResponse
+        try
         {
-            UnknownStateFilters = [.. body.StateFilters.Except(s_states, StringComparer.Ordinal)],
-            TransactionStates = [.. all
-                .Where(state => request.SeesTransactionalId(state.Id)
-                    && (body.ProducerIdFilters.Length == 0 || body.ProducerIdFilters.Contains(state.ProducerId))
-                    && (body.StateFilters.Length == 0 || body.StateFilters.Contains(state.Status.ToString(), StringComparer.Ordinal))
-                    && (body.DurationFilter < 0 || now - state.StartMs > body.DurationFilter)
-                    && pattern?.IsMatch(state.Id) != false)
-                .OrderBy(static state => state.Id, StringComparer.Ordinal)
-                .Select(static state => new ListTransactionsResponse.TransactionStateData { TransactionalId = state.Id, ProducerId = state.ProducerId, TransactionState = state.Status.ToString() })],
-        };
+            return new ListTransactionsResponse
+            {
+                UnknownStateFilters = [.. body.StateFilters.Except(s_states, StringComparer.Ordinal)],
+                TransactionStates = [.. all
+                    .Where(state => request.SeesTransactionalId(state.Id)
+                        && (body.ProducerIdFilters.Length == 0 || body.ProducerIdFilters.Contains(state.ProducerId))
+                        && (body.StateFilters.Length == 0 || body.StateFilters.Contains(state.Status.ToString(), StringComparer.Ordinal))
+                        && (body.DurationFilter < 0 || now - state.StartMs > body.DurationFilter)
+                        && pattern?.IsMatch(state.Id) != false)
+                    .OrderBy(static state => state.Id, StringComparer.Ordinal)
+                    .Select(static state => new ListTransactionsResponse.TransactionStateData { TransactionalId = state.Id, ProducerId = state.ProducerId, TransactionState = state.Status.ToString() })],
+            };
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            // To leave out ids that nobody has looked at would be an answer that is wrong.
+            return new ListTransactionsResponse { ErrorCode = KafkaErrorCode.InvalidRegularExpression };
+        }
     }
 
     public DescribeProducersResponse Handle(KafkaRequest request, DescribeProducersRequest body) => new()

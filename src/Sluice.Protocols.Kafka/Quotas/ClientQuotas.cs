@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Sluice.Security;
 using Sluice.Storage.Metadata;
 
 namespace Sluice.Protocols.Kafka.Quotas;
@@ -111,13 +112,14 @@ internal sealed class ClientQuotas
         return new MutationQuota(bucket, perSecond, isStrict, _clock);
     }
 
-    /// <summary>Sets values, or takes those away that are null; complete when it is kept.</summary>
-    public async ValueTask AlterAsync(QuotaEntity entity, IReadOnlyDictionary<string, double?> changes)
+    /// <summary>Sets values, or takes those away that are null; complete when it is kept. What is so already is not written again.</summary>
+    public async ValueTask<PutOutcome> AlterAsync(QuotaEntity entity, IReadOnlyDictionary<string, double?> changes)
     {
         MetadataResult result;
+        MetadataEntry? entry;
         do
         {
-            MetadataEntry? entry = _metadata.Get(entity.Key);
+            entry = _metadata.Get(entity.Key);
             var values = new SortedDictionary<string, double>(StringComparer.Ordinal);
             foreach ((string key, double value) in entry is null ? new Dictionary<string, double>() : Decode(entry.Value.Span))
             {
@@ -137,6 +139,11 @@ internal sealed class ClientQuotas
             }
 
             ReadOnlyMemory<byte>? encoded = values.Count == 0 ? default(ReadOnlyMemory<byte>?) : Encode(values);
+            if (entry is null ? encoded is null : encoded is { } same && same.Span.SequenceEqual(entry.Value.Span))
+            {
+                return PutOutcome.Unchanged;
+            }
+
             result = await _metadata.CommitAsync(new MetadataTransaction([new MetadataCondition(entity.Key, entry?.ModRevision ?? 0)], [new MetadataOperation(entity.Key, encoded)])).ConfigureAwait(false);
         }
         while (!result.Succeeded);
@@ -147,6 +154,8 @@ internal sealed class ClientQuotas
             _quotas = Read();
             _measuresRequests = IsAny(Requests);
         }
+
+        return entry is null ? PutOutcome.Created : PutOutcome.Changed;
     }
 
     private long NowMs => _clock.GetUtcNow().ToUnixTimeMilliseconds();

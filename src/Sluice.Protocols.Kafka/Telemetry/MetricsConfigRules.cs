@@ -17,6 +17,8 @@ internal sealed class MetricsConfigRules : NamedConfigRules
 
     public override sbyte Source => 7;
 
+    public override string Noun => "subscription to clients' metrics";
+
     public override FrozenDictionary<string, TopicConfigKey> Keys => MetricsConfigKey.All;
 
     public override string NameIsEmpty => "Subscription name can't be empty";

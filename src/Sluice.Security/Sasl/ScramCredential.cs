@@ -73,6 +73,10 @@ public sealed class ScramCredential
             ? new ScramCredential(mechanism, iterations, saltBytes, storedKey, serverKey)
             : throw new FormatException("Not a SCRAM credential in a form that is known here.");
 
+    /// <summary>Whether it is of this password. Takes some tens of milliseconds of CPU by design.</summary>
+    internal bool IsOf(ReadOnlySpan<byte> utf8Password) =>
+        CryptographicOperations.FixedTimeEquals(FromSaltedPassword(Mechanism, Iterations, _salt, Mechanism.Algorithm().SaltedPassword(utf8Password, _salt, Iterations))._storedKey, _storedKey);
+
     /// <summary>One line of text with the mechanism, the rounds, the salt and both keys.</summary>
     public string Encode() => string.Create(
         CultureInfo.InvariantCulture,

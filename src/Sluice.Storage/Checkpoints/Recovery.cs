@@ -34,6 +34,7 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
     public JournalReplay Run()
     {
         IDisk disk = store.Disk;
+        long begunAt = store.Clock.GetTimestamp();
         string temporary = store.PathOf(SnapshotFormat.TemporaryName);
         if (disk.FileExists(temporary))
         {
@@ -47,7 +48,18 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
             Complete(log);
         }
         DeleteStrayFiles();
-        store.Logger.LogInformation("Recovered {Logs} logs; {Entries} journal entries replayed.", _logs.Count, replay.Entries);
+        TimeSpan took = store.Clock.GetElapsedTime(begunAt);
+        if (replay.Entries > 0)
+        {
+            // A clean stop ends with a checkpoint, which leaves nothing to replay.
+            store.Logger.LogWarning(
+                "The last stop was not clean: the process was killed, or it or the machine failed. {Logs} logs were recovered in {Milliseconds:0} ms, with {Entries} journal entries replayed", _logs.Count, took.TotalMilliseconds, replay.Entries);
+        }
+        else
+        {
+            store.Logger.LogInformation("{Logs} logs opened in {Milliseconds:0} ms; nothing was to be recovered", _logs.Count, took.TotalMilliseconds);
+        }
+
         return replay;
     }
 

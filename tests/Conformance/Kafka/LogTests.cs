@@ -116,6 +116,41 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
     }
 
     [Fact]
+    public async Task Credentials_that_are_set_and_taken_away_are_told_with_who_does_it()
+    {
+        string user = await UserAsync();
+        await LoggedAsync($"User 'guest' created user '{user}': a credential for SCRAM-SHA-256");
+        await Client.AskAsync<AlterUserScramCredentialsResponse>(new AlterUserScramCredentialsRequest { Deletions = [], Upsertions = [Upsertion(user, SaslMoves.Sha256, "other")] }, 0);
+        await LoggedAsync($"User 'guest' changed user '{user}': a credential for SCRAM-SHA-256");
+        await Client.AskAsync<AlterUserScramCredentialsResponse>(
+            new AlterUserScramCredentialsRequest { Deletions = [new AlterUserScramCredentialsRequest.ScramCredentialDeletion { Name = user, Mechanism = 1 }], Upsertions = [] }, 0);
+        await LoggedAsync($"User 'guest' changed user '{user}': no credential for SCRAM-SHA-256");
+    }
+
+    [Fact]
+    public async Task Quotas_and_configurations_that_are_changed_are_told_with_who_does_it()
+    {
+        string name = Name();
+        await Client.AskAsync<AlterClientQuotasResponse>(
+            new AlterClientQuotasRequest
+            {
+                Entries =
+                [
+                    new AlterClientQuotasRequest.EntryData
+                    {
+                        Entity = [new AlterClientQuotasRequest.EntityData { EntityType = "user", EntityName = name }, new AlterClientQuotasRequest.EntityData { EntityType = "client-id", EntityName = null }],
+                        Ops = [new AlterClientQuotasRequest.OpData { Key = "producer_byte_rate", Value = 5000, Remove = false }, new AlterClientQuotasRequest.OpData { Key = "consumer_byte_rate", Remove = true }],
+                    },
+                ],
+            },
+            1);
+        await LoggedAsync($"User 'guest' changed quotas of user '{name}', every other client-id: producer_byte_rate=5000, no consumer_byte_rate");
+        await Client.AskAsync<IncrementalAlterConfigsResponse>(
+            new IncrementalAlterConfigsRequest { Resources = [new() { ResourceType = 32, ResourceName = name, Configs = [new() { Name = "consumer.session.timeout.ms", Value = "50000" }] }] }, 1);
+        await LoggedAsync($"User 'guest' configured group '{name}': consumer.session.timeout.ms=50000");
+    }
+
+    [Fact]
     public async Task A_topic_id_that_is_not_there_is_no_refused_operation()
     {
         TestTopic topic = await TopicAsync();

@@ -13,9 +13,9 @@ public sealed class ClientAccessTests
     {
         using var fixture = new GroupFixture();
         var control = new AccessControl(new AnyStore(), NullLogger<AccessControl>.Instance);
-        fixture.Run(Done(control.PutUserAsync(new User("ada", null, [], default))));
+        fixture.Run(control.PutUserAsync(new User("ada", null, [], default)).AsTask());
         var acls = new AclStore(fixture.Store.Metadata, NullLogger.Instance);
-        fixture.Run(Done(Added(acls.AddAsync([new Acl(AclResourceType.Group, AclPatternType.Prefixed, "g", "User:ada", Acl.Wildcard, AclOperation.Read, AclPermission.Allow)], "root"))));
+        fixture.Run(acls.AddAsync([new Acl(AclResourceType.Group, AclPatternType.Prefixed, "g", "User:ada", Acl.Wildcard, AclOperation.Read, AclPermission.Allow)], "root").AsTask());
         var access = new ClientAccess(acls, control.AccessOf("ada", "/"), "127.0.0.1");
         Assert.True(access.Allows(AclOperation.Read, AclResourceType.Group, new string('g', 249)));
         Assert.Equal(1, access.RememberedCount);
@@ -23,14 +23,6 @@ public sealed class ClientAccessTests
         Assert.False(access.Allows(AclOperation.Read, AclResourceType.Group, new string('h', 30_000)));
         Assert.Equal(1, access.RememberedCount);
     }
-
-    private static async Task<bool> Done(ValueTask change)
-    {
-        await change;
-        return true;
-    }
-
-    private static async ValueTask Added(ValueTask<bool> adding) => await adding;
 
     private sealed class AnyStore : ISecurityStore
     {

@@ -1,4 +1,5 @@
 using Sluice.Broker;
+using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Groups.Overview;
 using Sluice.Protocols.Kafka.Wire.Messages;
 using Sluice.TestKit.Disk;
@@ -21,12 +22,29 @@ public sealed class OverviewTests
         Assert.Equal(BrokerStatus.Unavailable, overview.Find("busy").Status);
 
         fixture.Scheduler.RunAll();
-        GroupInfo group = Assert.Single(overview.List().Value!);
+        GroupInfo group = Assert.Single(overview.List().Value!.Groups);
         Assert.Equal(("busy", "classic", "Stable", member.MemberId), (group.Name, group.Type, group.State, Assert.Single(group.Members).Id));
 
         // It was committed beyond the end of the partition, which is empty.
         Assert.Equal(new GroupPosition("t", 3, 5, 0, 0), Assert.Single(group.Positions));
         Assert.Equal(BrokerStatus.NotFound, overview.Find("idle").Status);
+    }
+
+    [Fact]
+    public void Groups_that_are_not_served_any_more_do_not_hide_the_others()
+    {
+        using var fixture = new GroupFixture();
+        string[] names = ["a", "b", "c", "d", "e", "f"];
+        Assert.All(names, name => fixture.Commit(name, "t", 0, 1));
+        GroupShard shard = fixture.Run(fixture.Groups.OpenShardAsync("a").AsTask())!;
+        string[] lost = [.. shard.Groups.Select(static group => group.Id)];
+        Assert.Throws<DivideByZeroException>(() => shard.Run(new GroupAnswer<int>(static _ => 0), static _ => throw new DivideByZeroException()));
+        GroupListing listing = Overview(fixture).List().Value!;
+        Assert.Equal(names.Except(lost), listing.Groups.Select(static group => group.Name));
+        Assert.NotEmpty(listing.Groups);
+        Assert.Equal([shard.Partition.Index], listing.FailedPartitions);
+        Assert.Equal(BrokerStatus.Unavailable, Overview(fixture).Find("a").Status);
+        Assert.True(Overview(fixture).Find(listing.Groups[0].Name).IsOk);
     }
 
     [Fact]
@@ -43,7 +61,7 @@ public sealed class OverviewTests
     public void Before_the_first_group_there_is_none()
     {
         using var fixture = new GroupFixture();
-        Assert.Empty(Overview(fixture).List().Value!);
+        Assert.Empty(Overview(fixture).List().Value!.Groups);
         Assert.Equal(BrokerStatus.NotFound, Overview(fixture).Find("g").Status);
     }
 

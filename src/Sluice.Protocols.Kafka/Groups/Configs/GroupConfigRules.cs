@@ -16,6 +16,8 @@ internal sealed class GroupConfigRules : NamedConfigRules
 
     public override sbyte Source => 8;
 
+    public override string Noun => "group";
+
     public override FrozenDictionary<string, TopicConfigKey> Keys => GroupConfigKey.All;
 
     public override string NameIsEmpty => "Group name must not be empty";

@@ -15,24 +15,27 @@ public sealed class GroupOverview
 
     internal GroupOverview(GroupCoordinator groups, ShareCoordinator shares, Func<VirtualHost?> host) => (_groups, _shares, _host) = (groups, shares, host);
 
-    /// <summary>All groups, in the order of their names; Unavailable if some can't be told of.</summary>
-    public BrokerResult<IReadOnlyList<GroupInfo>> List()
+    /// <summary>All groups but those that are not served after an error; Unavailable while they are still being read.</summary>
+    public BrokerResult<GroupListing> List()
     {
         var looks = new List<GroupLook>();
-        KafkaErrorCode error = KafkaErrorCode.None;
+        var failed = new List<int>();
         foreach (GroupShard shard in _groups.Shards)
         {
-            KafkaErrorCode refusal = shard.Look(its => looks.AddRange(its.Groups.Select(group => GroupLook.At(group, its, _groups.Topics))));
-            error = error == KafkaErrorCode.None ? refusal : error;
-        }
-
-        if (error != KafkaErrorCode.None)
-        {
-            return Unavailable(error);
+            switch (shard.Look(its => looks.AddRange(its.Groups.Select(group => GroupLook.At(group, its, _groups.Topics)))))
+            {
+                case KafkaErrorCode.None:
+                    break;
+                case KafkaErrorCode.CoordinatorLoadInProgress:
+                    return Unavailable(KafkaErrorCode.CoordinatorLoadInProgress);
+                default:
+                    failed.Add(shard.Partition.Index);
+                    break;
+            }
         }
 
         Dictionary<SharePartitionKey, (long StartOffset, long DoneCount)> positions = _shares.Positions(groupId: null);
-        return new BrokerResult<IReadOnlyList<GroupInfo>>(BrokerStatus.Ok, "", [.. looks.Select(look => Describe(look, positions)).OrderBy(static group => group.Name, StringComparer.Ordinal)]);
+        return new GroupListing([.. looks.Select(look => Describe(look, positions)).OrderBy(static group => group.Name, StringComparer.Ordinal)], failed);
     }
 
     /// <summary>The group of that name. NotFound; Unavailable if that can't be told.</summary>

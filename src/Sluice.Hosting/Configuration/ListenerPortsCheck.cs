@@ -1,0 +1,43 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Sluice.Hosting.Configuration;
+
+/// <summary>Finds listeners of the broker's own that would be in each other's way.</summary>
+internal static class ListenerPortsCheck
+{
+    /// <summary>Adds a line to <paramref name="errors"/> for each two.</summary>
+    public static void Check(SluiceSettings settings, List<string> errors)
+    {
+        List<(string Setting, string Address, int Port)> listeners = [];
+        Add("Amqp:Port", settings.Amqp.Address, settings.Amqp.Port);
+        Add("Amqp:Tls:Port", settings.Amqp.Tls.CertificateFile.Length > 0 ? settings.Amqp.Tls.Address : "", settings.Amqp.Tls.Port);
+        Add("Kafka:Port", settings.Kafka.Address, settings.Kafka.Port);
+        Add("Kafka:Tls:Port", settings.Kafka.Tls.CertificateFile.Length > 0 ? settings.Kafka.Tls.Address : "", settings.Kafka.Tls.Port);
+        Add("Admin:Port", settings.Admin.Address, settings.Admin.Port);
+        for (int i = 0; i < listeners.Count; i++)
+        {
+            foreach ((string setting, string address, int port) in listeners.Skip(i + 1).Where(other => other.Port == listeners[i].Port && Meet(other.Address, listeners[i].Address)))
+            {
+                errors.Add($"{listeners[i].Setting} and {setting} are both {port}, at addresses ({listeners[i].Address} and {address}) where only one of them can listen: give each a port of its own.");
+            }
+        }
+
+        // A port of 0 is whichever is free.
+        void Add(string setting, string address, int port)
+        {
+            if (address.Length > 0 && port > 0)
+            {
+                listeners.Add((setting, address, port));
+            }
+        }
+    }
+
+    /// <summary>Whether two listeners take the same connections. "*" and :: are all addresses, 0.0.0.0 is all of IPv4.</summary>
+    private static bool Meet(string one, string other) =>
+        ListenAddress.TryParse(one, out IPAddress first) && ListenAddress.TryParse(other, out IPAddress second)
+        && (first.Equals(second) || Covers(first, second) || Covers(second, first));
+
+    private static bool Covers(IPAddress all, IPAddress other) =>
+        all.Equals(IPAddress.IPv6Any) || (all.Equals(IPAddress.Any) && other.AddressFamily == AddressFamily.InterNetwork);
+}
