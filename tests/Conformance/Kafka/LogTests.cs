@@ -184,10 +184,10 @@ public sealed class LogTests(BrokerFixture broker) : SecurityTest(broker)
         await http.SendBytesAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
         await http.IsClosedAsync();
         await LoggedAsync("is closed: it speaks HTTP, and this is the port for Kafka clients", "Admin:Port");
-        RawClient quorum = await ConnectToLogInAsync();
-        await quorum.SendBytesAsync(RawClient.Frame([0, 55, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF, 0]));
-        await quorum.IsClosedAsync();
-        await LoggedAsync("is closed: it asks for DescribeQuorum, which is not served");
+        RawClient streams = await ConnectToLogInAsync();
+        await streams.SendBytesAsync(RawClient.Frame([0, 88, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF, 0]));
+        await streams.IsClosedAsync();
+        await LoggedAsync("is closed: it asks for StreamsGroupHeartbeat, which is not served");
         Assert.Empty(Lines("is no Kafka request"));
     }
 
