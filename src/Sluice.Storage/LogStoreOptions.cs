@@ -42,9 +42,9 @@ public sealed record LogStoreOptions
     /// <summary>Bytes of a snapshot gathered before they are written. Made small by tests, so that each log is written before the next is captured.</summary>
     internal int SnapshotGatherBytesMax { get; init; } = 256 << 10;
 
-    /// <summary>Unsynced bytes of a log's segments from which on they are synced before a checkpoint begins, while batches go on to them.</summary>
+    /// <summary>Unsynced bytes of all segments from which on they are synced before a checkpoint begins, while batches go on to them.</summary>
     internal long SyncAheadBytesMin { get; init; } = 16 << 20;
 
-    /// <summary>Bytes of a tail from which on it is flushed and synced again before a snapshot takes it in.</summary>
+    /// <summary>Bytes of all tails from which on the larger ones are flushed and synced again before a snapshot takes them in.</summary>
     internal long LateTailBytesMin { get; init; } = 4 << 20;
 }

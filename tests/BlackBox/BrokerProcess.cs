@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 
 namespace Sluice.BlackBox;
@@ -24,10 +22,10 @@ public sealed class BrokerProcess : IAsyncDisposable
     {
         DataDirectory = dataDirectory;
         _ownsDirectory = ownsDirectory;
-        Port = FreePort();
-        TlsPort = FreePort();
-        AdminPort = FreePort();
-        KafkaPort = FreePort();
+        Port = FreePorts.Next();
+        TlsPort = FreePorts.Next();
+        AdminPort = FreePorts.Next();
+        KafkaPort = FreePorts.Next();
         _settings = settings;
         _arguments = ["serve"];
     }
@@ -202,13 +200,6 @@ public sealed class BrokerProcess : IAsyncDisposable
         line.Contains(" fail: ", StringComparison.Ordinal) || line.StartsWith("fail: ", StringComparison.Ordinal)
         || line.Contains(" crit: ", StringComparison.Ordinal) || line.StartsWith("crit: ", StringComparison.Ordinal)
         || line.Contains("Unhandled exception", StringComparison.Ordinal);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private void Capture(object sender, DataReceivedEventArgs line)
     {

@@ -130,14 +130,18 @@ public sealed class DurabilityTests
         Assert.Equal(["before"], StoreFixture.ReadAll(again.FindLog(first.Id)!).Select(static r => r.Value));
     }
 
-    [Fact]
-    public void A_checkpoint_syncs_large_segments_before_batches_can_go_to_them_no_more()
+    [Theory]
+    [InlineData(1, 2000)]
+    [InlineData(5, 400)]
+    public void A_checkpoint_syncs_much_before_batches_can_go_to_segments_no_more(int logs, int bytes)
     {
         FaultDisk disk = new(5);
         StepScheduler scheduler = new(5);
         using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), new LogStoreOptions { WriteThroughBytesMin = 1, SyncAheadBytesMin = 1 << 10 });
-        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
-        log.Append(StoreFixture.Batch(new string('x', 2 << 10)), Durability.OperatingSystem, mayWriteThrough: true);
+        for (int i = 0; i < logs; i++)
+        {
+            store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false)).Append(StoreFixture.Batch(new string('x', bytes)), Durability.OperatingSystem, mayWriteThrough: true);
+        }
         scheduler.RunAll();
         List<bool> couldGo = [];
         disk.Fault = operation =>
@@ -149,7 +153,24 @@ public sealed class DurabilityTests
             return null;
         };
         store.Checkpoint();
-        Assert.Equal([true], couldGo);
+        Assert.Equal(Enumerable.Repeat(true, logs), couldGo);
+    }
+
+    [Fact]
+    public void A_segment_whose_sync_failed_is_not_synced_again()
+    {
+        FaultDisk disk = new(5);
+        StepScheduler scheduler = new(5);
+        using LogStore store = StoreFixture.Open(disk, scheduler, new ManualTimeProvider(), new LogStoreOptions { WriteThroughBytesMin = 1, SyncAheadBytesMin = 1 << 10 });
+        Log log = store.CreateLog(LogKind.Durable, new RetentionPolicy(BehindCursor: false));
+        log.Append(StoreFixture.Batch(new string('x', 2000)), Durability.OperatingSystem, mayWriteThrough: true);
+        scheduler.RunAll();
+        int syncs = 0;
+        disk.Fault = operation => operation.StartsWith("sync logs/", StringComparison.Ordinal) && ++syncs == 1 ? new IOException("The disk is broken.") : null;
+        Assert.Throws<IOException>(store.Checkpoint);
+        Assert.Throws<LogFailedException>(store.Checkpoint);
+        Assert.Equal(1, syncs);
+        disk.Fault = null;
     }
 
     [Fact]

@@ -19,6 +19,9 @@ internal sealed class Checkpointer(
     // Appenders go on while segments are synced, so each pass leaves something, but less.
     private const int PassesMax = 4;
 
+    // A file of which so small a part is not synced is left to the checkpoint.
+    private const int SyncAheadPartsMax = 256;
+
     /// <summary>The same as <see cref="Take"/> for who goes on without one.</summary>
     public void TryTake()
     {
@@ -108,12 +111,12 @@ internal sealed class Checkpointer(
     {
         for (int pass = 0; pass < PassesMax; pass++)
         {
-            List<Log> much = [.. logs().Where(log => log.Kind == LogKind.Durable && UnsyncedBytes(log) >= store.Options.SyncAheadBytesMin)];
-            if (much.Count == 0)
+            List<(Log Log, long Unsynced)> dirty = [.. logs().Where(static log => log.Kind == LogKind.Durable).Select(static log => (log, UnsyncedBytes(log)))];
+            if (dirty.Sum(static one => one.Unsynced) < store.Options.SyncAheadBytesMin || dirty.Exists(static one => one.Log.Failure is not null))
             {
                 return;
             }
-            foreach (Log log in much)
+            foreach ((Log log, _) in dirty.Where(one => one.Unsynced >= store.Options.SyncAheadBytesMin / SyncAheadPartsMax))
             {
                 Sync(log, relieve);
             }
@@ -144,11 +147,17 @@ internal sealed class Checkpointer(
 
     private void FlushLargeTails(List<Log> durable)
     {
-        List<Log> large = durable;
-        for (int pass = 0; pass < PassesMax && large.Count > 0; pass++)
+        int withTail = durable.Count(static log => log.Tail.First is not null);
+        long inlineMax = Math.Clamp(InlineTotalBytesMax / Math.Max(1, withTail), InlineTailBytesMin, InlineTailBytesMax);
+        FlushLargeTails(durable, inlineMax);
+        for (int pass = 1; pass < PassesMax; pass++)
         {
-            FlushLargeTailsOnce(large);
-            large = durable.FindAll(log => UnflushedBytes(log) >= store.Options.LateTailBytesMin);
+            List<(Log Log, long Unflushed)> late = durable.ConvertAll(static log => (log, UnflushedBytes(log)));
+            if (late.Sum(static one => one.Unflushed) < store.Options.LateTailBytesMin)
+            {
+                return;
+            }
+            FlushLargeTails(late.Where(one => one.Unflushed > inlineMax).Select(static one => one.Log), inlineMax);
         }
     }
 
@@ -160,10 +169,8 @@ internal sealed class Checkpointer(
         }
     }
 
-    private void FlushLargeTailsOnce(List<Log> durable)
+    private void FlushLargeTails(IEnumerable<Log> durable, long inlineMax)
     {
-        int withTail = durable.Count(static log => log.Tail.First is not null);
-        long inlineMax = Math.Clamp(InlineTotalBytesMax / Math.Max(1, withTail), InlineTailBytesMin, InlineTailBytesMax);
         foreach (Log log in durable)
         {
             if (UnflushedBytes(log) > inlineMax)

@@ -109,17 +109,37 @@ internal sealed class SegmentWriter(StoreContext store)
         bool created = false;
         foreach (Segment segment in dirty)
         {
-            using SegmentFiles.Lease lease = store.Files.Open(segment);
-            long written = segment.WrittenBytes;
-            lease.File.Sync();
-            created |= segment.SyncedBytes == 0;
-            segment.SyncedBytes = written;
+            if (IsDeleted(log))
+            {
+                return;
+            }
+            using (SegmentFiles.Lease lease = store.Files.Open(segment))
+            {
+                long written = segment.WrittenBytes;
+                lease.File.Sync();
+                created |= segment.SyncedBytes == 0;
+                segment.SyncedBytes = written;
+            }
+            if (IsDeleted(log))
+            {
+                // Nobody else would close what was opened here after the log's files were let go.
+                store.Files.Forget(segment);
+                return;
+            }
             between?.Invoke();
         }
         if (created)
         {
             store.Disk.SyncDirectory(store.PathOf(dirty[0].DirectoryPath));
             store.Disk.SyncDirectory(store.PathOf("logs"));
+        }
+    }
+
+    private static bool IsDeleted(Log log)
+    {
+        lock (log.Sync)
+        {
+            return log.IsDeleted;
         }
     }
 

@@ -12,11 +12,33 @@ internal static partial class PageCache
     // The kernel reads ahead, and gives up pages again, by more than this as a rule.
     private const int SampleBytes = 64 << 10;
 
-    /// <summary>Whether reading the range would not wait for the disk, as far as samples tell. Not changed by being asked.</summary>
+    // The C library has no preadv2.
+    private static volatile bool s_cannotTell;
+
+    /// <summary>Whether reading the range would not wait for the disk, as far as samples tell.</summary>
     /// <param name="file">Open to read.</param>
     /// <param name="position">Where the range begins.</param>
     /// <param name="length">More than 0.</param>
-    public static unsafe bool Holds(SafeFileHandle file, long position, long length)
+    /// <returns>False also where it cannot be told.</returns>
+    public static bool Holds(SafeFileHandle file, long position, long length)
+    {
+        try
+        {
+            return !s_cannotTell && HoldsSamples(file, position, length);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            s_cannotTell = true;
+            return false;
+        }
+        catch (ObjectDisposedException)
+        {
+            // Whoever sends it finds out, where that ends the connection only.
+            return false;
+        }
+    }
+
+    private static unsafe bool HoldsSamples(SafeFileHandle file, long position, long length)
     {
         byte sample;
         var vector = new IoVector { Base = &sample, Length = 1 };

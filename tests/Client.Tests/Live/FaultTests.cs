@@ -16,7 +16,7 @@ public sealed class FaultTests
     [InlineData(3)]
     public async Task Lost_answers_neither_double_nor_reorder_records(int partitions)
     {
-        int port = CuttingProxy.FreePort();
+        int port = FreePorts.Next();
         await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
         await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
         await Administration.CreateTopicAsync($"127.0.0.1:{port}", "cut", partitions);
@@ -81,7 +81,7 @@ public sealed class FaultTests
     [Fact]
     public async Task What_is_not_acknowledged_in_time_fails_and_what_follows_goes_on()
     {
-        int port = CuttingProxy.FreePort();
+        int port = FreePorts.Next();
         await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
         await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
         var options = new ProducerOptions { BootstrapServers = $"127.0.0.1:{port}", RequestTimeout = TimeSpan.FromSeconds(1), DeliveryTimeout = TimeSpan.FromSeconds(2) };
@@ -114,7 +114,7 @@ public sealed class FaultTests
     [Fact]
     public async Task What_is_refused_in_one_topic_does_not_double_what_goes_again_to_another()
     {
-        int port = CuttingProxy.FreePort();
+        int port = FreePorts.Next();
         await using BrokerProcess broker = await BrokerProcess.StartAsync(new Dictionary<string, string> { ["Sluice__Kafka__AdvertisedPort"] = $"{port}" });
         await using var proxy = new CuttingProxy(port, () => broker.KafkaPort);
         string address = $"127.0.0.1:{port}";

@@ -30,14 +30,6 @@ internal sealed class CuttingProxy : IAsyncDisposable
     /// <summary>Done when the first answer was swallowed: the broker has done what it was asked to.</summary>
     public Task Swallowed => _swallowed.Task;
 
-    /// <summary>A port that nobody uses.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     /// <summary>The broker goes on to get requests, the client gets no answers: until <see cref="Cut"/>.</summary>
     public void SwallowAnswers() => _swallowsAnswers = true;
 

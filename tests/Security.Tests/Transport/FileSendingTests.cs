@@ -26,16 +26,27 @@ public sealed partial class FileSendingTests : IDisposable
     }
 
     [Fact]
-    public void The_page_cache_is_known_without_changing_it()
+    public void What_the_page_cache_has_is_known()
     {
         Assert.True(PageCache.Holds(_file, 0, Bytes));
         Assert.True(PageCache.Holds(_file, Bytes - 1, 1));
         Assert.False(PageCache.Holds(_file, Bytes - 1, 2), "What is not in the file is not in memory.");
         Assert.Equal(0, Advise(_file, 0, 0, DontNeed));
-        Assert.False(PageCache.Holds(_file, 0, Bytes));
+        if (new DriveInfo(_path).DriveFormat is "tmpfs")
+        {
+            Assert.Skip("What lies in memory anyway is never given up.");
+        }
+
         Assert.False(PageCache.Holds(_file, 0, Bytes));
         RandomAccess.Read(_file, new byte[Bytes], 0);
         Assert.True(PageCache.Holds(_file, 0, Bytes));
+    }
+
+    [Fact]
+    public void Of_a_closed_file_nothing_is_known()
+    {
+        _file.Dispose();
+        Assert.False(PageCache.Holds(_file, 0, Bytes));
     }
 
     [Theory]
