@@ -17,7 +17,7 @@ public sealed class KafkaAdmin : IAsyncDisposable
     /// <summary>In a filter: may be anything.</summary>
     private const sbyte Any = 1;
 
-    private readonly AdminOptions _options;
+    private readonly int _timeoutMs;
     private readonly NodePool _nodes;
 
     /// <summary>Makes a client; it connects when it is first used.</summary>
@@ -27,7 +27,7 @@ public sealed class KafkaAdmin : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        _options = options;
+        _timeoutMs = (int)Math.Min(int.MaxValue, options.RequestTimeout.TotalMilliseconds);
         _nodes = new NodePool(options, new BufferPool());
     }
 
@@ -47,7 +47,7 @@ public sealed class KafkaAdmin : IAsyncDisposable
             ReplicationFactor = BrokersDefault,
             Configs = [.. (config ?? new Dictionary<string, string>()).Select(static setting => new CreateTopicsRequest.CreatableTopicConfig { Name = setting.Key, Value = setting.Value })],
         };
-        CreateTopicsResponse response = await AskAsync<CreateTopicsResponse>(ApiUse.CreateTopics, new CreateTopicsRequest { Topics = [topic], TimeoutMs = TimeoutMs }, cancel).ConfigureAwait(false);
+        CreateTopicsResponse response = await AskAsync<CreateTopicsResponse>(ApiUse.CreateTopics, new CreateTopicsRequest { Topics = [topic], TimeoutMs = _timeoutMs }, cancel).ConfigureAwait(false);
         CreateTopicsResponse.CreatableTopicResult result = Only(response.Topics, ApiUse.CreateTopics);
         ThrowIf(result.ErrorCode, $"Making the topic '{name}'", result.ErrorMessage);
         return result.NumPartitions > 0 ? result.NumPartitions : partitions;
@@ -57,7 +57,7 @@ public sealed class KafkaAdmin : IAsyncDisposable
     /// <exception cref="KafkaClientException">The broker refuses, or is not reached.</exception>
     public async Task DeleteTopicAsync(string name, CancellationToken cancel = default)
     {
-        DeleteTopicsResponse response = await AskAsync<DeleteTopicsResponse>(ApiUse.DeleteTopics, new DeleteTopicsRequest { TopicNames = [name], TimeoutMs = TimeoutMs }, cancel).ConfigureAwait(false);
+        DeleteTopicsResponse response = await AskAsync<DeleteTopicsResponse>(ApiUse.DeleteTopics, new DeleteTopicsRequest { TopicNames = [name], TimeoutMs = _timeoutMs }, cancel).ConfigureAwait(false);
         DeleteTopicsResponse.DeletableTopicResult result = Only(response.Responses, ApiUse.DeleteTopics);
         ThrowIf(result.ErrorCode, $"Deleting the topic '{name}'", result.ErrorMessage);
     }
@@ -69,7 +69,7 @@ public sealed class KafkaAdmin : IAsyncDisposable
     /// <exception cref="KafkaClientException">The broker refuses, or is not reached.</exception>
     public async Task AddPartitionsAsync(string name, int count, CancellationToken cancel = default)
     {
-        var request = new CreatePartitionsRequest { Topics = [new CreatePartitionsRequest.CreatePartitionsTopic { Name = name, Count = count, Assignments = null }], TimeoutMs = TimeoutMs };
+        var request = new CreatePartitionsRequest { Topics = [new CreatePartitionsRequest.CreatePartitionsTopic { Name = name, Count = count, Assignments = null }], TimeoutMs = _timeoutMs };
         CreatePartitionsResponse response = await AskAsync<CreatePartitionsResponse>(ApiUse.CreatePartitions, request, cancel).ConfigureAwait(false);
         CreatePartitionsResponse.CreatePartitionsTopicResult result = Only(response.Results, ApiUse.CreatePartitions);
         ThrowIf(result.ErrorCode, $"Giving the topic '{name}' {count} partitions", result.ErrorMessage);
@@ -166,8 +166,6 @@ public sealed class KafkaAdmin : IAsyncDisposable
 
     /// <summary>Closes all connections.</summary>
     public ValueTask DisposeAsync() => _nodes.DisposeAsync();
-
-    private int TimeoutMs => (int)Math.Min(int.MaxValue, _options.RequestTimeout.TotalMilliseconds);
 
     private static sbyte Code<T>(T? value)
         where T : struct, Enum => value is { } known ? Convert.ToSByte(known, System.Globalization.CultureInfo.InvariantCulture) : Any;

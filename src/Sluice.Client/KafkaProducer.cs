@@ -78,7 +78,7 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
     /// <summary>Sends a record; done when the broker has acknowledged it.</summary>
     /// <param name="record">What to send.</param>
     /// <param name="cancel">Ends the wait for room or for the topic. A record that is on its way is not called back.</param>
-    /// <exception cref="KafkaClientException">It was not kept, or nobody knows whether it was.</exception>
+    /// <exception cref="KafkaClientException">It was not kept, or nobody knows whether it was. The transaction that it belongs to can only be rolled back.</exception>
     public Task<RecordMetadata> SendAsync(ProducerRecord<TKey, TValue> record, CancellationToken cancel = default)
     {
         var completion = new SendCompletion();
@@ -100,8 +100,8 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
     /// <param name="record">What to send.</param>
     /// <param name="observer">Is told what became of it; null: nobody is.</param>
     /// <param name="token">Given to the observer.</param>
-    /// <param name="cancel">Ends the wait for room or for the topic.</param>
-    /// <exception cref="KafkaClientException">The topic or partition does not exist, or the record is too large.</exception>
+    /// <param name="cancel">Ends the wait for room or for the topic, and then the transaction that the record belongs to can only be rolled back.</param>
+    /// <exception cref="KafkaClientException">The topic or partition does not exist, or the record is too large. The transaction can only be rolled back, also if this is not awaited.</exception>
     public ValueTask EnqueueAsync(in ProducerRecord<TKey, TValue> record, IDeliveryObserver? observer = null, long token = 0, CancellationToken cancel = default)
     {
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
@@ -134,6 +134,12 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
 
             isKept = true;
             return new ValueTask(AddSlowlyAsync(sent.Topic, sent.Partition, scratch, delivery, cancel));
+        }
+        catch (KafkaClientException error)
+        {
+            // As in Kafka's own client. What a serializer throws is its own affair: whoever called knows of it at once.
+            _transactions?.OnLeftOut(error);
+            throw;
         }
         finally
         {
@@ -294,6 +300,12 @@ public sealed class KafkaProducer<TKey, TValue> : IAsyncDisposable
                 await room.ConfigureAwait(false);
                 reserved = bytes;
             }
+        }
+        catch (Exception error)
+        {
+            // Before the lane is left, for which a commit waits.
+            _transactions?.OnLeftOut(error);
+            throw;
         }
         finally
         {

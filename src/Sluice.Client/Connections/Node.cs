@@ -8,6 +8,7 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
     private KafkaConnection? _connection;
     private Task<KafkaConnection>? _connecting;
     private KafkaClientException? _failure;
+    private long _failedAt;
     private bool _isAwaited;
     private int _failures;
     private long _notBefore;
@@ -39,7 +40,7 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
     }
 
     /// <summary>The connection if there is one; else begins to make one, and tells when that has ended.</summary>
-    /// <param name="failure">Why the one that was begun before could not be made; said once, and if trying again would not help, none is begun this time.</param>
+    /// <param name="failure">Why the one that was begun before could not be made; said once, and not if it is older than an attempt may take; if trying again would not help, none is begun this time.</param>
     public KafkaConnection? TryGet(out KafkaClientException? failure)
     {
         failure = null;
@@ -50,7 +51,9 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
 
         lock (_sync)
         {
-            (failure, _failure) = (_failure, null);
+            // Nobody may have asked since, for hours.
+            bool isOld = options.Time.GetElapsedTime(_failedAt) > options.ConnectTimeout;
+            (failure, _failure) = (isOld ? null : _failure, null);
             if (failure is { IsRetriable: false })
             {
                 return null;
@@ -153,7 +156,8 @@ internal sealed class Node(int id, BrokerAddress address, Connector connector, K
                 _failure = _isAwaited ? error : null;
                 _isAwaited = false;
                 _failures++;
-                _notBefore = options.Time.GetTimestamp() + (long)(options.Backoff(_failures).TotalSeconds * options.Time.TimestampFrequency);
+                _failedAt = options.Time.GetTimestamp();
+                _notBefore = _failedAt + (long)(options.Backoff(_failures).TotalSeconds * options.Time.TimestampFrequency);
             }
 
             throw;

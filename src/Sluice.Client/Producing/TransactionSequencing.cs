@@ -21,7 +21,7 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
     private TransactionState _state = TransactionState.Uninitialized;
     private bool _hasOffsets;
     private bool _isFatal;
-    private bool _hasGap;
+    private bool _needsNewEpoch;
     private bool _isNew;
 
     public bool IsNumbered => true;
@@ -59,7 +59,7 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
         {
             lock (_sync)
             {
-                _hasGap = true;
+                _needsNewEpoch = true;
             }
         }
 
@@ -90,11 +90,23 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
     {
         lock (_sync)
         {
-            _hasGap |= batch.BaseSequence >= 0;
+            _needsNewEpoch |= batch.BaseSequence >= 0;
         }
 
         // Also if it was never sent: the transaction is not to be committed without it.
         Fail(error);
+    }
+
+    /// <summary>A record, or a group's offsets, that the program gave to the open transaction will not be in it: it is not to be committed without.</summary>
+    public void OnLeftOut(Exception error)
+    {
+        lock (_sync)
+        {
+            if (_state == TransactionState.Open)
+            {
+                Fail(error as KafkaClientException ?? new KafkaClientException(KafkaErrorCode.TransactionAbortable, $"Something was left out: {error.Message}", error));
+            }
+        }
     }
 
     /// <summary>Records may be sent now.</summary>
@@ -154,45 +166,21 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
             return;
         }
 
-        ProducerIdentity identity;
-        lock (_sync)
+        try
         {
-            identity = _identity;
+            await AddOffsetsAsync(offsets, group, cancel).ConfigureAwait(false);
         }
-
-        var add = new AddOffsetsToTxnRequest { TransactionalId = options.TransactionalId!, ProducerId = identity.ProducerId, ProducerEpoch = identity.Epoch, GroupId = group.GroupId };
-        AddOffsetsToTxnResponse added = await _coordinator.AskUntilAnsweredAsync<AddOffsetsToTxnResponse>(ApiUse.AddOffsetsToTxn, add, static response => response.ErrorCode, cancel).ConfigureAwait(false);
-        ThrowIf(added.ErrorCode, $"Adding the offsets of the group '{group.GroupId}' to the transaction");
-        lock (_sync)
+        catch (Exception error)
         {
-            _hasOffsets = true;
+            lock (_sync)
+            {
+                // The coordinator may have the group nevertheless.
+                _needsNewEpoch = true;
+            }
+
+            OnLeftOut(error);
+            throw;
         }
-
-        if (!_groups.TryGetValue(group.GroupId, out CoordinatorClient? coordinator))
-        {
-            _groups.Add(group.GroupId, coordinator = new CoordinatorClient(options, nodes, CoordinatorKind.Group, group.GroupId));
-        }
-
-        var commit = new TxnOffsetCommitRequest
-        {
-            TransactionalId = options.TransactionalId!,
-            GroupId = group.GroupId,
-            ProducerId = identity.ProducerId,
-            ProducerEpoch = identity.Epoch,
-            GenerationId = group.Generation,
-            MemberId = group.MemberId,
-            GroupInstanceId = group.InstanceId,
-            Topics =
-            [
-                .. offsets.GroupBy(offset => offset.Partition.Topic).Select(topic => new TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
-                {
-                    Name = topic.Key,
-                    Partitions = [.. topic.Select(offset => new TxnOffsetCommitRequest.TxnOffsetCommitRequestPartition { PartitionIndex = offset.Partition.Partition, CommittedOffset = offset.Offset, CommittedMetadata = "" })],
-                }),
-            ],
-        };
-        TxnOffsetCommitResponse committed = await coordinator.AskUntilAnsweredAsync<TxnOffsetCommitResponse>(ApiUse.TxnOffsetCommit, commit, FirstError, cancel).ConfigureAwait(false);
-        ThrowIf(FirstError(committed), $"Committing the offsets of the group '{group.GroupId}' within the transaction");
     }
 
     /// <summary>Sends what is left and commits.</summary>
@@ -256,15 +244,58 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
         response.ResultsByTopicV3AndBelow.SelectMany(topic => topic.ResultsByPartition).Select(partition => partition.PartitionErrorCode)
             .FirstOrDefault(code => code is not (KafkaErrorCode.None or KafkaErrorCode.OperationNotAttempted));
 
+    private async Task AddOffsetsAsync(IReadOnlyCollection<TopicPartitionOffset> offsets, ConsumerGroupIdentity group, CancellationToken cancel)
+    {
+        ProducerIdentity identity;
+        lock (_sync)
+        {
+            identity = _identity;
+        }
+
+        var add = new AddOffsetsToTxnRequest { TransactionalId = options.TransactionalId!, ProducerId = identity.ProducerId, ProducerEpoch = identity.Epoch, GroupId = group.GroupId };
+        AddOffsetsToTxnResponse added = await _coordinator.AskUntilAnsweredAsync<AddOffsetsToTxnResponse>(ApiUse.AddOffsetsToTxn, add, static response => response.ErrorCode, cancel).ConfigureAwait(false);
+        ThrowIf(added.ErrorCode, $"Adding the offsets of the group '{group.GroupId}' to the transaction");
+        lock (_sync)
+        {
+            _hasOffsets = true;
+        }
+
+        if (!_groups.TryGetValue(group.GroupId, out CoordinatorClient? coordinator))
+        {
+            _groups.Add(group.GroupId, coordinator = new CoordinatorClient(options, nodes, CoordinatorKind.Group, group.GroupId));
+        }
+
+        var commit = new TxnOffsetCommitRequest
+        {
+            TransactionalId = options.TransactionalId!,
+            GroupId = group.GroupId,
+            ProducerId = identity.ProducerId,
+            ProducerEpoch = identity.Epoch,
+            GenerationId = group.Generation,
+            MemberId = group.MemberId,
+            GroupInstanceId = group.InstanceId,
+            Topics =
+            [
+                .. offsets.GroupBy(offset => offset.Partition.Topic).Select(topic => new TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
+                {
+                    Name = topic.Key,
+                    Partitions = [.. topic.Select(offset => new TxnOffsetCommitRequest.TxnOffsetCommitRequestPartition { PartitionIndex = offset.Partition.Partition, CommittedOffset = offset.Offset, CommittedMetadata = "" })],
+                }),
+            ],
+        };
+        TxnOffsetCommitResponse committed = await coordinator.AskUntilAnsweredAsync<TxnOffsetCommitResponse>(ApiUse.TxnOffsetCommit, commit, FirstError, cancel).ConfigureAwait(false);
+        ThrowIf(FirstError(committed), $"Committing the offsets of the group '{group.GroupId}' within the transaction");
+    }
+
     private async Task EndAsync(bool isCommit, CancellationToken cancel)
     {
         bool isEmpty;
-        bool hasGap;
+        bool needsNewEpoch;
         ProducerIdentity identity;
         lock (_sync)
         {
             isEmpty = _added.Count == 0 && !_hasOffsets;
-            hasGap = _hasGap;
+            needsNewEpoch = _needsNewEpoch;
             identity = _identity;
         }
 
@@ -275,9 +306,9 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
             ThrowIf(response.ErrorCode, isCommit ? "Committing the transaction" : "Rolling back the transaction");
         }
 
-        if (hasGap)
+        if (needsNewEpoch)
         {
-            // Some numbers never reached a broker: under the next epoch they begin anew.
+            // Some numbers never reached a broker: under the next epoch they begin anew. And what the coordinator may have of the transaction, unknown to this producer, ends.
             await TakeIdentityAsync(identity, cancel).ConfigureAwait(false);
         }
 
@@ -286,7 +317,7 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
             _added.Clear();
             _wanted.Clear();
             _hasOffsets = false;
-            _hasGap = false;
+            _needsNewEpoch = false;
             _error = null;
             _state = TransactionState.Ready;
         }
@@ -386,14 +417,4 @@ internal sealed class TransactionSequencing(ProducerOptions options, NodePool no
             throw new KafkaClientException(error.ErrorCode, _isFatal ? $"The producer cannot go on: {error.Message}" : $"The transaction has failed and must be rolled back: {error.Message}", error);
         }
     }
-}
-
-/// <summary>Where a transactional producer is.</summary>
-internal enum TransactionState
-{
-    Uninitialized,
-    Ready,
-    Open,
-    Committing,
-    Aborting,
 }

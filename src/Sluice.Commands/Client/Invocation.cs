@@ -112,8 +112,25 @@ internal sealed class Invocation(ParseResult parsed, CancellationToken cancel) :
         return 1;
     }
 
-    /// <summary>A client of the broker's Kafka listener that administers it, with the options given.</summary>
-    public KafkaAdmin ConnectKafkaAdmin() => new(new AdminOptions { BootstrapServers = this.Servers(), ClientId = "sluice command", Sasl = this.Login(), Tls = this.Tls() });
+    /// <summary>Administers the broker by its Kafka listener, with the options given.</summary>
+    /// <param name="run">What is done; returns the exit code.</param>
+    /// <param name="topic">Which topic it is about, for advice.</param>
+    /// <exception cref="CommandException">It has failed: why, with advice.</exception>
+    public async Task<int> AdministerKafkaAsync(Func<KafkaAdmin, Task<int>> run, string topic = "")
+    {
+        var admin = new KafkaAdmin(new AdminOptions { BootstrapServers = this.Servers(), ClientId = "sluice command", Sasl = this.Login(), Tls = this.Tls() });
+        await using (admin.ConfigureAwait(false))
+        {
+            try
+            {
+                return await run(admin).ConfigureAwait(false);
+            }
+            catch (KafkaClientException error)
+            {
+                throw KafkaAdvice.Of(error, this, topic);
+            }
+        }
+    }
 
     public void Print(JsonNode json) => Out.WriteLine(json.ToJsonString(Indented));
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Sluice.Client;
 using Sluice.Client.Administering;
 using Sluice.Commands.Client;
 
@@ -28,7 +27,7 @@ internal static class AclVerbs
         Invocation.Verb("add", "Add an entry; no change if it is there.", AddAsync).With(Principal, Operation, Topic, Group, TransactionalId, Cluster, Prefix, Deny, From).WithKafka(),
         Invocation.Verb("remove", "Remove an entry, named as it was added.", RemoveAsync).With(Principal, Operation, Topic, Group, TransactionalId, Cluster, Prefix, Deny, From).WithKafka());
 
-    private static Task<int> ListAsync(Invocation invocation) => AdministerAsync(invocation, async admin =>
+    private static Task<int> ListAsync(Invocation invocation) => invocation.AdministerKafkaAsync(async admin =>
     {
         (AclResourceType Type, string Name)? resource = Resource(invocation);
         AclFilter filter = new() { Resource = resource?.Type, Name = resource?.Name, Principal = invocation.Value(OfUser) is { } user ? ToPrincipal(user) : null };
@@ -49,7 +48,7 @@ internal static class AclVerbs
     private static Task<int> AddAsync(Invocation invocation)
     {
         AclEntry entry = Entry(invocation);
-        return AdministerAsync(invocation, async admin =>
+        return invocation.AdministerKafkaAsync(async admin =>
         {
             await admin.AddAclAsync(entry, invocation.Cancel).ConfigureAwait(false);
             return invocation.Done($"The access list says: {InWords(entry)}.", "added", true);
@@ -59,7 +58,7 @@ internal static class AclVerbs
     private static Task<int> RemoveAsync(Invocation invocation)
     {
         AclEntry entry = Entry(invocation);
-        return AdministerAsync(invocation, async admin => await admin.RemoveAclsAsync(AclFilter.Of(entry), invocation.Cancel).ConfigureAwait(false) > 0
+        return invocation.AdministerKafkaAsync(async admin => await admin.RemoveAclsAsync(AclFilter.Of(entry), invocation.Cancel).ConfigureAwait(false) > 0
             ? invocation.Done($"The access list does not say any more: {InWords(entry)}.", "removed", true)
             : throw new CommandException($"There is no entry: {InWords(entry)}. 'sluice acl list' shows those there are."));
     }
@@ -121,21 +120,5 @@ internal static class AclVerbs
             : entry.Name == AclEntry.Wildcard ? $"every {kind}"
             : $"{kind} '{entry.Name}'";
         return $"{who} from {from} may {(entry.Permission == AclPermission.Deny ? "not " : "")}{what} {where}";
-    }
-
-    private static async Task<int> AdministerAsync(Invocation invocation, Func<KafkaAdmin, Task<int>> run)
-    {
-        KafkaAdmin admin = invocation.ConnectKafkaAdmin();
-        await using (admin.ConfigureAwait(false))
-        {
-            try
-            {
-                return await run(admin).ConfigureAwait(false);
-            }
-            catch (KafkaClientException error)
-            {
-                throw KafkaAdvice.Of(error, invocation, "");
-            }
-        }
     }
 }

@@ -71,22 +71,28 @@ internal static class TopicVerbs
             throw new CommandException($"Say what is to change: {MorePartitions.Name}, {Config.Name} or {DeleteConfig.Name}.");
         }
 
+        string settings = string.Join(", ", changes.Select(static change => change.Value is null ? $"{change.Key} as by default" : $"{change.Key}={change.Value}"));
         return await AdministerAsync(invocation, async (admin, name) =>
         {
-            if (partitions is { } count)
-            {
-                await admin.AddPartitionsAsync(name, count, invocation.Cancel).ConfigureAwait(false);
-            }
-
+            // The settings first: a broker takes all of them or none, and they can be set back.
             if (changes.Count > 0)
             {
                 await admin.ConfigureTopicAsync(name, changes, invocation.Cancel).ConfigureAwait(false);
             }
 
-            return invocation.Done(
-                $"Topic '{name}' altered: {string.Join(", ", [.. partitions is { } now ? [InWords(now)] : Array.Empty<string>(), .. changes.Select(static change => change.Value is null ? $"{change.Key} as by default" : $"{change.Key}={change.Value}")])}.",
-                "altered",
-                true);
+            if (partitions is { } count)
+            {
+                try
+                {
+                    await admin.AddPartitionsAsync(name, count, invocation.Cancel).ConfigureAwait(false);
+                }
+                catch (KafkaClientException error) when (changes.Count > 0)
+                {
+                    throw new KafkaClientException(error.ErrorCode, $"{error.Message.TrimEnd('.')}. The settings of the topic are changed: {settings}.", error);
+                }
+            }
+
+            return invocation.Done($"Topic '{name}' altered: {(partitions is { } now ? $"{InWords(now)}{(changes.Count > 0 ? ", " : "")}" : "")}{settings}.", "altered", true);
         }).ConfigureAwait(false);
     }
 
@@ -98,24 +104,21 @@ internal static class TopicVerbs
 
     private static string InWords(int partitions) => partitions == 1 ? "1 partition" : $"{partitions:N0} partitions";
 
-    private static async Task<int> AdministerAsync(Invocation invocation, Func<KafkaAdmin, string, Task<int>> run)
+    private static Task<int> AdministerAsync(Invocation invocation, Func<KafkaAdmin, string, Task<int>> run)
     {
         string name = invocation.Value(Name);
-        KafkaAdmin admin = invocation.ConnectKafkaAdmin();
-        await using (admin.ConfigureAwait(false))
-        {
-            try
+        return invocation.AdministerKafkaAsync(
+            async admin =>
             {
-                return await run(admin, name).ConfigureAwait(false);
-            }
-            catch (KafkaClientException error) when (error.ErrorCode == KafkaErrorCode.UnknownTopicOrPartition)
-            {
-                throw new CommandException($"There is no topic '{name}'. 'sluice topic list' shows those there are.");
-            }
-            catch (KafkaClientException error)
-            {
-                throw KafkaAdvice.Of(error, invocation, name);
-            }
-        }
+                try
+                {
+                    return await run(admin, name).ConfigureAwait(false);
+                }
+                catch (KafkaClientException error) when (error.ErrorCode == KafkaErrorCode.UnknownTopicOrPartition)
+                {
+                    throw new CommandException($"There is no topic '{name}'. 'sluice topic list' shows those there are.");
+                }
+            },
+            name);
     }
 }

@@ -18,6 +18,12 @@ public sealed class CommandAdministrationTests(LiveBroker broker) : IClassFixtur
         Assert.Equal("""5 {"cleanup.policy":"compact,delete","retention.bytes":"1000"}""", await ShowAsync(topic));
         Assert.Contains("InvalidPartitions", await FailsAsync("topic", "alter", topic, "--partitions", "2"));
         Assert.Contains("nosuch", await FailsAsync("topic", "alter", topic, "--config", "nosuch=1"));
+        Assert.Contains("nosuch", await FailsAsync("topic", "alter", topic, "--partitions", "7", "--config", "nosuch=1"));
+        Assert.Equal("5", (await ShowAsync(topic))[..1]);
+        string half = await FailsAsync("topic", "alter", topic, "--partitions", "2", "--config", "retention.bytes=2000", "--delete-config", "cleanup.policy");
+        Assert.Contains("InvalidPartitions", half);
+        Assert.EndsWith(". The settings of the topic are changed: retention.bytes=2000, cleanup.policy as by default.\n", half);
+        Assert.Equal("""5 {"retention.bytes":"2000"}""", await ShowAsync(topic));
         Assert.Contains("Say what is to change", await FailsAsync("topic", "alter", topic));
         Assert.Contains("'a' is given twice", await FailsAsync("topic", "alter", topic, "--config", "a=1", "--delete-config", "a"));
         Assert.Equal($"Topic '{topic}' deleted, with its records.\n", await OkAsync("topic", "delete", topic));

@@ -1,5 +1,7 @@
+using System.Buffers;
 using Sluice.Client.Consuming;
 using Sluice.Client.Producing;
+using Sluice.Client.Serialization;
 using Sluice.Client.Tests.Support;
 using Sluice.Protocols.Kafka.Wire;
 
@@ -104,9 +106,75 @@ public sealed class TransactionTests(LiveBroker broker) : IClassFixture<LiveBrok
         Assert.Equal(9, (await consumer.CommittedAsync([new TopicPartition(source, 0)]))[new TopicPartition(source, 0)]);
     }
 
-    private static async Task<KafkaProducer<string?, string?>> StartAsync(ProducerOptions options)
+    [Theory]
+    [InlineData("topic")]
+    [InlineData("topic's name")]
+    [InlineData("partition")]
+    [InlineData("partition of a topic that is not known yet")]
+    [InlineData("size")]
+    [InlineData("nothing, but the wait is cancelled")]
+    public async Task A_transaction_is_not_committed_without_a_record_that_got_into_no_batch(string wrong)
     {
-        var producer = new KafkaProducer<string?, string?>(options);
+        string topic = broker.NewName("whole"), other = broker.NewName("other");
+        await Administration.CreateTopicAsync(broker.Address, topic, 1);
+        await Administration.CreateTopicAsync(broker.Address, other, 1);
+        await using KafkaProducer<string?, string?> producer = await StartAsync(Options with { CreateTopics = false, MaxBlock = TimeSpan.FromSeconds(5) });
+        producer.BeginTransaction();
+        await producer.SendAsync(new(topic, null, "first"));
+        Task<RecordMetadata> leftOut = wrong switch
+        {
+            "topic" => producer.SendAsync(new(broker.NewName("nosuch"), null, "left out")),
+            "topic's name" => producer.SendAsync(new("no such topic", null, "left out")),
+            "partition" => producer.SendAsync(new(topic, null, "left out") { Partition = 1 }),
+            "partition of a topic that is not known yet" => producer.SendAsync(new(other, null, "left out") { Partition = 1 }),
+            "size" => producer.SendAsync(new(topic, null, new string('x', 2 << 20))),
+            _ => producer.SendAsync(new(other, null, "left out"), new CancellationToken(canceled: true)),
+        };
+        KafkaClientException error = await Assert.ThrowsAsync<KafkaClientException>(() => producer.CommitTransactionAsync());
+        Assert.Contains("must be rolled back", error.Message);
+        await Assert.ThrowsAnyAsync<Exception>(() => leftOut);
+        await producer.AbortTransactionAsync();
+        producer.BeginTransaction();
+        await producer.SendAsync(new(topic, null, "second"));
+        await producer.CommitTransactionAsync();
+        Assert.Equal(["second"], await ReadAsync(topic, IsolationLevel.ReadCommitted));
+    }
+
+    /// <summary>As with Kafka's own client: it is thrown at once, and so cannot be missed.</summary>
+    [Fact]
+    public async Task What_cannot_be_serialized_does_not_end_the_transaction()
+    {
+        string topic = broker.NewName("picky");
+        await using KafkaProducer<string?, string?> producer = await StartAsync(Options, new PickySerializer());
+        producer.BeginTransaction();
+        Assert.Throws<FormatException>(() => { _ = producer.SendAsync(new(topic, null, "")); });
+        await producer.SendAsync(new(topic, null, "sent"));
+        await producer.CommitTransactionAsync();
+        Assert.Equal(["sent"], await ReadAsync(topic, IsolationLevel.ReadCommitted));
+    }
+
+    [Fact]
+    public async Task A_transaction_is_not_committed_without_its_offsets()
+    {
+        var partition = new TopicPartition(broker.NewName("consumed"), 0);
+        var group = new ConsumerGroupIdentity(broker.NewName("group"));
+        await Administration.CreateTopicAsync(broker.Address, partition.Topic, 1);
+        await using KafkaProducer<string?, string?> producer = await StartAsync(Options);
+        producer.BeginTransaction();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => producer.SendOffsetsToTransactionAsync([new(partition, 1)], group, new CancellationToken(canceled: true)));
+        Assert.Contains("must be rolled back", (await Assert.ThrowsAsync<KafkaClientException>(() => producer.CommitTransactionAsync())).Message);
+        await producer.AbortTransactionAsync();
+        producer.BeginTransaction();
+        await producer.SendAsync(new(partition.Topic, null, "sent"));
+        await producer.SendOffsetsToTransactionAsync([new(partition, 2)], group);
+        await producer.CommitTransactionAsync();
+        await using var consumer = new KafkaConsumer<string?, string?>(new ConsumerOptions { BootstrapServers = broker.Address, GroupId = group.GroupId });
+        Assert.Equal(2, (await consumer.CommittedAsync([partition]))[partition]);
+    }
+
+    private static async Task<KafkaProducer<string?, string?>> StartAsync(ProducerOptions options, ISerializer<string?>? serializer = null)
+    {
+        var producer = new KafkaProducer<string?, string?>(options, valueSerializer: serializer);
         try
         {
             await producer.InitTransactionsAsync();
@@ -131,5 +199,13 @@ public sealed class TransactionTests(LiveBroker broker) : IClassFixture<LiveBrok
         }
 
         return values;
+    }
+
+    /// <summary>Takes no empty text.</summary>
+    private sealed class PickySerializer : ISerializer<string?>
+    {
+        private readonly ISerializer<string?> _inner = Serdes.SerializerFor<string?>();
+
+        public bool TrySerialize(string? value, IBufferWriter<byte> output) => value is "" ? throw new FormatException("nothing to say") : _inner.TrySerialize(value, output);
     }
 }

@@ -1,0 +1,11 @@
+namespace Sluice.Client.Producing;
+
+/// <summary>Where a transactional producer is.</summary>
+internal enum TransactionState
+{
+    Uninitialized,
+    Ready,
+    Open,
+    Committing,
+    Aborting,
+}
