@@ -85,7 +85,7 @@ public sealed class NodeTests : IAsyncDisposable
             {
                 // It has gone.
             }
-            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            catch (Exception error) when (error is SocketException or InvalidOperationException)
             {
                 return;
             }
