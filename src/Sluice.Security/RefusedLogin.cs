@@ -14,6 +14,9 @@ internal readonly record struct RefusedLogin(IPAddress Address, string User, str
     /// <inheritdoc/>
     public static string Things => "logins";
 
+    /// <inheritdoc/>
+    public string Origin => RefusalOrigin.Of(Address);
+
     /// <summary>The user; a long name by its beginning.</summary>
     public string User { get; } = LogText.Cut(User);
 

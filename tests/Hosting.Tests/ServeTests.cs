@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 
 namespace Sluice.Hosting.Tests;
 
@@ -36,9 +38,23 @@ public sealed class ServeTests : IDisposable
             await serve.SignalAsync(i == 0 ? "KILL" : "TERM");
         }
 
-        Assert.DoesNotContain("not clean", outputs[0], StringComparison.Ordinal);
-        Assert.Matches(@"The last stop was not clean: .* logs were recovered in \d+ ms, with [1-9]\d* journal entries replayed", outputs[1]);
+        Assert.DoesNotContain("The last stop left", outputs[0], StringComparison.Ordinal);
+        Assert.Matches(@"The last stop left [1-9]\d* journal entries to replay: the broker was killed, it or the machine failed, or its last checkpoint could not be written\. \d+ logs were recovered in \d+ ms", outputs[1]);
         Assert.Matches(@"logs opened in \d+ ms; nothing was to be recovered", outputs[2]);
+    }
+
+    [Fact]
+    public async Task What_strangers_say_stays_on_one_line_and_does_nothing_to_the_terminal()
+    {
+        await using var serve = new ServeProcess(_directory.FullName, [], AnyPort);
+        await serve.UpAsync();
+        string port = Regex.Match(serve.Output, @"http\s+127\.0\.0\.1:(\d+)").Groups[1].Value;
+        using HttpClient http = new();
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String("eve\u001b[2J\r\nroot\u009b:x"u8));
+        using HttpResponseMessage answer = await http.GetAsync(new Uri($"http://127.0.0.1:{port}/api/whoami"), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Equal(0, await serve.SignalAsync("TERM"));
+        Assert.Contains("Login of user 'eve\uFFFD[2J  root\uFFFD' from 127.0.0.1:", serve.Output, StringComparison.Ordinal);
     }
 
     [Fact]

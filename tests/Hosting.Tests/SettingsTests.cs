@@ -194,6 +194,12 @@ public sealed class SettingsTests : IDisposable
 
         // What a setting would contradict that was not taken is not known.
         Assert.Contains("has an error", ErrorOf(assignments: ["Kafka:Port=many", "Admin:Port=9092"]), StringComparison.Ordinal);
+        Assert.Contains("has an error", ErrorOf(assignments: ["Kafka:Adress=::1", "Admin:Port=9092"]), StringComparison.Ordinal);
+
+        // A word that is no setting has nothing to do with those whose names it is part of.
+        error = ErrorOf(assignments: ["Port=1", "Admin:Port=9092"]);
+        Assert.Contains("has 2 errors", error, StringComparison.Ordinal);
+        Assert.Contains("Kafka:Port and Admin:Port are both 9092", error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -143,11 +143,46 @@ public sealed class AuthenticatorTests
         }
 
         string[] lines = Warnings();
-        Assert.Equal(RefusalLog.KeysMax, lines.Length);
+        Assert.Equal(RefusalLog.KeysOfOneMax, lines.Length);
         Assert.All(lines, static line => Assert.True(line.Length < 400));
         Assert.Equal(500, authenticator.CountRefused(LoginRefusal.BadCredentials));
         authenticator.Dispose();
-        Assert.Equal(["400 more logins were refused within a minute, beyond 100 different ones that are told of"], Warnings());
+        Assert.Equal(["Clients from 192.0.2.7: 490 more logins were refused within a minute, beyond 10 different ones that are told of"], Warnings());
+    }
+
+    [Fact]
+    public async Task Who_guesses_names_for_ever_leaves_room_in_the_log_for_others()
+    {
+        Authenticator authenticator = await StartAsync();
+        for (int minute = 0; minute < 5; minute++)
+        {
+            for (int i = 0; i < 2 * 2 * RefusalLog.KeysMax; i++)
+            {
+                authenticator.Refuse(LoginRefusal.BadCredentials, $"{i / 2}", Far, "there is no such user");
+            }
+
+            Warnings();
+            authenticator.Refuse(LoginRefusal.BadCredentials, $"bob{minute}", Local, "there is no such user");
+            Assert.Equal([$"Login of user 'bob{minute}' from 127.0.0.1:5000 refused: there is no such user"], Warnings());
+            _clock.Advance(RefusalLog.Period);
+            string[] again = Warnings();
+            Assert.Equal(RefusalLog.KeysOfOneMax + 1, again.Length);
+            Assert.Equal("Clients from 192.0.2.7: 380 more logins were refused within a minute, beyond 10 different ones that are told of", again[^1]);
+        }
+    }
+
+    [Fact]
+    public async Task Of_so_many_addresses_that_there_is_no_room_for_more_the_number_is_told()
+    {
+        Authenticator authenticator = await StartAsync();
+        for (int i = 0; i < RefusalLog.KeysMax + 5; i++)
+        {
+            authenticator.Refuse(LoginRefusal.BadCredentials, "bob", new LoginOrigin(new IPEndPoint(new IPAddress(new byte[] { 10, 0, 0, (byte)i }), 5000), null), "there is no such user");
+        }
+
+        Assert.Equal(RefusalLog.KeysMax, Warnings().Length);
+        _clock.Advance(RefusalLog.Period);
+        Assert.Equal(["5 more logins were refused within a minute, beyond 100 different ones that are told of"], Warnings());
     }
 
     [Fact]

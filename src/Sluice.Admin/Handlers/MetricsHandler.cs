@@ -72,15 +72,15 @@ internal static class MetricsHandler
         }
     }
 
-    /// <summary>For who sees the virtual host in which Kafka clients work, as with the figures of queues and topics. Nothing of groups while it can't be told: what else there is must not be missing then.</summary>
+    /// <summary>For who sees the virtual host in which Kafka clients work, as with the figures of queues and topics; who sees all of them does so also if it is not there. Nothing of groups while it can't be told: what else there is must not be missing then.</summary>
     private static void WriteKafka(AdminRequest request, MetricsText text)
     {
-        if (!GroupHandler.IsVisible(request))
+        if (request.Context.Groups is not { } groups || !(request.IsMonitor || GroupHandler.IsVisible(request)))
         {
             return;
         }
 
-        if (request.Context.Groups!.List() is { IsOk: true, Value: { } listed })
+        if (groups.List() is { IsOk: true, Value: { } listed })
         {
             GroupMetricsText.Write(listed, text);
         }

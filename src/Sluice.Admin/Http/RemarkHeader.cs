@@ -15,24 +15,40 @@ internal static class RemarkHeader
     /// <summary>Remarks of one answer; the last says that there are more.</summary>
     public const int CountMax = 10;
 
-    // All remarks together stay below what clients take of headers, 64 KB, even if all has to be encoded.
-    private const int CharsMax = 500;
+    /// <summary>Of all remarks together, as they are sent: proxies and clients take a few KB of headers, with all others.</summary>
+    public const int CharsMax = 2_000;
+
+    // Of one: others have room too, and one that has to be encoded throughout still says something.
+    private const int RemarkCharsMax = 600;
+
+    private const string More = "There is more to say: the broker's log has it.";
+    private const string Cut = "...";
 
     public static void Add(IHeaderDictionary headers, string sentence)
     {
-        int count = headers[Name].Count;
-        if (count < CountMax)
+        StringValues remarks = headers[Name];
+        if (remarks.Count > 0 && remarks[^1] == More)
         {
-            headers[Name] = StringValues.Concat(headers[Name], count == CountMax - 1 ? "There is more to say: the broker's log has it." : Encode(sentence));
+            return;
         }
+
+        string remark = Encode(sentence);
+        bool hasRoom = remarks.Count < CountMax - 1 && remarks.Sum(static other => other!.Length) + remark.Length + More.Length <= CharsMax;
+        headers[Name] = StringValues.Concat(remarks, hasRoom ? remark : More);
     }
 
     private static string Encode(string sentence)
     {
         StringBuilder text = new();
-        foreach (Rune rune in (sentence.Length <= CharsMax ? sentence : sentence[..CharsMax] + "...").EnumerateRunes())
+        foreach (Rune rune in sentence.EnumerateRunes())
         {
-            text.Append(rune.Value is >= ' ' and <= '~' and not '%' ? rune.ToString() : Uri.EscapeDataString(rune.ToString()));
+            string encoded = rune.Value is >= ' ' and <= '~' and not '%' ? rune.ToString() : Uri.EscapeDataString(rune.ToString());
+            if (text.Length + encoded.Length + Cut.Length > RemarkCharsMax)
+            {
+                return text.Append(Cut).ToString();
+            }
+
+            text.Append(encoded);
         }
 
         return text.ToString();

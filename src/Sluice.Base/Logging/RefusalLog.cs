@@ -10,6 +10,9 @@ public static class RefusalLog
 
     /// <summary>Different refusals that are told of in one period; of others only the number is.</summary>
     public const int KeysMax = 100;
+
+    /// <summary>Those among them that come from one address or user, who can make up as many as they like.</summary>
+    public const int KeysOfOneMax = 10;
 }
 
 /// <summary>
@@ -24,6 +27,9 @@ public sealed class RefusalLog<TRefusal> : IDisposable
     private readonly ITimer _timer;
     private readonly Lock _lock = new();
     private readonly Dictionary<TRefusal, long> _repeats = [];
+
+    // Who has any of these: how many, and how often there were others, for which it has no room.
+    private readonly Dictionary<string, (int Keys, long Others)> _origins = [];
     private long _others;
     private bool _isCounting;
 
@@ -52,13 +58,21 @@ public sealed class RefusalLog<TRefusal> : IDisposable
                 return false;
             }
 
+            string origin = refusal.Origin;
+            (int keys, long others) = _origins.GetValueOrDefault(origin);
+            if (keys >= RefusalLog.KeysOfOneMax)
+            {
+                _origins[origin] = (keys, others + 1);
+                return false;
+            }
+
             if (_repeats.Count >= RefusalLog.KeysMax)
             {
                 _others++;
                 return false;
             }
 
-            _repeats.Add(refusal, 0);
+            Add(refusal, origin);
             return true;
         }
     }
@@ -70,20 +84,30 @@ public sealed class RefusalLog<TRefusal> : IDisposable
         _timer.Dispose();
     }
 
+    private void Add(in TRefusal refusal, string origin)
+    {
+        (int keys, long others) = _origins.GetValueOrDefault(origin);
+        _origins[origin] = (keys + 1, others);
+        _repeats.Add(refusal, 0);
+    }
+
     /// <summary>Tells what came again. What did goes on being counted, as told of; what did not is forgotten.</summary>
     private void EndPeriod()
     {
         KeyValuePair<TRefusal, long>[] again;
+        KeyValuePair<string, (int Keys, long Others)>[] beyond;
         long others;
         lock (_lock)
         {
             again = [.. _repeats.Where(static pair => pair.Value > 0)];
+            beyond = [.. _origins.Where(static pair => pair.Value.Others > 0)];
             others = _others;
             _repeats.Clear();
+            _origins.Clear();
             _others = 0;
             foreach (KeyValuePair<TRefusal, long> pair in again)
             {
-                _repeats.Add(pair.Key, 0);
+                Add(pair.Key, pair.Key.Origin);
             }
 
             _isCounting = again.Length > 0;
@@ -96,6 +120,11 @@ public sealed class RefusalLog<TRefusal> : IDisposable
         foreach ((TRefusal refusal, long count) in again)
         {
             refusal.LogAgain(_logger, count);
+        }
+
+        foreach ((string origin, (_, long count)) in beyond)
+        {
+            _logger.LogWarning("{Origin}: {Count} more {Things} were refused within a minute, beyond {Max} different ones that are told of", origin, count, TRefusal.Things, RefusalLog.KeysOfOneMax);
         }
 
         if (others > 0)

@@ -75,7 +75,7 @@ public static class ServeCommand
         return $"Sluice {version} is up, data in {Path.GetFullPath(broker.Settings.DataDirectory)}, listening on{Environment.NewLine}{string.Join(Environment.NewLine, listeners)}";
     }
 
-    private static ILoggerFactory CreateLoggers(LogSettings settings) => LoggerFactory.Create(builder => builder
+    private static ILoggerFactory CreateLoggers(LogSettings settings) => new CleanLoggers(LoggerFactory.Create(builder => builder
         .SetMinimumLevel(settings.Level)
         // Whoever starts the web host is told by an exception why it cannot start, and says so in a line.
         .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
@@ -88,5 +88,5 @@ public static class ServeCommand
             console.ColorBehavior = LoggerColorBehavior.Default;
         })
         // A pipe that nobody reads must not stop the threads that log, which serve connections: lines are dropped instead, and counted.
-        .Services.Configure<ConsoleLoggerOptions>(console => console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite));
+        .Services.Configure<ConsoleLoggerOptions>(console => console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite)));
 }

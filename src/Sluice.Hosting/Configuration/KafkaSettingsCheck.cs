@@ -7,29 +7,40 @@ internal static class KafkaSettingsCheck
 {
     private const string Section = "Kafka";
 
-    /// <summary>Adds a line to <paramref name="errors"/> for each fault.</summary>
-    public static void Check(KafkaSettings kafka, List<string> errors)
+    /// <summary>Adds each fault to <paramref name="faults"/>.</summary>
+    public static void Check(KafkaSettings kafka, SettingFaults faults)
     {
         if (kafka.GroupSessionTimeoutMinMs > kafka.GroupSessionTimeoutMaxMs)
         {
-            errors.Add($"Kafka:GroupSessionTimeoutMinMs ({kafka.GroupSessionTimeoutMinMs}) must not be above Kafka:GroupSessionTimeoutMaxMs ({kafka.GroupSessionTimeoutMaxMs}): no consumer could join a group.");
+            faults.AddContradiction(
+                $"Kafka:GroupSessionTimeoutMinMs ({kafka.GroupSessionTimeoutMinMs}) must not be above Kafka:GroupSessionTimeoutMaxMs ({kafka.GroupSessionTimeoutMaxMs}): no consumer could join a group.",
+                "Kafka:GroupSessionTimeoutMinMs",
+                "Kafka:GroupSessionTimeoutMaxMs");
         }
 
-        CheckHost($"{Section}:AdvertisedHost", $"{Section}:AdvertisedPort", kafka.AdvertisedHost, errors);
-        CheckHost($"{Section}:Tls:AdvertisedHost", $"{Section}:Tls:AdvertisedPort", kafka.Tls.AdvertisedHost, errors);
+        CheckHost($"{Section}:AdvertisedHost", $"{Section}:AdvertisedPort", kafka.AdvertisedHost, faults);
+        CheckHost($"{Section}:Tls:AdvertisedHost", $"{Section}:Tls:AdvertisedPort", kafka.Tls.AdvertisedHost, faults);
         bool hasTls = kafka.Tls.CertificateFile.Length > 0;
         if (kafka.Address.Length == 0 && hasTls && kafka.AdvertisedPort > 0)
         {
-            errors.Add($"Kafka:AdvertisedPort ({kafka.AdvertisedPort}) is for clients of the plaintext listener, and there is none, since Kafka:Address is empty. For those of the TLS listener it is Kafka:Tls:AdvertisedPort.");
+            faults.AddContradiction(
+                $"Kafka:AdvertisedPort ({kafka.AdvertisedPort}) is for clients of the plaintext listener, and there is none, since Kafka:Address is empty. For those of the TLS listener it is Kafka:Tls:AdvertisedPort.",
+                "Kafka:AdvertisedPort",
+                "Kafka:Address",
+                "Kafka:Tls:CertificateFile");
         }
 
         if (!hasTls && (kafka.Tls.AdvertisedPort > 0 || kafka.Tls.AdvertisedHost.Length > 0))
         {
-            errors.Add("Kafka:Tls:CertificateFile is empty, so there is no TLS listener that Kafka:Tls:AdvertisedHost or Kafka:Tls:AdvertisedPort could be for.");
+            faults.AddContradiction(
+                "Kafka:Tls:CertificateFile is empty, so there is no TLS listener that Kafka:Tls:AdvertisedHost or Kafka:Tls:AdvertisedPort could be for.",
+                "Kafka:Tls:CertificateFile",
+                "Kafka:Tls:AdvertisedHost",
+                "Kafka:Tls:AdvertisedPort");
         }
     }
 
-    private static void CheckHost(string key, string portKey, string host, List<string> errors)
+    private static void CheckHost(string key, string portKey, string host, SettingFaults faults)
     {
         string? problem = host.Length == 0 ? null
             : Uri.CheckHostName(host) == UriHostNameType.Unknown ? $"is neither a host name nor an IP address: clients could not connect to it. Give the name alone, such as broker.example.org; the port is {portKey}"
@@ -37,7 +48,7 @@ internal static class KafkaSettingsCheck
             : null;
         if (problem is not null)
         {
-            errors.Add($"{key}: '{host}' {problem}.");
+            faults.AddContradiction($"{key}: '{host}' {problem}.", key);
         }
     }
 }

@@ -6,29 +6,35 @@ namespace Sluice.Hosting.Configuration;
 /// <summary>Finds listeners of the broker's own that would be in each other's way.</summary>
 internal static class ListenerPortsCheck
 {
-    /// <summary>Adds a line to <paramref name="errors"/> for each two.</summary>
-    public static void Check(SluiceSettings settings, List<string> errors)
+    /// <summary>Adds each two to <paramref name="faults"/>.</summary>
+    public static void Check(SluiceSettings settings, SettingFaults faults)
     {
-        List<(string Setting, string Address, int Port)> listeners = [];
-        Add("Amqp:Port", settings.Amqp.Address, settings.Amqp.Port);
-        Add("Amqp:Tls:Port", settings.Amqp.Tls.CertificateFile.Length > 0 ? settings.Amqp.Tls.Address : "", settings.Amqp.Tls.Port);
-        Add("Kafka:Port", settings.Kafka.Address, settings.Kafka.Port);
-        Add("Kafka:Tls:Port", settings.Kafka.Tls.CertificateFile.Length > 0 ? settings.Kafka.Tls.Address : "", settings.Kafka.Tls.Port);
-        Add("Admin:Port", settings.Admin.Address, settings.Admin.Port);
+        List<(string Section, string Address, int Port)> listeners = [];
+        Add("Amqp", settings.Amqp.Address, settings.Amqp.Port);
+        Add("Amqp:Tls", settings.Amqp.Tls.CertificateFile.Length > 0 ? settings.Amqp.Tls.Address : "", settings.Amqp.Tls.Port);
+        Add("Kafka", settings.Kafka.Address, settings.Kafka.Port);
+        Add("Kafka:Tls", settings.Kafka.Tls.CertificateFile.Length > 0 ? settings.Kafka.Tls.Address : "", settings.Kafka.Tls.Port);
+        Add("Admin", settings.Admin.Address, settings.Admin.Port);
         for (int i = 0; i < listeners.Count; i++)
         {
-            foreach ((string setting, string address, int port) in listeners.Skip(i + 1).Where(other => other.Port == listeners[i].Port && Meet(other.Address, listeners[i].Address)))
+            (string firstSection, string firstAddress, int firstPort) = listeners[i];
+            foreach ((string section, string address, int port) in listeners.Skip(i + 1).Where(other => other.Port == firstPort && Meet(other.Address, firstAddress)))
             {
-                errors.Add($"{listeners[i].Setting} and {setting} are both {port}, at addresses ({listeners[i].Address} and {address}) where only one of them can listen: give each a port of its own.");
+                faults.AddContradiction(
+                    $"{firstSection}:Port and {section}:Port are both {port}, at addresses ({firstAddress} and {address}) where only one of them can listen: give each a port of its own.",
+                    $"{firstSection}:Port",
+                    $"{section}:Port",
+                    $"{firstSection}:Address",
+                    $"{section}:Address");
             }
         }
 
         // A port of 0 is whichever is free.
-        void Add(string setting, string address, int port)
+        void Add(string section, string address, int port)
         {
             if (address.Length > 0 && port > 0)
             {
-                listeners.Add((setting, address, port));
+                listeners.Add((section, address, port));
             }
         }
     }

@@ -12,14 +12,13 @@ internal static class SettingsBinder
     public static SluiceSettings Bind(IEnumerable<SettingValue> values, List<string> errors)
     {
         var settings = new SluiceSettings();
-        var faulty = new HashSet<string>(StringComparer.Ordinal);
+        var faults = new SettingFaults(errors);
         foreach (SettingValue value in values)
         {
             if (!ByKey.TryGetValue(value.Key, out SettingEntry? entry))
             {
                 string? nearest = Nearest(SettingsCatalog.Entries.Select(static known => known.Key), value.Key);
-                errors.Add($"{value.Origin}: there is no setting '{value.Key}'.{(nearest is null ? "" : $" The nearest is '{nearest}'.")}");
-                faulty.Add(nearest ?? value.Key);
+                faults.Add(nearest, $"{value.Origin}: there is no setting '{value.Key}'.{(nearest is null ? "" : $" The nearest is '{nearest}'.")}");
             }
             else if (Convert(entry, value, out string? error) is { } converted)
             {
@@ -27,44 +26,48 @@ internal static class SettingsBinder
             }
             else
             {
-                errors.Add($"{value.Origin}: {(entry.Attribute.Secret ? "the value" : $"'{value.Value}'")} {error}.");
-                faulty.Add(entry.Key);
+                faults.Add(entry.Key, $"{value.Origin}: {(entry.Attribute.Secret ? "the value" : $"'{value.Value}'")} {error}.");
             }
         }
 
-        // A setting that is wrong by itself was not taken: what it would contradict is not known.
-        var contradictions = new List<string>();
-        CheckTogether(settings, contradictions);
-        errors.AddRange(contradictions.Where(text => !faulty.Any(key => text.Contains(key, StringComparison.Ordinal))));
+        CheckTogether(settings, faults);
         return settings;
     }
 
-    private static void CheckTogether(SluiceSettings settings, List<string> errors)
+    private static void CheckTogether(SluiceSettings settings, SettingFaults faults)
     {
         ConnectionSettings connections = settings.Connections;
         if (connections.OutputLowWaterBytes >= connections.OutputHighWaterBytes)
         {
-            errors.Add($"Connections:OutputLowWaterBytes ({connections.OutputLowWaterBytes}) must be below Connections:OutputHighWaterBytes ({connections.OutputHighWaterBytes}).");
+            faults.AddContradiction(
+                $"Connections:OutputLowWaterBytes ({connections.OutputLowWaterBytes}) must be below Connections:OutputHighWaterBytes ({connections.OutputHighWaterBytes}).",
+                "Connections:OutputLowWaterBytes",
+                "Connections:OutputHighWaterBytes");
         }
 
         long needed = (long)settings.Limits.MessageBytesMax + connections.OutputHighWaterBytes;
         if (connections.OutputHardLimitBytes < needed)
         {
-            errors.Add($"Connections:OutputHardLimitBytes ({connections.OutputHardLimitBytes}) must be at least Limits:MessageBytesMax and Connections:OutputHighWaterBytes together ({needed}).");
+            faults.AddContradiction(
+                $"Connections:OutputHardLimitBytes ({connections.OutputHardLimitBytes}) must be at least Limits:MessageBytesMax and Connections:OutputHighWaterBytes together ({needed}).",
+                "Connections:OutputHardLimitBytes",
+                "Limits:MessageBytesMax",
+                "Connections:OutputHighWaterBytes");
         }
 
         if (settings.Storage.TailBytesPerLogMax > settings.Storage.TailBytesMax)
         {
-            errors.Add($"Storage:TailBytesPerLogMax ({settings.Storage.TailBytesPerLogMax}) must not be above Storage:TailBytesMax ({settings.Storage.TailBytesMax}).");
+            faults.AddContradiction(
+                $"Storage:TailBytesPerLogMax ({settings.Storage.TailBytesPerLogMax}) must not be above Storage:TailBytesMax ({settings.Storage.TailBytesMax}).", "Storage:TailBytesPerLogMax", "Storage:TailBytesMax");
         }
 
         if (string.IsNullOrWhiteSpace(settings.DataDirectory))
         {
-            errors.Add("DataDirectory is empty: name the directory in which the broker keeps its data.");
+            faults.AddContradiction("DataDirectory is empty: name the directory in which the broker keeps its data.", "DataDirectory");
         }
 
-        KafkaSettingsCheck.Check(settings.Kafka, errors);
-        ListenerPortsCheck.Check(settings, errors);
+        KafkaSettingsCheck.Check(settings.Kafka, faults);
+        ListenerPortsCheck.Check(settings, faults);
         foreach ((string key, string address, bool mayBeEmpty) in new[]
         {
             ("Amqp:Address", settings.Amqp.Address, true),
@@ -76,7 +79,7 @@ internal static class SettingsBinder
         {
             if (!ListenAddress.TryParse(address, out _) && !(mayBeEmpty && address.Length == 0))
             {
-                errors.Add($"{key}: '{address}' is not an IP address: use one of this machine's, localhost, or * for all.");
+                faults.AddContradiction($"{key}: '{address}' is not an IP address: use one of this machine's, localhost, or * for all.", key);
             }
         }
 
@@ -84,7 +87,8 @@ internal static class SettingsBinder
         {
             if (tls.CertificateFile.Length == 0 && (tls.KeyFile.Length > 0 || tls.ClientCertificates != Transport.ClientCertificateMode.None))
             {
-                errors.Add($"{section}:CertificateFile is empty, so there is no TLS listener, but other {section} settings ask for one.");
+                faults.AddContradiction(
+                    $"{section}:CertificateFile is empty, so there is no TLS listener, but other {section} settings ask for one.", $"{section}:CertificateFile", $"{section}:KeyFile", $"{section}:ClientCertificates");
             }
         }
     }

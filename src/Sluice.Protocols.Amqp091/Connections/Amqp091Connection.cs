@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Logging;
 using Sluice.Broker;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Publishing;
@@ -197,7 +198,7 @@ internal sealed class Amqp091Connection : IAmqpConnectionInfo
         Client.HandshakeCompleted();
         Server.Logger.LogInformation(
             "Connection {Connection}: user '{User}' logged in to virtual host '{VirtualHost}'{ClientName}",
-            Name, UserName, VirtualHostName, ClientName is { } name ? $", client '{name}'" : "");
+            Name, UserName, VirtualHostName, ClientName is { } name ? $", client '{LogText.Cut(name)}'" : "");
     }
 
     /// <summary>Ends the connection after this turn without any further words.</summary>

@@ -13,6 +13,9 @@ internal readonly record struct RefusedOperation(string User, AclOperation Opera
     /// <inheritdoc/>
     public static string Things => "operations";
 
+    /// <inheritdoc/>
+    public string Origin => RefusalOrigin.Of(User);
+
     /// <summary>The resource; a long name by its beginning.</summary>
     public string Name { get; } = LogText.Cut(Name);
 

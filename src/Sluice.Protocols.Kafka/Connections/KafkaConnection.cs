@@ -138,8 +138,9 @@ internal sealed class KafkaConnection : IConnectionInfo
         }
         catch (KafkaParseException error)
         {
+            // What strangers send is junk, which is always other junk; a user's client has one fault or another.
             _endReason = $"{NoRequest}: {error.Message}";
-            LogRefusal(NoRequest);
+            LogRefusal(Access is null ? NoRequest : _endReason);
         }
 #pragma warning disable CA1031 // Whatever is wrong with one connection must not touch the others.
         catch (Exception error)
@@ -157,13 +158,14 @@ internal sealed class KafkaConnection : IConnectionInfo
         Login.LogEnd(_endReason);
     }
 
-    /// <summary>Tells the operator why the connection ends, unless the same was told of the client's address a moment ago.</summary>
+    /// <summary>Tells the operator why the connection ends, unless the same was told of the client's address and user a moment ago.</summary>
     /// <param name="reason">What makes it the same.</param>
     private void LogRefusal(string reason)
     {
-        if (Server.RefusedClients.IsNews(RefusedClient.Of(Client, reason)))
+        string? user = Access?.User;
+        if (Server.RefusedClients.IsNews(RefusedClient.Of(Client, reason, user)))
         {
-            Server.Logger.LogWarning("Connection {Connection} is closed: {Reason}", Client.Name, _endReason);
+            Server.Logger.LogWarning("Connection {Connection}{User} is closed: {Reason}", Client.Name, user is null ? "" : $", user '{user}',", _endReason);
         }
     }
 

@@ -51,9 +51,9 @@ internal sealed class Recovery(StoreContext store, TailFlusher flusher, SegmentW
         TimeSpan took = store.Clock.GetElapsedTime(begunAt);
         if (replay.Entries > 0)
         {
-            // A clean stop ends with a checkpoint, which leaves nothing to replay.
+            // A stop in good order ends with a checkpoint, which leaves nothing to replay.
             store.Logger.LogWarning(
-                "The last stop was not clean: the process was killed, or it or the machine failed. {Logs} logs were recovered in {Milliseconds:0} ms, with {Entries} journal entries replayed", _logs.Count, took.TotalMilliseconds, replay.Entries);
+                "The last stop left {Entries} journal entries to replay: the broker was killed, it or the machine failed, or its last checkpoint could not be written. {Logs} logs were recovered in {Milliseconds:0} ms", replay.Entries, _logs.Count, took.TotalMilliseconds);
         }
         else
         {

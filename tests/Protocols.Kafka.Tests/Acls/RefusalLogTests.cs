@@ -98,7 +98,7 @@ public sealed class RefusalLogTests : IDisposable
     }
 
     [Fact]
-    public void Who_asks_for_ever_other_names_gets_a_hundred_lines_a_minute_and_a_count()
+    public void Who_asks_for_ever_other_names_gets_ten_lines_a_minute_and_a_count_and_leaves_room_for_others()
     {
         KafkaRequest request = Request("ada");
         for (int i = 0; i < 5_000; i++)
@@ -107,10 +107,12 @@ public sealed class RefusalLogTests : IDisposable
         }
 
         string[] lines = _lines.Take();
-        Assert.Equal(RefusalLog.KeysMax, lines.Length);
+        Assert.Equal(RefusalLog.KeysOfOneMax, lines.Length);
         Assert.All(lines, static line => Assert.True(line.Length < 500));
+        Refuse("bob", "orders");
+        Assert.Single(_lines.Take());
         _fixture.Clock.Advance(RefusalLog.Period);
-        Assert.Equal(["4900 more operations were refused within a minute, beyond 100 different ones that are told of"], _lines.Take());
+        Assert.Equal(["User 'ada': 4990 more operations were refused within a minute, beyond 10 different ones that are told of"], _lines.Take());
     }
 
     [Fact]
@@ -176,6 +178,36 @@ public sealed class RefusalLogTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_wrong_with_a_users_client_is_told_of_by_user_and_fault()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            await ConnectAsync("10.0.0.1", 50_000 + i, [0x7F, 0, 0, 0], "ada");
+            await ConnectAsync("10.0.0.1", 51_000 + i, [0x7F, 0, 0, 1], "ada");
+            await ConnectAsync("10.0.0.1", 52_000 + i, [0x7F, 0, 0, 0], "bob");
+            await ConnectAsync("10.0.0.1", 53_000 + i, [0x7F, 0, 0, 0]);
+        }
+
+        Assert.Equal(
+            [
+                "Connection 10.0.0.1:50000 -> 127.0.0.1:9092, user 'ada', is closed: it sent what is no Kafka request: a request of 2130706432 bytes; at most 104857600 are allowed",
+                "Connection 10.0.0.1:51000 -> 127.0.0.1:9092, user 'ada', is closed: it sent what is no Kafka request: a request of 2130706433 bytes; at most 104857600 are allowed",
+                "Connection 10.0.0.1:52000 -> 127.0.0.1:9092, user 'bob', is closed: it sent what is no Kafka request: a request of 2130706432 bytes; at most 104857600 are allowed",
+                "Connection 10.0.0.1:53000 -> 127.0.0.1:9092 is closed: it sent what is no Kafka request: a request of 2130706432 bytes; at most 104857600 are allowed",
+            ],
+            _lines.Take());
+        _fixture.Clock.Advance(RefusalLog.Period);
+        Assert.Equal(
+            [
+                "Client 10.0.0.1 on port 9092, user 'ada': connection closed 2 more times within a minute: it sent what is no Kafka request: a request of 2130706432 bytes; at most 104857600 are allowed",
+                "Client 10.0.0.1 on port 9092, user 'ada': connection closed 2 more times within a minute: it sent what is no Kafka request: a request of 2130706433 bytes; at most 104857600 are allowed",
+                "Client 10.0.0.1 on port 9092, user 'bob': connection closed 2 more times within a minute: it sent what is no Kafka request: a request of 2130706432 bytes; at most 104857600 are allowed",
+                "Client 10.0.0.1 on port 9092: connection closed 2 more times within a minute: it sent what is no Kafka request",
+            ],
+            _lines.Take());
+    }
+
+    [Fact]
     public void Entries_of_the_list_are_told_in_words()
     {
         Assert.Equal("User:ada from any address may Read topic 'orders'", Words(AclResourceType.Topic, AclPatternType.Literal, "orders", "User:ada", "*", AclOperation.Read, AclPermission.Allow));
@@ -202,15 +234,21 @@ public sealed class RefusalLogTests : IDisposable
     /// <summary>A request of the user's, who may do nothing.</summary>
     private KafkaRequest Request(string user)
     {
-        var connection = new KafkaConnection(_server, Client("10.0.0.1", 50_000, Stream.Null)) { Access = new ClientAccess(_server.Acls, _server.AccessControl.AccessOf(user, "/"), "10.0.0.1") };
+        var connection = new KafkaConnection(_server, Client("10.0.0.1", 50_000, Stream.Null)) { Access = Access(user, "10.0.0.1") };
         return new KafkaRequest(connection, KafkaApis.Get(KafkaApiKey.Fetch), new KafkaRequestHeader((short)KafkaApiKey.Fetch, 13, 1, null), 0);
     }
 
+    private ClientAccess Access(string user, string address) => new(_server.Acls, _server.AccessControl.AccessOf(user, "/"), address);
+
     /// <summary>A client that says this, and what the broker makes of it.</summary>
-    private async Task ConnectAsync(string address, int port, byte[] says)
+    /// <param name="address">Where it comes from.</param>
+    /// <param name="port">The same.</param>
+    /// <param name="says">What it sends.</param>
+    /// <param name="user">As whom it has logged in before; null: it has not.</param>
+    private async Task ConnectAsync(string address, int port, byte[] says, string? user = null)
     {
         using var stream = new MemoryStream(says);
-        await new KafkaConnection(_server, Client(address, port, stream)).RunAsync(TestContext.Current.CancellationToken);
+        await new KafkaConnection(_server, Client(address, port, stream)) { Access = user is null ? null : Access(user, address) }.RunAsync(TestContext.Current.CancellationToken);
     }
 
     private static ClientConnection Client(string address, int port, Stream stream) =>
