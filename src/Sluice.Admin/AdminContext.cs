@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Base.Changes;
 using Sluice.Broker;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;

@@ -54,5 +54,7 @@ public readonly record struct BrokerResult<T>(BrokerStatus Status, string Detail
 
     public static implicit operator BrokerResult<T>(T value) => new(BrokerStatus.Ok, "", value);
 
+    public static implicit operator BrokerResult(BrokerResult<T> result) => new(result.Status, result.Detail);
+
     public static implicit operator BrokerResult<T>(BrokerResult failure) => new(failure.Status, failure.Detail, default);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Messages;
@@ -80,27 +81,33 @@ public sealed class MessageBroker
         }
 
         VirtualHost? host;
-        ValueTask<MetadataResult> kept;
+        ValueTask<MetadataResult> kept = default;
+        bool isNew;
         lock (_hostsChange)
         {
-            if (_hosts.TryGetValue(name, out host))
+            isNew = !_hosts.TryGetValue(name, out host);
+            if (isNew)
             {
-                return host;
-            }
-
-            // In the journal before anything can be declared in it.
-            host = new VirtualHost(this, name);
-            kept = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty));
-            _hosts[name] = host;
-            if (_isStopped)
-            {
-                host.Stop();
+                // In the journal before anything can be declared in it.
+                host = new VirtualHost(this, name);
+                kept = Store.Metadata.CommitAsync(MetadataTransaction.Put(MetadataKeys.VirtualHost(name), ReadOnlyMemory<byte>.Empty));
+                _hosts[name] = host;
+                if (_isStopped)
+                {
+                    host.Stop();
+                }
             }
         }
 
+        if (!isNew)
+        {
+            await Store.Metadata.WhenKeptAsync().ConfigureAwait(false);
+            return host!;
+        }
+
         await kept.ConfigureAwait(false);
-        _logger.LogInformation("{Who} created virtual host '{Host}'", Who(by), name);
-        return host;
+        _logger.LogInformation("{Who} created virtual host '{Host}'", ChangeWords.Who(by), name);
+        return host!;
     }
 
     /// <summary>Deletes the virtual host and all it holds.</summary>
@@ -124,7 +131,7 @@ public sealed class MessageBroker
         host.Release(consumers);
 
         await kept.ConfigureAwait(false);
-        _logger.LogInformation("{Who} deleted virtual host '{Host}'", Who(by), name);
+        _logger.LogInformation("{Who} deleted virtual host '{Host}'", ChangeWords.Who(by), name);
         return BrokerResult.Ok;
     }
 
@@ -168,9 +175,6 @@ public sealed class MessageBroker
 
         BlockedChanged?.Invoke(reason);
     }
-
-    /// <summary>Who has changed something, at the beginning of a line of the log.</summary>
-    internal static string Who(string? by) => by is null ? "The broker's host program" : $"User '{by}'";
 
     internal IPropertiesReader? FindFormat(PropertiesFormat format) => _formats[(byte)format];
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Base.Scheduling;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Delays;
@@ -75,6 +76,12 @@ public sealed class VirtualHost
     /// <summary>Creates the queue, or checks that it exists with the same properties. An empty name lets the broker choose one (amq.gen-…).</summary>
     public ValueTask<BrokerResult<MessageQueue>> DeclareQueueAsync(QueueDefinition definition, object? owner) => _queues.DeclareAsync(definition, owner);
 
+    /// <summary>
+    /// Creates a queue, or says what sets it apart (Differs) from the one that is there. Unlike a declaration this is no use of the queue: one that goes when nobody has used it for some time
+    /// (x-expires) does not live longer by it.
+    /// </summary>
+    public ValueTask<BrokerResult<PutOutcome>> EnsureQueueAsync(QueueDefinition definition) => _queues.EnsureAsync(definition);
+
     /// <summary>Finds a queue; NotFound, or Locked when it is exclusive to another connection than <paramref name="owner"/>.</summary>
     public BrokerResult<MessageQueue> FindQueue(string name, object? owner) => _queues.Find(name, owner);
 
@@ -99,6 +106,12 @@ public sealed class VirtualHost
         BrokerResult<MessageQueue> found = FindQueue(name, owner);
         if (!found.IsOk)
         {
+            if (found.Status == BrokerStatus.NotFound)
+            {
+                // To who deletes it, that is as good as a deletion.
+                await Names.WhenKept().ConfigureAwait(false);
+            }
+
             return new BrokerResult(found.Status, found.Detail);
         }
 
@@ -124,7 +137,7 @@ public sealed class VirtualHost
         {
             Logger.LogInformation(
                 "{Who} deleted topic '{Topic}' with {Partitions} partition{Plural} as a queue of its name in virtual host '{Host}'",
-                MessageBroker.Who(by), topic.Name, topic.Partitions.Count, topic.Partitions.Count == 1 ? "" : "s", Name);
+                ChangeWords.Who(by), topic.Name, topic.Partitions.Count, topic.Partitions.Count == 1 ? "" : "s", Name);
         }
 
         return deleted.Status == BrokerStatus.NotFound ? 0 : deleted;
@@ -173,7 +186,8 @@ public sealed class VirtualHost
         return new BrokerResult(deleted.Status, deleted.Detail);
     }
 
-    public ValueTask<BrokerResult> DeclareExchangeAsync(ExchangeDefinition definition) => _exchanges.DeclareAsync(definition);
+    /// <summary>Creates the exchange, or checks that it exists with the same properties.</summary>
+    public ValueTask<BrokerResult<PutOutcome>> DeclareExchangeAsync(ExchangeDefinition definition) => _exchanges.DeclareAsync(definition);
 
     public BrokerResult<ExchangeDefinition> FindExchange(string name) =>
         Names.Exchanges.TryGetValue(name, out Exchange? exchange) ? exchange.Definition : Names.NoExchange(name);
@@ -181,7 +195,7 @@ public sealed class VirtualHost
     public ValueTask<BrokerResult> DeleteExchangeAsync(string name, bool ifUnused) => _exchanges.DeleteAsync(name, ifUnused);
 
     /// <summary>Binds a queue or exchange to an exchange; binding twice is no error.</summary>
-    public ValueTask<BrokerResult> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner) =>
+    public ValueTask<BrokerResult<PutOutcome>> BindAsync(string source, DestinationKind kind, string destination, string routingKey, Arguments arguments, object? owner) =>
         _bindings.BindAsync(new BindingDefinition(source, kind, destination, routingKey, arguments), owner);
 
     /// <summary>Unbinds; no error if there is no such binding (as RabbitMQ).</summary>
@@ -199,7 +213,8 @@ public sealed class VirtualHost
 
     public IReadOnlyList<PolicyDefinition> ListPolicies() => _settings.Policies.Policies;
 
-    public ValueTask<BrokerResult> SetPolicyAsync(PolicyDefinition policy) => _policies.SetAsync(policy);
+    /// <summary>Puts the policy into force in the place of the one of its name.</summary>
+    public ValueTask<BrokerResult<PolicyChange>> SetPolicyAsync(PolicyDefinition policy) => _policies.SetAsync(policy);
 
     public ValueTask<BrokerResult> DeletePolicyAsync(string name, bool isOperator) => _policies.DeleteAsync(name, isOperator);
 

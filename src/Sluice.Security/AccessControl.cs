@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Security.Sasl;
 
 namespace Sluice.Security;
@@ -83,26 +84,35 @@ public sealed class AccessControl
     /// <summary>Creates or replaces the user. One that comes without credentials for SCRAM keeps those it had if its password stays what it was.</summary>
     /// <param name="user">As it is to be.</param>
     /// <param name="by">The user who asks for it, for the log; null: the program that the broker is part of.</param>
+    /// <param name="keepsLimits">One that is there keeps its limits.</param>
     /// <exception cref="ArgumentException">The name is empty.</exception>
-    public async ValueTask<PutOutcome> PutUserAsync(User user, string? by = null)
+    public ValueTask<PutOutcome> PutUserAsync(User user, string? by = null, bool keepsLimits = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(user.Name);
+        return ChangeUserAsync(user.Name, before => before is null ? user : user with
+        {
+            Scram = user.Scram.IsEmpty && before.Password?.Encode() == user.Password?.Encode() ? before.Scram : user.Scram,
+            Limits = keepsLimits ? before.Limits : user.Limits,
+        }, by);
+    }
+
+    /// <summary>Puts what a function makes of a user into its place, so that of two changes at once none is lost.</summary>
+    /// <param name="name">Whose.</param>
+    /// <param name="change">Of the user as it is, null if there is none; null leaves all as it is. Must have the same name.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<PutOutcome> ChangeUserAsync(string name, Func<User?, User?> change, string? by = null)
+    {
         User? before = null;
+        User? after = null;
         bool isChange = await ChangeAsync(snapshot =>
         {
-            before = snapshot.Users.GetValueOrDefault(user.Name);
-            if (before is not null && user.Scram.IsEmpty && before.Password?.Encode() == user.Password?.Encode())
-            {
-                user = user with { Scram = before.Scram };
-            }
-
-            return before is not null && UserWords.Changes(before, user).Length == 0 ? null : (
-                [SecurityRecords.Put(user)],
-                snapshot with { Users = snapshot.Users.SetItem(user.Name, user) });
+            before = snapshot.Users.GetValueOrDefault(name);
+            after = change(before);
+            return after is null || after.Equals(before) ? null : ([SecurityRecords.Put(after)], snapshot with { Users = snapshot.Users.SetItem(name, after) });
         }).ConfigureAwait(false);
         if (isChange)
         {
-            LogChange(by, before is null ? $"created user '{user.Name}': {UserWords.Of(user)}" : $"changed user '{user.Name}': {UserWords.Changes(before, user)}");
+            LogChange(by, before is null ? $"created user '{name}': {UserWords.Of(after!)}" : $"changed user '{name}': {UserWords.Changes(before, after!)}");
         }
 
         return Outcome(isChange, before);
@@ -270,11 +280,23 @@ public sealed class AccessControl
     /// <param name="virtualHost">Whose.</param>
     /// <param name="limits">As they are to be.</param>
     /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
-    public async ValueTask<PutOutcome> PutVirtualHostLimitsAsync(string virtualHost, VirtualHostLimits limits, string? by = null)
+    public ValueTask<PutOutcome> PutVirtualHostLimitsAsync(string virtualHost, VirtualHostLimits limits, string? by = null) => ChangeVirtualHostLimitsAsync(virtualHost, _ => limits, by);
+
+    /// <summary>Puts what a function makes of the limits into their place, so that of two changes at once none is lost.</summary>
+    /// <param name="virtualHost">Whose.</param>
+    /// <param name="change">Of the limits as they are.</param>
+    /// <param name="by">As with <see cref="PutUserAsync"/>.</param>
+    public async ValueTask<PutOutcome> ChangeVirtualHostLimitsAsync(string virtualHost, Func<VirtualHostLimits, VirtualHostLimits> change, string? by = null)
     {
-        bool isChange = await ChangeAsync(snapshot => snapshot.Limits.GetValueOrDefault(virtualHost) == limits ? null
-            : limits == default ? ([SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost))], snapshot with { Limits = snapshot.Limits.Remove(virtualHost) })
-            : ([SecurityRecords.Put(virtualHost, limits)], snapshot with { Limits = snapshot.Limits.SetItem(virtualHost, limits) })).ConfigureAwait(false);
+        VirtualHostLimits limits = default;
+        bool isChange = await ChangeAsync(snapshot =>
+        {
+            VirtualHostLimits before = snapshot.Limits.GetValueOrDefault(virtualHost);
+            limits = change(before);
+            return before == limits ? null
+                : limits == default ? ([SecurityRecords.Delete(SecurityRecords.LimitsKey(virtualHost))], snapshot with { Limits = snapshot.Limits.Remove(virtualHost) })
+                : ([SecurityRecords.Put(virtualHost, limits)], snapshot with { Limits = snapshot.Limits.SetItem(virtualHost, limits) });
+        }).ConfigureAwait(false);
         if (isChange)
         {
             LogChange(by, $"changed the limits of virtual host '{virtualHost}': connections {UserWords.Limit(limits.ConnectionsMax)}, queues {UserWords.Limit(limits.QueuesMax)}");
@@ -334,14 +356,14 @@ public sealed class AccessControl
 
     private static PutOutcome Outcome(bool isChange, object? before) => !isChange ? PutOutcome.Unchanged : before is null ? PutOutcome.Created : PutOutcome.Changed;
 
-    /// <summary>Whether the user has this password and, as it would be set, what SCRAM needs of it.</summary>
+    /// <summary>Whether the user has this password and, as strong as it would be set, what SCRAM needs of it.</summary>
     private bool HasPassword(User user, byte[] utf8) =>
         user.Password is { Algorithm: PasswordAlgorithm.Pbkdf2Sha256, Iterations: PasswordHash.DefaultIterations } hash
         && user.Scram.Length == (_scramFromPasswords ? ScramMechanisms.All.Count : 0)
         && hash.Verify(utf8)
-        && user.Scram.All(credential => credential.IsOf(utf8));
+        && user.Scram.All(credential => credential.Iterations >= ScramCredential.IterationsDefault && credential.IsOf(utf8));
 
-    private void LogChange(string? by, string what) => _logger.LogInformation("{Who} {What}", by is null ? "The broker's host program" : $"User '{by}'", what);
+    private void LogChange(string? by, string what) => _logger.LogInformation("{Who} {What}", ChangeWords.Who(by), what);
 
     /// <summary>One change at a time: kept by the store, then visible. False when <paramref name="change"/> found nothing to do.</summary>
     private async ValueTask<bool> ChangeAsync(Func<SecuritySnapshot, (IReadOnlyList<SecurityChange> Changes, SecuritySnapshot Next)?> change)

@@ -13,9 +13,23 @@ public sealed record User(string Name, PasswordHash? Password, IReadOnlyList<str
     /// <summary>Credentials for SCRAM, at most one for each mechanism; they open the account beside the password.</summary>
     public ImmutableArray<ScramCredential> Scram { get; init; } = [];
 
+    /// <summary>By content: of the password and the credentials what is kept of them, the tags in their order, the credentials in any.</summary>
+    public bool Equals(User? other) =>
+        other is not null
+        && Name == other.Name
+        && Password?.Encode() == other.Password?.Encode()
+        && Tags.SequenceEqual(other.Tags, StringComparer.Ordinal)
+        && Limits == other.Limits
+        && HasSameScram(other);
+
+    public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
+
     public bool HasTag(string tag) => Tags.Contains(tag);
 
     public bool IsAdministrator => HasTag(UserTags.Administrator);
+
+    internal bool HasSameScram(User other) =>
+        Scram.Select(static credential => credential.Encode()).ToHashSet(StringComparer.Ordinal).SetEquals(other.Scram.Select(static credential => credential.Encode()));
 }
 
 /// <summary>Tags with a meaning, as in RabbitMQ.</summary>

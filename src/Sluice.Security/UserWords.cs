@@ -28,7 +28,7 @@ internal static class UserWords
             changes.Add(Password(after, before));
         }
 
-        if (!before.Scram.Select(static credential => credential.Encode()).ToHashSet(StringComparer.Ordinal).SetEquals(after.Scram.Select(static credential => credential.Encode())))
+        if (!before.HasSameScram(after))
         {
             changes.Add(Scram(after));
         }

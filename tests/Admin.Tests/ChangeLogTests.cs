@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Net;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Sluice.Admin.Http;
+using Sluice.Broker.Definitions;
 using Sluice.Broker.Topics;
 using Sluice.Commands;
 using Sluice.LoadGenerator.Client;
@@ -65,9 +67,9 @@ public sealed class ChangeLogTests
         await LogsAsync(host, "User 'guest' created virtual host 'v'", () => host.PutAsync("/api/vhosts/v", "{}"));
         await LogsAsync(host, "User 'guest' changed the limits of virtual host 'v': connections without limit, queues 7", () => host.PutAsync("/api/vhost-limits/v/max-queues", """{"value":7}""", HttpStatusCode.NoContent));
         await LogsAsync(host, null, () => host.PutAsync("/api/vhost-limits/v/max-queues", """{"value":7}""", HttpStatusCode.NoContent));
-        await LogsAsync(host, "User 'guest' created policy 'p' in virtual host 'v'", () => host.PutAsync("/api/policies/v/p", """{"pattern":"^q","definition":{"max-length":5}}"""));
+        await LogsAsync(host, "User 'guest' created policy 'p' in virtual host 'v': pattern '^q', for all, priority 0, max-length=5", () => host.PutAsync("/api/policies/v/p", """{"pattern":"^q","definition":{"max-length":5}}"""));
         await LogsAsync(host, null, () => host.PutAsync("/api/policies/v/p", """{"pattern":"^q","definition":{"max-length":5}}""", HttpStatusCode.NoContent));
-        await LogsAsync(host, "User 'guest' changed policy 'p' in virtual host 'v'", () => host.PutAsync("/api/policies/v/p", """{"pattern":"^q","definition":{"max-length":6}}""", HttpStatusCode.NoContent));
+        await LogsAsync(host, "User 'guest' changed policy 'p' in virtual host 'v': max-length=6 instead of max-length=5", () => host.PutAsync("/api/policies/v/p", """{"pattern":"^q","definition":{"max-length":6}}""", HttpStatusCode.NoContent));
         await LogsAsync(host, "User 'guest' deleted policy 'p' in virtual host 'v'", () => host.DeleteAsync("/api/policies/v/p"));
         await LogsAsync(host, "User 'guest' deleted virtual host 'v'", () => host.DeleteAsync("/api/vhosts/v"));
     }
@@ -94,6 +96,8 @@ public sealed class ChangeLogTests
         Assert.Contains("User 'guest' created user 'ada': tags [monitoring], a password, credentials for SCRAM-SHA-256 and SCRAM-SHA-512", lines);
         Assert.Contains("User 'guest' created virtual host 'v'", lines);
         Assert.Contains("User 'guest' created topic 't' with 3 partitions and retention.ms=60000 in virtual host 'v'", lines);
+        Assert.Contains("User 'guest' changed quotas of user 'ada': consumer_byte_rate=1000000", lines);
+        Assert.Contains("User 'guest' configured group 'billing': consumer.session.timeout.ms=50000", lines);
         Assert.Contains("Access control entry added by 'guest': User:ada from any address may Read every topic whose name begins with 'a'", lines);
         Assert.Equal(
             "User 'guest' imported definitions: created vhosts 1, users 2, permissions 1, topic_permissions 1, kafka_acls 2, kafka_quotas 1, kafka_group_configs 1, policies 1, queues 2, topics 1, exchanges 1, bindings 1; changed nothing; 0 entries were there and stay as they are",
@@ -110,7 +114,7 @@ public sealed class ChangeLogTests
         before = host.Log.Count;
         await host.PostAsync("/api/definitions", Change, HttpStatusCode.NoContent);
         Assert.Equal(
-            ["User 'guest' changed user 'ada': tags [] instead of [monitoring]", "User 'guest' imported definitions: created nothing; changed users 1, kafka_quotas 1; 0 entries were there and stay as they are"],
+            ["User 'guest' changed user 'ada': tags [] instead of [monitoring]", "User 'guest' changed quotas of user 'ada': consumer_byte_rate=5", "User 'guest' imported definitions: created nothing; changed users 1, kafka_quotas 1; 0 entries were there and stay as they are"],
             host.Log.Skip(before));
         host.LogIn("ada", "lovelace");
         Assert.Equal(HttpStatusCode.Unauthorized, (await host.SendAsync(HttpMethod.Get, "/api/users")).StatusCode);
@@ -125,6 +129,45 @@ public sealed class ChangeLogTests
             host,
             "User 'guest' imported definitions into virtual host 'v', which ended early: queues[1] 'b': invalid arg 'x-max-length' for queue 'b' in vhost 'v': expected an integer, got 'many'. Until then: created queues 1; changed nothing; 0 entries were there and stay as they are",
             () => host.PostAsync("/api/definitions/v", """{"queues":[{"name":"a","durable":true},{"name":"b","durable":true,"arguments":{"x-max-length":"many"}}]}""", HttpStatusCode.BadRequest));
+    }
+
+    [Fact]
+    public async Task What_Kafka_sets_goes_in_whole_or_not_at_all()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        string Import(int from, int count) => $$"""{"kafka_client_metrics":[{{string.Join(',', Enumerable.Range(from, count).Select(static i => $$$"""{"name":"m{{{i}}}","config":{"interval.ms":"1000"}}"""))}}]}""";
+        long revision = host.Revision;
+        await host.PostAsync("/api/definitions", Import(0, 999), HttpStatusCode.NoContent);
+        Assert.Equal(revision + 1, host.Revision);
+        await LogsAsync(
+            host,
+            "User 'guest' imported definitions, which ended early: kafka_client_metrics[3] 'm1000': There can be 1000 at most, and there is no room for this one. Until then: created nothing; changed nothing; 0 entries were there and stay as they are",
+            () => host.PostAsync("/api/definitions", Import(997, 5), HttpStatusCode.BadRequest));
+        Assert.Equal(revision + 1, host.Revision);
+        Assert.Equal(999, (await host.GetAsync("/api/definitions"))["kafka_client_metrics"]!.AsArray().Count);
+        await host.PostAsync("/api/definitions", Import(998, 2), HttpStatusCode.NoContent);
+        Assert.EndsWith("created kafka_client_metrics 1; changed nothing; 1 entries were there and stay as they are", host.Log.Last(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_virtual_host_whose_limits_cannot_be_is_not_made()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        await LogsAsync(
+            host,
+            "User 'guest' imported definitions, which ended early: vhosts[0] 'v': there is no limit 'max-wishes'; there are max-connections and max-queues. Until then: created nothing; changed nothing; 0 entries were there and stay as they are",
+            () => host.PostAsync("/api/definitions", """{"vhosts":[{"name":"v","limits":{"max-queues":9,"max-wishes":3}}]}""", HttpStatusCode.BadRequest));
+        Assert.Null(host.Broker.Broker.FindVirtualHost("v"));
+    }
+
+    [Fact]
+    public async Task What_is_in_the_way_of_an_import_and_is_not_the_same_thing_ends_it()
+    {
+        await using AdminHost host = await AdminHost.StartAsync();
+        using AmqpClient client = AmqpClient.Connect(host.Amqp);
+        await host.Broker.Broker.FindVirtualHost("/")!.DeclareQueueAsync(new QueueDefinition("q", false, Exclusive: true, false, Arguments.Empty), client);
+        JsonNode answer = await host.PostAsync("/api/definitions", """{"queues":[{"vhost":"/","name":"q","durable":true}]}""", HttpStatusCode.BadRequest);
+        Assert.StartsWith("queues[0] 'q': cannot obtain exclusive access to locked queue 'q'", answer["reason"]!.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

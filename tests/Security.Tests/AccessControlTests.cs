@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sluice.Base.Changes;
 using Sluice.Security.Sasl;
 
 namespace Sluice.Security.Tests;
@@ -76,6 +77,69 @@ public sealed class AccessControlTests
         // A weak hash is replaced, though it is of the same password.
         await control.PutUserAsync(new User("ada", PasswordHash.Create("lovelace"u8, 10), [], default));
         Assert.Equal(PasswordHash.DefaultIterations, control.WithPassword(control.FindUser("ada")!, "lovelace").Password!.Iterations);
+    }
+
+    [Fact]
+    public async Task Credentials_for_SCRAM_of_few_rounds_do_not_outlive_the_setting_of_the_same_password()
+    {
+        AccessControl control = Open();
+        await control.PutUserAsync(control.WithPassword(new User("ada", null, [], default), "lovelace"));
+        User strong = control.FindUser("ada")!;
+        byte[] salt = new byte[16];
+        byte[] salted = System.Security.Cryptography.Rfc2898DeriveBytes.Pbkdf2("lovelace"u8, salt, ScramCredential.IterationsMin, System.Security.Cryptography.HashAlgorithmName.SHA256, 32);
+        await control.AlterScramAsync([new ScramChange("ada", ScramMechanism.Sha256, ScramCredential.FromSaltedPassword(ScramMechanism.Sha256, ScramCredential.IterationsMin, salt, salted))]);
+        Assert.Equal(PutOutcome.Changed, await control.PutUserAsync(control.WithPassword(control.FindUser("ada")!, "lovelace")));
+        Assert.All(control.FindUser("ada")!.Scram, credential => Assert.Equal(strong.Scram[0].Iterations, credential.Iterations));
+    }
+
+    /// <summary>What is new in a user must count where it is decided whether anything is to be written, and have words.</summary>
+    [Fact]
+    public void Users_are_the_same_if_all_of_them_is()
+    {
+        var user = new User("ada", PasswordHash.Create("a"u8, 10), ["a", "b"], new UserLimits(1, 2)) { Scram = ScramCredential.DeriveAll("a"u8) };
+        var others = new Dictionary<string, object?[]>
+        {
+            [nameof(User.Name)] = ["Ada"],
+            [nameof(User.Password)] = [null, PasswordHash.Create("a"u8, 10)],
+            [nameof(User.Tags)] = [new[] { "b", "a" }, Array.Empty<string>()],
+            [nameof(User.Limits)] = [new UserLimits(1, 3), default(UserLimits)],
+            [nameof(User.Scram)] = [ScramCredential.DeriveAll("a"u8), System.Collections.Immutable.ImmutableArray<ScramCredential>.Empty],
+        };
+        foreach (System.Reflection.PropertyInfo property in typeof(User).GetProperties().Where(static property => property.CanWrite))
+        {
+            foreach (object? value in others[property.Name])
+            {
+                User other = user with { };
+                Assert.Equal(user, other);
+                property.SetValue(other, value);
+                Assert.NotEqual(user, other);
+                Assert.True(property.Name == nameof(User.Name) || UserWords.Changes(user, other).Length > 0, property.Name);
+            }
+        }
+
+        Assert.Equal(user, new User("ada", PasswordHash.Parse(user.Password!.Encode()), ["a", "b"], new UserLimits(1, 2)) { Scram = [.. user.Scram.Reverse().Select(static credential => ScramCredential.Parse(credential.Encode()))] });
+    }
+
+    [Fact]
+    public async Task Of_two_changes_of_a_user_at_once_none_is_lost()
+    {
+        var log = new RecordingLogger<AccessControl>();
+        var control = new AccessControl(_store, log);
+        await control.PutUserAsync(new User("ada", PasswordHash.Create("one"u8, 10), [], default));
+        await control.PutVirtualHostLimitsAsync("/", new VirtualHostLimits(1, null));
+        int lines = log.Lines.Count;
+        _store.Gate = new TaskCompletionSource();
+        Task<PutOutcome> password = control.PutUserAsync(control.FindUser("ada")! with { Password = PasswordHash.Create("two"u8, 10) }, "root").AsTask();
+        Task<PutOutcome> limits = control.ChangeUserAsync("ada", static user => user! with { Limits = user.Limits with { ConnectionsMax = 3 } }, "operator").AsTask();
+        Task<PutOutcome> nobody = control.ChangeUserAsync("nobody", static user => user, "operator").AsTask();
+        Task<PutOutcome> connections = control.ChangeVirtualHostLimitsAsync("/", static limits => limits with { ConnectionsMax = 5 }, "root").AsTask();
+        Task<PutOutcome> queues = control.ChangeVirtualHostLimitsAsync("/", static limits => limits with { QueuesMax = 7 }, "operator").AsTask();
+        _store.Gate.SetResult();
+        Assert.Equal([PutOutcome.Changed, PutOutcome.Changed, PutOutcome.Unchanged, PutOutcome.Changed, PutOutcome.Changed], await Task.WhenAll(password, limits, nobody, connections, queues));
+        Assert.True(control.FindUser("ada")!.Password!.Verify("two"u8));
+        Assert.Equal(3, control.FindUser("ada")!.Limits.ConnectionsMax);
+        Assert.Equal(new VirtualHostLimits(5, 7), control.LimitsOf("/"));
+        Assert.Equal(["User 'root' changed user 'ada': another password", "User 'operator' changed user 'ada': connections 3, channels without limit"], log.Lines.Skip(lines).Take(2).Select(static line => line.Text));
     }
 
     [Fact]

@@ -11,11 +11,19 @@ internal sealed class MemorySecurityStore : ISecurityStore
 
     public IReadOnlyList<SecurityEntry> Load() => [.. Entries.Select(entry => new SecurityEntry(entry.Key, entry.Value))];
 
-    public ValueTask CommitAsync(IReadOnlyList<SecurityChange> changes)
+    /// <summary>What a commit waits for, unless it is null.</summary>
+    public TaskCompletionSource? Gate { get; set; }
+
+    public async ValueTask CommitAsync(IReadOnlyList<SecurityChange> changes)
     {
         if (Failure is not null)
         {
-            return ValueTask.FromException(Failure);
+            throw Failure;
+        }
+
+        if (Gate is not null)
+        {
+            await Gate.Task;
         }
 
         Commits++;
@@ -30,7 +38,5 @@ internal sealed class MemorySecurityStore : ISecurityStore
                 Entries.Remove(change.Key);
             }
         }
-
-        return default;
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Sluice.Admin.Http;
+using Sluice.Base.Changes;
 using Sluice.Broker;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Queues;
@@ -25,7 +26,6 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
 
     /// <summary>How many entries of each list were created and changed.</summary>
     private readonly OrderedDictionary<string, (int Created, int Changed)> _done = [];
-    private readonly Dictionary<VirtualHost, HashSet<BindingDefinition>> _bindings = [];
     private int _unchanged;
 
     public async Task RunAsync()
@@ -76,7 +76,7 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
     private async Task ImportHostsAndUsersAsync(JsonBody body)
     {
         AccessControl access = request.Context.AccessControl;
-        await EachAsync(body, "vhosts", ImportHostAsync).ConfigureAwait(false);
+        await EachEntryAsync(body, "vhosts", ImportHostAsync).ConfigureAwait(false);
         await EachAsync(body, "users", user =>
         {
             user.AllowOnly("name", "password", "password_hash", "hashing_algorithm", "tags", "limits", ScramDefinitions.Member);
@@ -94,21 +94,30 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
         }).ConfigureAwait(false);
     }
 
-    private async Task<PutOutcome> ImportHostAsync(JsonBody host)
+    /// <summary>Counts itself: where its limits cannot be kept, the virtual host is there.</summary>
+    private async Task ImportHostAsync(JsonBody host)
     {
         host.AllowOnly("name", "limits", "metadata", "description", "tags");
         string name = host.Text("name");
-        bool isNew = request.Context.Broker.FindVirtualHost(name) is null;
-        AdminException.ValueOf(await request.Context.Broker.CreateVirtualHostAsync(name, request.User.Name).ConfigureAwait(false));
-        PutOutcome limited = PutOutcome.Unchanged;
+        VirtualHostLimits? wanted = null;
         if (host.Find("limits") is { ValueKind: JsonValueKind.Object } given)
         {
             JsonBody limits = new(given);
-            VirtualHostLimits wanted = given.EnumerateObject().Aggregate(default(VirtualHostLimits), (all, limit) => LimitsHandler.With(all, limit.Name, limits.Number(limit.Name)));
-            limited = await request.Context.AccessControl.PutVirtualHostLimitsAsync(name, wanted, request.User.Name).ConfigureAwait(false);
+            wanted = given.EnumerateObject().Aggregate(default(VirtualHostLimits), (all, limit) => LimitsHandler.With(all, limit.Name, limits.Number(limit.Name)));
         }
 
-        return isNew ? PutOutcome.Created : limited;
+        bool isNew = request.Context.Broker.FindVirtualHost(name) is null;
+        AdminException.ValueOf(await request.Context.Broker.CreateVirtualHostAsync(name, request.User.Name).ConfigureAwait(false));
+        if (isNew)
+        {
+            Count("vhosts", PutOutcome.Created);
+        }
+
+        PutOutcome limited = wanted is { } set ? await request.Context.AccessControl.PutVirtualHostLimitsAsync(name, set, request.User.Name).ConfigureAwait(false) : PutOutcome.Unchanged;
+        if (!isNew)
+        {
+            Count("vhosts", limited);
+        }
     }
 
     private async Task ImportSectionsAsync(JsonBody body)
@@ -158,35 +167,27 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
     {
         queue.AllowOnly("vhost", "name", "type", "durable", "auto_delete", "arguments");
         string name = queue.Text("name");
-        bool isNew = host.FindQueue(name, owner: null).Status == BrokerStatus.NotFound;
         QueueDefinition definition = new(name, queue.Flag("durable"), Exclusive: false, queue.Flag("auto_delete"), queue.Arguments("arguments"));
-        BrokerResult<MessageQueue> declared = await host.DeclareQueueAsync(definition, owner: null).ConfigureAwait(false);
-        return Outcome(isNew, new BrokerResult(declared.Status, declared.Detail), $"queue '{name}' in virtual host '{host.Name}'");
+        return Outcome(await host.EnsureQueueAsync(definition).ConfigureAwait(false), $"queue '{name}' in virtual host '{host.Name}'");
     }
 
     private async Task<PutOutcome> ImportExchangeAsync(VirtualHost host, JsonBody exchange)
     {
         exchange.AllowOnly("vhost", "name", "type", "durable", "auto_delete", "internal", "arguments");
         string name = exchange.Text("name");
-        bool isNew = !host.FindExchange(name).IsOk;
         ExchangeDefinition definition = new(name, exchange.Text("type"), exchange.Flag("durable"), exchange.Flag("auto_delete"), exchange.Flag("internal"), exchange.Arguments("arguments"));
-        return Outcome(isNew, await host.DeclareExchangeAsync(definition).ConfigureAwait(false), $"exchange '{name}' in virtual host '{host.Name}'");
+        return Outcome(await host.DeclareExchangeAsync(definition).ConfigureAwait(false), $"exchange '{name}' in virtual host '{host.Name}'");
     }
 
-    /// <summary>Of a declaration: what is there and differs stays, which is told.</summary>
-    private PutOutcome Outcome(bool isNew, BrokerResult declared, string what)
+    /// <summary>Of a declaration: what is there and differs stays, which is told. Whatever else is in the way ends the import.</summary>
+    private PutOutcome Outcome(BrokerResult<PutOutcome> declared, string what)
     {
-        if (isNew)
+        if (declared.Status != BrokerStatus.Differs)
         {
-            AdminException.ThrowIfFailed(declared);
-            return PutOutcome.Created;
+            return AdminException.ValueOf(declared);
         }
 
-        if (!declared.IsOk)
-        {
-            request.Remark($"The {what} is there already and stays as it is, other than in the file: {declared.Detail.TrimEnd('.')}.");
-        }
-
+        request.Remark($"The {what} is there already and stays as it is, other than in the file: {declared.Detail.TrimEnd('.')}.");
         return PutOutcome.Unchanged;
     }
 
@@ -205,19 +206,15 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
             return PutOutcome.Unchanged;
         }
 
-        if (!_bindings.TryGetValue(host, out HashSet<BindingDefinition>? there))
-        {
-            there = [.. host.ListBindings().Select(static entry => new BindingDefinition(
-                entry.Source, entry.Binding.Destination is MessageQueue ? DestinationKind.Queue : DestinationKind.Exchange, entry.Binding.Destination.Name, entry.Binding.RoutingKey, entry.Binding.Arguments))];
-            _bindings.Add(host, there);
-        }
-
-        AdminException.ThrowIfFailed(await host.BindAsync(definition.Source, kind, definition.Destination, definition.RoutingKey, definition.Arguments, owner: null).ConfigureAwait(false));
-        return there.Add(definition) ? PutOutcome.Created : PutOutcome.Unchanged;
+        return AdminException.ValueOf(await host.BindAsync(definition.Source, kind, definition.Destination, definition.RoutingKey, definition.Arguments, owner: null).ConfigureAwait(false));
     }
 
     /// <summary>Takes the entries of a list in one after the other; what is wrong with one names it.</summary>
-    private async Task EachAsync(JsonBody body, string list, Func<JsonBody, Task<PutOutcome>> importAsync)
+    private Task EachAsync(JsonBody body, string list, Func<JsonBody, Task<PutOutcome>> importAsync) =>
+        EachEntryAsync(body, list, async entry => Count(list, await importAsync(entry).ConfigureAwait(false)));
+
+    /// <summary>As <see cref="EachAsync"/>, of entries that count themselves.</summary>
+    private static async Task EachEntryAsync(JsonBody body, string list, Func<JsonBody, Task> importAsync)
     {
         int index = 0;
         foreach (JsonBody entry in body.Objects(list))
@@ -225,7 +222,7 @@ internal sealed class DefinitionsImport(AdminRequest request, VirtualHost? into)
             string which = $"{list}[{index++}]{(entry.Find("name") is { ValueKind: JsonValueKind.String } name ? $" '{name.GetString()}'" : "")}";
             try
             {
-                Count(list, await importAsync(entry).ConfigureAwait(false));
+                await importAsync(entry).ConfigureAwait(false);
             }
             catch (AdminException error)
             {

@@ -47,6 +47,13 @@ internal static class LimitsHandler
         _ => throw AdminException.BadRequest($"there is no limit '{name}'; there are {Connections} and {Queues}"),
     };
 
+    private static UserLimits With(UserLimits limits, string name, int? value) => name switch
+    {
+        Connections => limits with { ConnectionsMax = value is < 0 ? null : value },
+        Channels => limits with { ChannelsMax = value is < 0 ? null : value },
+        _ => throw AdminException.BadRequest($"there is no limit '{name}'; there are {Connections} and {Channels}"),
+    };
+
     private static Task OfVirtualHosts(AdminRequest request)
     {
         HashSet<string> visible = [.. request.VisibleVirtualHosts().Select(host => host.Name)];
@@ -71,8 +78,7 @@ internal static class LimitsHandler
     private static async Task SetVirtualHostAsync(AdminRequest request, int? value)
     {
         string host = request.ExistingVirtualHost(request["vhost"]).Name;
-        AccessControl access = request.Context.AccessControl;
-        await access.PutVirtualHostLimitsAsync(host, With(access.LimitsOf(host), request["name"], value), request.User.Name).ConfigureAwait(false);
+        await request.Context.AccessControl.ChangeVirtualHostLimitsAsync(host, limits => With(limits, request["name"], value), request.User.Name).ConfigureAwait(false);
         await request.NoContent().ConfigureAwait(false);
     }
 
@@ -91,20 +97,14 @@ internal static class LimitsHandler
 
     private static async Task SetUserAsync(AdminRequest request, int? value)
     {
-        User user = Find(request);
-        int? limit = value is < 0 ? null : value;
-        UserLimits limits = request["name"] switch
-        {
-            Connections => user.Limits with { ConnectionsMax = limit },
-            Channels => user.Limits with { ChannelsMax = limit },
-            string other => throw AdminException.BadRequest($"there is no limit '{other}'; there are {Connections} and {Channels}"),
-        };
-        await request.Context.AccessControl.PutUserAsync(user with { Limits = limits }, request.User.Name).ConfigureAwait(false);
+        string name = Find(request).Name;
+        await request.Context.AccessControl.ChangeUserAsync(name, user => (user ?? throw None(request)) with { Limits = With(user.Limits, request["name"], value) }, request.User.Name).ConfigureAwait(false);
         await request.NoContent().ConfigureAwait(false);
     }
 
-    private static User Find(AdminRequest request) =>
-        request.Context.AccessControl.FindUser(request["user"]) ?? throw AdminException.NotFound($"there is no user '{request["user"]}'");
+    private static User Find(AdminRequest request) => request.Context.AccessControl.FindUser(request["user"]) ?? throw None(request);
+
+    private static AdminException None(AdminRequest request) => AdminException.NotFound($"there is no user '{request["user"]}'");
 
     private static LimitsModel Model(User user) => new(null, user.Name, UserHandler.Limits(user));
 }

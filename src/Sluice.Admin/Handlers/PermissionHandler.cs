@@ -1,5 +1,6 @@
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
+using Sluice.Base.Changes;
 using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;

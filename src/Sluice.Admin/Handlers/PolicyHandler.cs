@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
+using Sluice.Base.Changes;
 using Sluice.Broker;
 using Sluice.Broker.Definitions;
 using Sluice.Security;
@@ -36,15 +37,13 @@ internal static class PolicyHandler
     /// <summary>Sets the policy, and tells the operator.</summary>
     public static async Task<PutOutcome> SetAsync(AdminRequest request, VirtualHost host, PolicyDefinition policy)
     {
-        PolicyDefinition? before = Find(host, policy.Name, policy.IsOperator);
-        AdminException.ThrowIfFailed(await host.SetPolicyAsync(policy).ConfigureAwait(false));
-        if (policy.Equals(before))
+        PolicyChange change = AdminException.ValueOf(await host.SetPolicyAsync(policy).ConfigureAwait(false));
+        if (change.Outcome != PutOutcome.Unchanged)
         {
-            return PutOutcome.Unchanged;
+            request.LogChange($"{(change.Outcome == PutOutcome.Created ? "created" : "changed")} {Words(policy.Name, policy.IsOperator, host)}: {change.Words}");
         }
 
-        request.LogChange($"{(before is null ? "created" : "changed")} {Words(policy.Name, policy.IsOperator, host)}");
-        return before is null ? PutOutcome.Created : PutOutcome.Changed;
+        return change.Outcome;
     }
 
     /// <summary>The settings that the policies in force for a queue come to, as they were written.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
+using Sluice.Base.Changes;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Security;
@@ -54,8 +55,7 @@ internal static class TopicDefinitions
         existing.Definition.Config.Count == config.Count && config.All(existing.Definition.Config.Contains) ? "" : $"of its configuration is set: {Settings(existing.Definition.Config)}",
     }.Where(static text => text.Length > 0));
 
-    private static string Settings(IReadOnlyDictionary<string, string> config) =>
-        config.Count == 0 ? "nothing" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}"));
+    private static string Settings(IReadOnlyDictionary<string, string> config) => ChangeWords.Settings(config, none: "nothing");
 
     private static Dictionary<string, string> Config(JsonBody topic) => topic.Find("config") switch
     {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Sluice.Admin.Http;
 using Sluice.Admin.Json;
+using Sluice.Base.Changes;
 using Sluice.Security;
 
 namespace Sluice.Admin.Handlers;
@@ -83,20 +84,14 @@ internal static class UserHandler
             throw AdminException.BadRequest("'tags' is missing: give an empty string for a user without management rights");
         }
 
-        User? existing = request.Context.AccessControl.FindUser(name);
         User user = Read(request.Context.AccessControl, name, body);
-        if (existing is not null && !body.Has("limits"))
-        {
-            user = user with { Limits = existing.Limits };
-        }
-
         if (!user.HasTag(UserTags.Administrator))
         {
             KeepAnAdministrator(request, name);
         }
 
-        await request.Context.AccessControl.PutUserAsync(user, request.User.Name).ConfigureAwait(false);
-        await request.Put(existing is null).ConfigureAwait(false);
+        PutOutcome outcome = await request.Context.AccessControl.PutUserAsync(user, request.User.Name, keepsLimits: !body.Has("limits")).ConfigureAwait(false);
+        await request.Put(outcome == PutOutcome.Created).ConfigureAwait(false);
     }
 
     private static async Task Delete(AdminRequest request)

@@ -1,3 +1,4 @@
+using Sluice.Base.Changes;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Exchanges;
 using Sluice.Broker.Queues;
@@ -14,9 +15,10 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
     private readonly Dictionary<IDestination, HashSet<Exchange>> _sources = [];
 
     /// <summary>See <see cref="VirtualHost.BindAsync"/>.</summary>
-    public async ValueTask<BrokerResult> BindAsync(BindingDefinition definition, object? owner)
+    public async ValueTask<BrokerResult<PutOutcome>> BindAsync(BindingDefinition definition, object? owner)
     {
         ValueTask kept = default;
+        PutOutcome outcome = PutOutcome.Created;
         lock (names.Control)
         {
             BrokerResult<(Exchange Source, IDestination Destination)> ends = FindEnds(definition, owner);
@@ -32,20 +34,21 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
                 return valid;
             }
 
+            bool isKept = from.Definition.Durable && IsKept(to);
             if (!Add(definition, from, to))
             {
-                return BrokerResult.Ok;
+                outcome = PutOutcome.Unchanged;
+                kept = isKept ? names.WhenKept() : default;
             }
-
-            names.RoutingChanged();
-            if (from.Definition.Durable && IsKept(to))
+            else
             {
-                kept = names.Commit([new MetadataOperation(KeyOf(definition), DefinitionCodec.Encode(definition))]);
+                names.RoutingChanged();
+                kept = isKept ? names.Commit([new MetadataOperation(KeyOf(definition), DefinitionCodec.Encode(definition))]) : default;
             }
         }
 
         await kept.ConfigureAwait(false);
-        return BrokerResult.Ok;
+        return outcome;
     }
 
     /// <summary>See <see cref="VirtualHost.UnbindAsync"/>.</summary>
@@ -64,13 +67,15 @@ internal sealed class HostBindings(VirtualHost host, HostNames names)
             (Exchange from, IDestination to) = ends.Value;
             if (!from.Router.Remove(new Binding(to, definition.RoutingKey, definition.Arguments)))
             {
-                return BrokerResult.Ok;
+                kept = from.Definition.Durable && IsKept(to) ? names.WhenKept() : default;
             }
-
-            operations.Add(new MetadataOperation(KeyOf(definition), null));
-            DeleteIfUnused(from, operations);
-            names.RoutingChanged();
-            kept = names.Commit(operations);
+            else
+            {
+                operations.Add(new MetadataOperation(KeyOf(definition), null));
+                DeleteIfUnused(from, operations);
+                names.RoutingChanged();
+                kept = names.Commit(operations);
+            }
         }
 
         await kept.ConfigureAwait(false);

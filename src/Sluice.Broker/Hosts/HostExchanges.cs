@@ -1,3 +1,4 @@
+using Sluice.Base.Changes;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Exchanges;
 using Sluice.Storage.Metadata;
@@ -8,14 +9,15 @@ namespace Sluice.Broker.Hosts;
 internal sealed class HostExchanges(VirtualHost host, HostNames names, HostBindings bindings, SettingsInForce settings, DelayedDelivery delays)
 {
     /// <summary>See <see cref="VirtualHost.DeclareExchangeAsync"/>.</summary>
-    public async ValueTask<BrokerResult> DeclareAsync(ExchangeDefinition definition)
+    public async ValueTask<BrokerResult<PutOutcome>> DeclareAsync(ExchangeDefinition definition)
     {
         if (definition.Type == ExchangeTypes.Delayed && delays.Store is null)
         {
             await delays.CreateAsync().ConfigureAwait(false);
         }
 
-        ValueTask kept = default;
+        Task kept = Task.CompletedTask;
+        PutOutcome outcome = PutOutcome.Created;
         lock (names.Control)
         {
             if (names.IsDeleted)
@@ -25,30 +27,23 @@ internal sealed class HostExchanges(VirtualHost host, HostNames names, HostBindi
 
             if (names.Exchanges.TryGetValue(definition.Name, out Exchange? existing))
             {
-                return Equivalence.Check(existing.Definition, definition, host.Name);
-            }
+                BrokerResult same = Equivalence.Check(existing.Definition, definition, host.Name);
+                if (!same.IsOk)
+                {
+                    return same;
+                }
 
-            if (definition.Name.StartsWith(VirtualHost.ReservedPrefix, StringComparison.Ordinal))
+                outcome = PutOutcome.Unchanged;
+                kept = definition.Durable ? names.WhenKept().AsTask() : Task.CompletedTask;
+            }
+            else if (Create(definition, out kept) is { IsOk: false } refused)
             {
-                return new BrokerResult(BrokerStatus.Forbidden, ReservedText(definition.Name));
+                return refused;
             }
-
-            BrokerResult valid = ExchangeTypes.Check(definition, host.Name);
-            if (!valid.IsOk)
-            {
-                return valid;
-            }
-
-            if (definition.Durable)
-            {
-                kept = names.Commit([new MetadataOperation(MetadataKeys.Exchange(host.Name, definition.Name), DefinitionCodec.Encode(definition))]);
-            }
-
-            Add(definition);
         }
 
         await kept.ConfigureAwait(false);
-        return BrokerResult.Ok;
+        return outcome;
     }
 
     /// <summary>See <see cref="VirtualHost.DeleteExchangeAsync"/>.</summary>
@@ -60,21 +55,21 @@ internal sealed class HostExchanges(VirtualHost host, HostNames names, HostBindi
         {
             if (!names.Exchanges.TryGetValue(name, out Exchange? exchange))
             {
-                return BrokerResult.Ok;
+                kept = names.WhenKept();
             }
-
-            if (ExchangeTypes.IsReserved(name))
+            else if (ExchangeTypes.IsReserved(name))
             {
                 return new BrokerResult(BrokerStatus.Forbidden, name.Length == 0 ? "operation not permitted on the default exchange" : ReservedText(name));
             }
-
-            if (ifUnused && exchange.Router.Count > 0)
+            else if (ifUnused && exchange.Router.Count > 0)
             {
                 return new BrokerResult(BrokerStatus.InUse, $"exchange '{name}' in vhost '{host.Name}' in use");
             }
-
-            bindings.RemoveExchange(exchange, operations);
-            kept = names.Commit(operations);
+            else
+            {
+                bindings.RemoveExchange(exchange, operations);
+                kept = names.Commit(operations);
+            }
         }
 
         await kept.ConfigureAwait(false);
@@ -100,6 +95,30 @@ internal sealed class HostExchanges(VirtualHost host, HostNames names, HostBindi
     }
 
     private static string ReservedText(string name) => $"exchange name '{name}' contains reserved prefix 'amq.*'";
+
+    /// <summary>Creates an exchange of a name that none has. Control lock held; <paramref name="kept"/> is awaited off it.</summary>
+    private BrokerResult Create(ExchangeDefinition definition, out Task kept)
+    {
+        kept = Task.CompletedTask;
+        if (definition.Name.StartsWith(VirtualHost.ReservedPrefix, StringComparison.Ordinal))
+        {
+            return new BrokerResult(BrokerStatus.Forbidden, ReservedText(definition.Name));
+        }
+
+        BrokerResult valid = ExchangeTypes.Check(definition, host.Name);
+        if (!valid.IsOk)
+        {
+            return valid;
+        }
+
+        if (definition.Durable)
+        {
+            kept = names.Commit([new MetadataOperation(MetadataKeys.Exchange(host.Name, definition.Name), DefinitionCodec.Encode(definition))]).AsTask();
+        }
+
+        Add(definition);
+        return BrokerResult.Ok;
+    }
 
     private void Add(ExchangeDefinition definition)
     {

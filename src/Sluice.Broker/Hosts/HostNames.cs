@@ -91,6 +91,9 @@ internal sealed class HostNames : IRoutingTable
         }
     }
 
+    /// <summary>Ends when all is kept that can be found by now; awaited off the lock. Who is told that something is so already, or has gone already, is told after this: else it would hear it before a crash undoes it.</summary>
+    public ValueTask WhenKept() => _host.Store.Metadata.WhenKeptAsync();
+
     public BrokerResult NoHost() => new(BrokerStatus.NotFound, $"no vhost '{_host.Name}'");
 
     public BrokerResult NoQueue(string name) => new(BrokerStatus.NotFound, $"no queue '{name}' in vhost '{_host.Name}'");

@@ -8,8 +8,8 @@ namespace Sluice.Broker.Hosts;
 /// <summary>Setting and deleting policies of a virtual host, and putting them into force.</summary>
 internal sealed class HostPolicies(VirtualHost host, HostNames names, SettingsInForce settings)
 {
-    /// <summary>Puts the policy into force in the place of one of its name; one that is so already stays.</summary>
-    public async ValueTask<BrokerResult> SetAsync(PolicyDefinition policy)
+    /// <summary>Puts the policy into force in the place of one of its name; one that is so already stays. Complete when it is kept, whoever has set it.</summary>
+    public async ValueTask<BrokerResult<PolicyChange>> SetAsync(PolicyDefinition policy)
     {
         BrokerResult valid = Policies.Check(policy);
         if (!valid.IsOk)
@@ -18,6 +18,7 @@ internal sealed class HostPolicies(VirtualHost host, HostNames names, SettingsIn
         }
 
         ValueTask kept;
+        PolicyDefinition? before;
         lock (names.Control)
         {
             if (names.IsDeleted)
@@ -25,18 +26,21 @@ internal sealed class HostPolicies(VirtualHost host, HostNames names, SettingsIn
                 return names.NoHost();
             }
 
-            if (settings.Policies.Policies.Contains(policy))
+            before = settings.Policies.Policies.FirstOrDefault(other => other.IsOperator == policy.IsOperator && other.Name == policy.Name);
+            if (policy.Equals(before))
             {
-                return BrokerResult.Ok;
+                kept = names.WhenKept();
             }
-
-            kept = names.Commit([new MetadataOperation(MetadataKeys.Policy(host.Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);
-            settings.Policies = settings.Policies.With(policy);
-            Apply();
+            else
+            {
+                kept = names.Commit([new MetadataOperation(MetadataKeys.Policy(host.Name, policy.Name, policy.IsOperator), DefinitionCodec.Encode(policy))]);
+                settings.Policies = settings.Policies.With(policy);
+                Apply();
+            }
         }
 
         await kept.ConfigureAwait(false);
-        return BrokerResult.Ok;
+        return new PolicyChange(before, policy);
     }
 
     public async ValueTask<BrokerResult> DeleteAsync(string name, bool isOperator)

@@ -1,3 +1,4 @@
+using Sluice.Base.Changes;
 using Sluice.Broker.Definitions;
 using Sluice.Broker.Queues;
 using Sluice.Broker.Topics;
@@ -17,6 +18,19 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
     /// <summary>See <see cref="VirtualHost.DeclareQueueAsync"/>.</summary>
     public async ValueTask<BrokerResult<MessageQueue>> DeclareAsync(QueueDefinition definition, object? owner)
     {
+        BrokerResult<(StoredQueue Queue, PutOutcome Outcome)> declared = await FindOrCreateAsync(definition, owner, isUse: true).ConfigureAwait(false);
+        return declared.IsOk ? declared.Value.Queue : new BrokerResult(declared.Status, declared.Detail);
+    }
+
+    /// <summary>See <see cref="VirtualHost.EnsureQueueAsync"/>.</summary>
+    public async ValueTask<BrokerResult<PutOutcome>> EnsureAsync(QueueDefinition definition)
+    {
+        BrokerResult<(StoredQueue Queue, PutOutcome Outcome)> declared = await FindOrCreateAsync(definition, owner: null, isUse: false).ConfigureAwait(false);
+        return declared.IsOk ? declared.Value.Outcome : new BrokerResult(declared.Status, declared.Detail);
+    }
+
+    private async ValueTask<BrokerResult<(StoredQueue Queue, PutOutcome Outcome)>> FindOrCreateAsync(QueueDefinition definition, object? owner, bool isUse)
+    {
         if (definition.Name.Length == 0)
         {
             definition = definition with { Name = NewName() };
@@ -30,8 +44,9 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
             return new BrokerResult(BrokerStatus.Forbidden, $"queue name '{definition.Name}' in vhost '{host.Name}' is reserved for the broker's own topics");
         }
 
-        StoredQueue queue;
-        ValueTask kept = default;
+        StoredQueue? queue;
+        Task kept = Task.CompletedTask;
+        PutOutcome outcome = PutOutcome.Created;
         lock (names.Control)
         {
             if (names.IsDeleted)
@@ -39,50 +54,30 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
                 return names.NoHost();
             }
 
-            if (names.Queues.TryGetValue(definition.Name, out StoredQueue? existing))
+            if (names.Queues.TryGetValue(definition.Name, out queue))
             {
-                return CheckExisting(existing, definition, owner);
-            }
+                BrokerResult same = CheckExisting(queue, definition, owner);
+                if (!same.IsOk)
+                {
+                    return same;
+                }
 
-            if (Topics.Find(definition.Name) is not null)
-            {
-                return new BrokerResult(BrokerStatus.Differs, $"cannot declare queue '{definition.Name}' in vhost '{host.Name}': a topic of this name exists, with streams '{definition.Name}:0' and so on: declare it passively, or not at all");
-            }
+                if (isUse)
+                {
+                    queue.Touch();
+                }
 
-            int queuesMax = Math.Min(host.Options.QueuesMax, host.Options.QueuesMaxOf?.Invoke(host.Name) ?? int.MaxValue);
-            if (names.Queues.Count >= queuesMax)
-            {
-                return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{host.Name}' ({queuesMax}) is reached");
+                outcome = PutOutcome.Unchanged;
+                kept = queue.IsDurable ? names.WhenKept().AsTask() : Task.CompletedTask;
             }
-
-            BrokerResult valid = QueueArguments.Check(definition, host.Name);
-            if (!valid.IsOk)
+            else if (Create(definition, owner, out queue, out kept) is { IsOk: false } refused)
             {
-                return valid;
-            }
-
-            queue = Create(definition, definition.Exclusive ? owner : null, existingLogs: null);
-            if (queue.IsDurable)
-            {
-                kept = names.Commit([new MetadataOperation(MetadataKeys.Queue(host.Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]);
-            }
-
-            names.Queues[definition.Name] = queue;
-            Topics.Attach(queue);
-            if (queue.Owner is not null)
-            {
-                _owned.Add(queue, queue.Owner);
-            }
-
-            names.RoutingChanged();
-            if (!names.IsStopped)
-            {
-                queue.Start();
+                return refused;
             }
         }
 
         await kept.ConfigureAwait(false);
-        return queue;
+        return (queue!, outcome);
     }
 
     /// <summary>See <see cref="VirtualHost.FindQueue"/>.</summary>
@@ -107,22 +102,24 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
         {
             if (!names.Queues.TryGetValue(queue.Name, out StoredQueue? current) || !ReferenceEquals(current, queue))
             {
-                return 0;
+                kept = names.WhenKept();
+                (ready, consumers) = (0, []);
             }
-
-            if (queue.Close(conditions, out consumers, out ready) is var closed && closed != BrokerStatus.Ok)
+            else if (queue.Close(conditions, out consumers, out ready) is var closed && closed != BrokerStatus.Ok)
             {
                 return names.NotDeleted(queue.Name, closed);
             }
-
-            if (queue.IsDurable)
+            else
             {
-                operations.Add(new MetadataOperation(MetadataKeys.Queue(host.Name, queue.Name), null));
-            }
+                if (queue.IsDurable)
+                {
+                    operations.Add(new MetadataOperation(MetadataKeys.Queue(host.Name, queue.Name), null));
+                }
 
-            Remove(queue, operations);
-            kept = names.Commit(operations);
-            DeleteLogs(queue);
+                Remove(queue, operations);
+                kept = names.Commit(operations);
+                DeleteLogs(queue);
+            }
         }
 
         foreach (Consumer consumer in consumers)
@@ -173,7 +170,7 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
         foreach (MetadataEntry entry in host.Store.Metadata.Range(MetadataKeys.Queues(host.Name)))
         {
             (QueueDefinition definition, IReadOnlyList<LogId> logs) = DefinitionCodec.DecodeQueue(entry.Value);
-            StoredQueue queue = Create(definition, owner: null, logs);
+            StoredQueue queue = Make(definition, owner: null, logs);
             names.Queues[definition.Name] = queue;
             Topics.Attach(queue);
             wanted.UnionWith(logs);
@@ -196,7 +193,7 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
         return consumers;
     }
 
-    private StoredQueue Create(QueueDefinition definition, object? owner, IReadOnlyList<LogId>? existingLogs)
+    private StoredQueue Make(QueueDefinition definition, object? owner, IReadOnlyList<LogId>? existingLogs)
     {
         QueueSettings inForce = settings.For(definition);
         LogKind kind = definition.Durable && owner is null && !definition.Exclusive ? LogKind.Durable : LogKind.Volatile;
@@ -214,21 +211,51 @@ internal sealed class HostQueues(VirtualHost host, HostNames names, HostBindings
             : new CompetingQueue(host, definition, inForce, owner, logs);
     }
 
-    private BrokerResult<MessageQueue> CheckExisting(StoredQueue existing, QueueDefinition wanted, object? owner)
+    private BrokerResult CheckExisting(StoredQueue existing, QueueDefinition wanted, object? owner) =>
+        existing.Owner is not null && !ReferenceEquals(existing.Owner, owner) ? names.Locked(existing) : Equivalence.Check(existing.Definition, wanted, host.Name);
+
+    /// <summary>Creates a queue of a name that none has. Control lock held; <paramref name="kept"/> is awaited off it.</summary>
+    private BrokerResult Create(QueueDefinition definition, object? owner, out StoredQueue? queue, out Task kept)
     {
-        if (existing.Owner is not null && !ReferenceEquals(existing.Owner, owner))
+        queue = null;
+        kept = Task.CompletedTask;
+        if (Topics.Find(definition.Name) is not null)
         {
-            return names.Locked(existing);
+            return new BrokerResult(BrokerStatus.Differs, $"cannot declare queue '{definition.Name}' in vhost '{host.Name}': a topic of this name exists, with streams '{definition.Name}:0' and so on: declare it passively, or not at all");
         }
 
-        BrokerResult same = Equivalence.Check(existing.Definition, wanted, host.Name);
-        if (!same.IsOk)
+        int queuesMax = Math.Min(host.Options.QueuesMax, host.Options.QueuesMaxOf?.Invoke(host.Name) ?? int.MaxValue);
+        if (names.Queues.Count >= queuesMax)
         {
-            return same;
+            return new BrokerResult(BrokerStatus.LimitReached, $"cannot declare queue '{definition.Name}': queue limit in vhost '{host.Name}' ({queuesMax}) is reached");
         }
 
-        existing.Touch();
-        return existing;
+        BrokerResult valid = QueueArguments.Check(definition, host.Name);
+        if (!valid.IsOk)
+        {
+            return valid;
+        }
+
+        queue = Make(definition, definition.Exclusive ? owner : null, existingLogs: null);
+        if (queue.IsDurable)
+        {
+            kept = names.Commit([new MetadataOperation(MetadataKeys.Queue(host.Name, queue.Name), DefinitionCodec.Encode(queue.Definition, queue.LogIds))]).AsTask();
+        }
+
+        names.Queues[definition.Name] = queue;
+        Topics.Attach(queue);
+        if (queue.Owner is not null)
+        {
+            _owned.Add(queue, queue.Owner);
+        }
+
+        names.RoutingChanged();
+        if (!names.IsStopped)
+        {
+            queue.Start();
+        }
+
+        return BrokerResult.Ok;
     }
 
     private string NewName()

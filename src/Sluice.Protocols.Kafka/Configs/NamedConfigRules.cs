@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
+using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Wire;
 
 namespace Sluice.Protocols.Kafka.Configs;
@@ -29,6 +30,9 @@ internal abstract class NamedConfigRules
 
     /// <summary>What refuses the operation to the client; None: nothing.</summary>
     public abstract KafkaErrorCode Authorize(KafkaRequest request, AclOperation operation, string name);
+
+    /// <summary>That a configuration is set, for the log.</summary>
+    public string Words(string name, IReadOnlyDictionary<string, string> config) => $"configured {Noun} '{name}': {ConfigsHandler.Words(config)}";
 
     /// <summary>Brings a configuration into the form in which it is kept, or says what is wrong with it.</summary>
     public abstract (KafkaErrorCode Error, string? Message) Check(Dictionary<string, string> config);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Sluice.Base.Changes;
 using Sluice.Storage.Metadata;
 
 namespace Sluice.Protocols.Kafka.Configs;
@@ -61,22 +62,76 @@ internal class NamedConfigs<T>
     {
         string key = _prefix + name;
         MetadataCondition[] conditions = revision is { } read ? [new MetadataCondition(key, read)] : [];
-        MetadataOperation operation = new(key, config.Count == 0 ? default(ReadOnlyMemory<byte>?) : Format(config));
-        if (!(await _metadata.CommitAsync(new MetadataTransaction(conditions, [operation])).ConfigureAwait(false)).Succeeded)
+        return await CommitAsync(new MetadataTransaction(conditions, [OperationOf(name, config)]), [name]).ConfigureAwait(false);
+    }
+
+    /// <summary>Replaces what was set by configurations that were checked, all in one step; done when it is kept. What is so already is not written again. Returns what became of each.</summary>
+    /// <param name="wanted">Names, and the whole of what is to be set of each.</param>
+    /// <param name="countMax">How many there may be.</param>
+    /// <returns>Beyond is the first for which there is no room; then nothing is changed.</returns>
+    /// <exception cref="IOException">It could not be kept.</exception>
+    public async Task<(IReadOnlyList<PutOutcome> Outcomes, int? Beyond)> SetAsync(IReadOnlyList<(string Name, IReadOnlyDictionary<string, string> Config)> wanted, int countMax)
+    {
+        while (true)
+        {
+            List<PutOutcome> outcomes = [];
+            Dictionary<string, (IReadOnlyDictionary<string, string> Before, IReadOnlyDictionary<string, string> After, long Revision)> altered = new(StringComparer.Ordinal);
+            int count = Count;
+            foreach ((string name, IReadOnlyDictionary<string, string> config) in wanted)
+            {
+                if (!altered.TryGetValue(name, out var entry))
+                {
+                    (IReadOnlyDictionary<string, string> before, long revision) = Read(name);
+                    entry = (before, before, revision);
+                }
+
+                PutOutcome outcome = AreSame(entry.After, config) ? PutOutcome.Unchanged : entry.After.Count == 0 ? PutOutcome.Created : PutOutcome.Changed;
+                if (outcome == PutOutcome.Created && ++count > countMax)
+                {
+                    return ([], outcomes.Count);
+                }
+
+                outcomes.Add(outcome);
+                altered[name] = entry with { After = config };
+            }
+
+            // What somebody else has set meanwhile is seen before it is replaced. A transaction with nothing to do ends when what was read is kept.
+            var transaction = new MetadataTransaction(
+                [.. altered.Select(entry => new MetadataCondition(_prefix + entry.Key, entry.Value.Revision))],
+                [.. altered.Where(static entry => !AreSame(entry.Value.Before, entry.Value.After)).Select(entry => OperationOf(entry.Key, entry.Value.After))]);
+            if (await CommitAsync(transaction, altered.Keys).ConfigureAwait(false))
+            {
+                return (outcomes, null);
+            }
+        }
+    }
+
+    /// <summary>Whether they set the same.</summary>
+    public static bool AreSame(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) => before.Count == after.Count && before.All(after.Contains);
+
+    private MetadataOperation OperationOf(string name, IReadOnlyDictionary<string, string> config) => new(_prefix + name, config.Count == 0 ? default(ReadOnlyMemory<byte>?) : Format(config));
+
+    /// <summary>False if a condition does not hold.</summary>
+    private async Task<bool> CommitAsync(MetadataTransaction transaction, IReadOnlyCollection<string> names)
+    {
+        if (!(await _metadata.CommitAsync(transaction).ConfigureAwait(false)).Succeeded)
         {
             return false;
         }
 
         lock (_reading)
         {
-            // Of two changes at once, who reads last has both.
-            if (_metadata.Get(key) is { } entry)
+            foreach (string name in names)
             {
-                _entries[name] = EntryOf(Parse(entry.Value.Span));
-            }
-            else
-            {
-                _entries.TryRemove(name, out _);
+                // Of two changes at once, who reads last has both.
+                if (_metadata.Get(_prefix + name) is { } entry)
+                {
+                    _entries[name] = EntryOf(Parse(entry.Value.Span));
+                }
+                else
+                {
+                    _entries.TryRemove(name, out _);
+                }
             }
         }
 

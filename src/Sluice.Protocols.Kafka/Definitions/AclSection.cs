@@ -1,12 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Acls;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
 /// <summary>Entries of the access control list.</summary>
-internal sealed class AclSection(AclStore acls) : KafkaSection("kafka_acls")
+internal sealed class AclSection(AclStore acls, ILogger logger) : KafkaSection("kafka_acls", logger)
 {
     private const string Type = "resource_type", Pattern = "pattern_type", ResourceName = "resource_name", Principal = "principal", Host = "host", Operation = "operation", Permission = "permission";
 

@@ -14,19 +14,19 @@ public static class KafkaDefinitions
     public static IReadOnlyList<KafkaSection> Of(KafkaServer server)
     {
         ArgumentNullException.ThrowIfNull(server);
-        return Of(server.Acls, server.Quotas, server.Groups.Configs, server.Telemetry.Subscriptions);
+        return Of(server.Acls, server.Quotas, server.Groups.Configs, server.Telemetry.Subscriptions, server.Logger);
     }
 
     /// <summary>What is kept where no server runs: without a listener for Kafka clients it is still part of what the broker keeps.</summary>
     /// <exception cref="InvalidDataException">An entry is of a newer version or damaged; the message names it.</exception>
     public static IReadOnlyList<KafkaSection> OfStore(IMetadataStore metadata, TimeProvider clock, ILogger logger) =>
-        Of(new AclStore(metadata, logger), new ClientQuotas(metadata, clock), new GroupConfigs(metadata), new MetricsSubscriptions(metadata));
+        Of(new AclStore(metadata, logger), new ClientQuotas(metadata, clock), new GroupConfigs(metadata), new MetricsSubscriptions(metadata), logger);
 
-    private static KafkaSection[] Of(AclStore acls, ClientQuotas quotas, GroupConfigs groups, MetricsSubscriptions metrics) =>
+    private static KafkaSection[] Of(AclStore acls, ClientQuotas quotas, GroupConfigs groups, MetricsSubscriptions metrics, ILogger logger) =>
     [
-        new AclSection(acls),
-        new QuotaSection(quotas),
-        new NamedConfigSection<GroupSettings>("kafka_group_configs", groups, new GroupConfigRules()),
-        new NamedConfigSection<MetricsSubscription>("kafka_client_metrics", metrics, new MetricsConfigRules(), MetricsSubscriptions.CountMax),
+        new AclSection(acls, logger),
+        new QuotaSection(quotas, logger),
+        new NamedConfigSection<GroupSettings>("kafka_group_configs", groups, new GroupConfigRules(), logger),
+        new NamedConfigSection<MetricsSubscription>("kafka_client_metrics", metrics, new MetricsConfigRules(), logger, MetricsSubscriptions.CountMax),
     ];
 }

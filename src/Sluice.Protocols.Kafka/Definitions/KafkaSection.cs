@@ -1,13 +1,16 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Sluice.Security;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
 /// <summary>One kind of what Kafka's administration sets, as files of definitions have it: a list of JSON objects under a name. Thread-safe.</summary>
 public abstract class KafkaSection
 {
-    private protected KafkaSection(string name) => Name = name;
+    private readonly ILogger _logger;
+
+    private protected KafkaSection(string name, ILogger logger) => (Name, _logger) = (name, logger);
 
     /// <summary>What it is called in the file.</summary>
     public string Name { get; }
@@ -15,11 +18,27 @@ public abstract class KafkaSection
     /// <summary>Everything there is, in an order that does not change.</summary>
     public abstract IEnumerable<JsonObject> Export();
 
-    /// <summary>Takes entries in, none if one can't be read; what is there already stays, or is set to what the entry says. Returns what became of each. Complete when they are kept.</summary>
+    /// <summary>Takes entries in, all in one step, and none if one can't be; what is there already stays, or is set to what the entry says. Returns what became of each. Complete when they are kept.</summary>
     /// <param name="entries">As exported.</param>
     /// <param name="by">Who asks for it, for the log.</param>
-    /// <exception cref="FormatException">An entry can't be; the message says which, and what is wrong with it.</exception>
+    /// <exception cref="FormatException">An entry can't be; the message says which, and what is wrong with it. Nothing has changed.</exception>
+    /// <exception cref="IOException">They could not be kept.</exception>
     public abstract ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by);
+
+    /// <summary>Tells the operator of each change, in the words that it has when it comes by Kafka's protocol.</summary>
+    /// <param name="by">Whose.</param>
+    /// <param name="outcomes">What became of each entry.</param>
+    /// <param name="wordsOf">Of the entry at an index.</param>
+    private protected void LogChanges(string by, IReadOnlyList<PutOutcome> outcomes, Func<int, string> wordsOf)
+    {
+        for (int index = 0; index < outcomes.Count; index++)
+        {
+            if (outcomes[index] != PutOutcome.Unchanged)
+            {
+                _logger.LogInformation("{Who} {What}", ChangeWords.Who(by), wordsOf(index));
+            }
+        }
+    }
 
     /// <summary>Reads all entries.</summary>
     /// <exception cref="FormatException">One can't be; the message says which, and what is wrong with it.</exception>

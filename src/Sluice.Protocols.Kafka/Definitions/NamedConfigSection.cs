@@ -1,13 +1,14 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Configs;
 using Sluice.Protocols.Kafka.Wire;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
 /// <summary>Configurations that are kept by name, whether what they are for is there or not.</summary>
-internal sealed class NamedConfigSection<T>(string section, NamedConfigs<T> configs, NamedConfigRules rules, int countMax = int.MaxValue) : KafkaSection(section)
+internal sealed class NamedConfigSection<T>(string section, NamedConfigs<T> configs, NamedConfigRules rules, ILogger logger, int countMax = int.MaxValue) : KafkaSection(section, logger)
     where T : class
 {
     private const string NameMember = "name", Config = "config";
@@ -20,16 +21,18 @@ internal sealed class NamedConfigSection<T>(string section, NamedConfigs<T> conf
 
     public override async ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by)
     {
-        List<PutOutcome> outcomes = [];
-        foreach ((string name, Dictionary<string, string> config) in ReadAll(entries, Read))
+        (string Name, IReadOnlyDictionary<string, string> Config)[] wanted = ReadAll(entries, Read);
+        (IReadOnlyList<PutOutcome> outcomes, int? beyond) = await configs.SetAsync(wanted, countMax).ConfigureAwait(false);
+        if (beyond is { } index)
         {
-            outcomes.Add(await ImportAsync(name, config).ConfigureAwait(false) ?? throw In(entries, outcomes.Count, $"There are {countMax} already, the most that may be."));
+            throw In(entries, index, $"There can be {countMax} at most, and there is no room for this one.");
         }
 
+        LogChanges(by, outcomes, index => rules.Words(wanted[index].Name, wanted[index].Config));
         return outcomes;
     }
 
-    private (string Name, Dictionary<string, string> Config) Read(JsonElement entry)
+    private (string Name, IReadOnlyDictionary<string, string> Config) Read(JsonElement entry)
     {
         IReadOnlyDictionary<string, JsonElement> members = Members(entry, NameMember, Config);
         string name = Text(members, NameMember);
@@ -37,29 +40,5 @@ internal sealed class NamedConfigSection<T>(string section, NamedConfigs<T> conf
         Dictionary<string, string> config = given.Keys.ToDictionary(static key => key, key => Text(given, key), StringComparer.Ordinal);
         (KafkaErrorCode error, string? problem) = rules.Check(config);
         return error != KafkaErrorCode.None || name.Length == 0 ? throw new FormatException(name.Length == 0 ? rules.NameIsEmpty : problem) : (name, config);
-    }
-
-    /// <summary>Null: there are too many.</summary>
-    private async Task<PutOutcome?> ImportAsync(string name, Dictionary<string, string> config)
-    {
-        while (true)
-        {
-            (IReadOnlyDictionary<string, string> before, long revision) = configs.Read(name);
-            if (before.Count == config.Count && before.All(config.Contains))
-            {
-                return PutOutcome.Unchanged;
-            }
-
-            if (before.Count == 0 && configs.Count >= countMax)
-            {
-                return null;
-            }
-
-            // As changes by Kafka's protocol: what somebody else has set meanwhile is seen before it is replaced.
-            if (await configs.SetAsync(name, config, revision).ConfigureAwait(false))
-            {
-                return before.Count == 0 ? PutOutcome.Created : PutOutcome.Changed;
-            }
-        }
     }
 }

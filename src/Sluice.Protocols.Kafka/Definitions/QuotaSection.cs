@@ -1,14 +1,15 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Handlers;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Definitions;
 
 /// <summary>Quotas of users, client ids and addresses. A name of null stands for the default, as in Kafka's protocol.</summary>
-internal sealed class QuotaSection(ClientQuotas quotas) : KafkaSection("kafka_quotas")
+internal sealed class QuotaSection(ClientQuotas quotas, ILogger logger) : KafkaSection("kafka_quotas", logger)
 {
     private const string Entity = "entity", Values = "quotas";
 
@@ -20,16 +21,13 @@ internal sealed class QuotaSection(ClientQuotas quotas) : KafkaSection("kafka_qu
 
     public override async ValueTask<IReadOnlyList<PutOutcome>> ImportAsync(IReadOnlyList<JsonElement> entries, string by)
     {
-        List<PutOutcome> outcomes = [];
-        foreach ((QuotaEntity entity, Dictionary<string, double?> values) in ReadAll(entries, Read))
-        {
-            outcomes.Add(await quotas.AlterAsync(entity, values).ConfigureAwait(false));
-        }
-
+        QuotaChange[] wanted = ReadAll(entries, Read);
+        IReadOnlyList<PutOutcome> outcomes = await quotas.AlterAsync(wanted).ConfigureAwait(false);
+        LogChanges(by, outcomes, index => wanted[index].Words);
         return outcomes;
     }
 
-    private static (QuotaEntity Entity, Dictionary<string, double?> Values) Read(JsonElement entry)
+    private static QuotaChange Read(JsonElement entry)
     {
         IReadOnlyDictionary<string, JsonElement> members = Members(entry, Entity, Values);
         var wanted = new AlterClientQuotasRequest.EntryData
@@ -37,9 +35,7 @@ internal sealed class QuotaSection(ClientQuotas quotas) : KafkaSection("kafka_qu
             Entity = [.. Object(members, Entity).Select(static part => new AlterClientQuotasRequest.EntityData { EntityType = part.Key, EntityName = NameIn(part.Key, part.Value) })],
             Ops = [.. Object(members, Values).Select(static value => new AlterClientQuotasRequest.OpData { Key = value.Key, Value = NumberIn(value.Key, value.Value) })],
         };
-        return QuotaHandler.Problem(wanted) is { } problem
-            ? throw new FormatException(problem)
-            : (QuotaHandler.EntityOf(wanted), wanted.Ops.ToDictionary(static op => op.Key, static op => (double?)op.Value, StringComparer.Ordinal));
+        return QuotaHandler.Problem(wanted) is { } problem ? throw new FormatException(problem) : QuotaHandler.ChangeOf(wanted);
     }
 
     private static string? NameIn(string type, JsonElement value) => value.ValueKind switch

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sluice.Base.Changes;
 using Sluice.Broker;
 using Sluice.Broker.Topics;
 using Sluice.Protocols.Kafka.Acls;
@@ -186,7 +187,7 @@ internal sealed class ConfigsHandler(KafkaServer server)
 
     /// <summary>What is set, for the log.</summary>
     public static string Words(IReadOnlyDictionary<string, string> config) =>
-        config.Count == 0 ? "nothing is set any more" : string.Join(", ", config.OrderBy(static setting => setting.Key, StringComparer.Ordinal).Select(static setting => $"{setting.Key}={setting.Value}"));
+        ChangeWords.Settings(config, none: "nothing is set any more");
 
     /// <summary>How a key stands where some are set.</summary>
     public static DescribeConfigsResponse.DescribeConfigsResourceResult Describe(TopicConfigKey key, IReadOnlyDictionary<string, string> config, sbyte setSource, bool withSynonyms, bool tellsDefaults = true)

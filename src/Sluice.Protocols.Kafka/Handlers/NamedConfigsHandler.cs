@@ -60,7 +60,11 @@ internal sealed class NamedConfigsHandler<T>(NamedConfigs<T> configs, NamedConfi
 
             if (await configs.SetAsync(name, config, revision).ConfigureAwait(false))
             {
-                request.LogBrokerChange($"configured {rules.Noun} '{name}': {ConfigsHandler.Words(config)}");
+                if (!NamedConfigs<T>.AreSame(before, config))
+                {
+                    request.LogBrokerChange(rules.Words(name, config));
+                }
+
                 return outcome;
             }
         }

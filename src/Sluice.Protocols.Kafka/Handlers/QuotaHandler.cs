@@ -1,11 +1,10 @@
-using System.Globalization;
 using System.Net;
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Acls;
 using Sluice.Protocols.Kafka.Connections;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Wire;
 using Sluice.Protocols.Kafka.Wire.Messages;
-using Sluice.Security;
 
 namespace Sluice.Protocols.Kafka.Handlers;
 
@@ -58,10 +57,13 @@ internal sealed class QuotaHandler(KafkaServer server)
             {
                 error = KafkaErrorCode.InvalidRequest;
             }
-            else if (!body.ValidateOnly
-                && await server.Quotas.AlterAsync(EntityOf(entry), entry.Ops.ToDictionary(static op => op.Key, static op => op.Remove ? (double?)null : op.Value, StringComparer.Ordinal)).ConfigureAwait(false) != PutOutcome.Unchanged)
+            else if (!body.ValidateOnly)
             {
-                request.LogBrokerChange($"changed quotas of {Words(entry)}");
+                QuotaChange change = ChangeOf(entry);
+                if ((await server.Quotas.AlterAsync([change]).ConfigureAwait(false))[0] != PutOutcome.Unchanged)
+                {
+                    request.LogBrokerChange(change.Words);
+                }
             }
 
             results.Add(new AlterClientQuotasResponse.EntryData
@@ -75,18 +77,15 @@ internal sealed class QuotaHandler(KafkaServer server)
         return new AlterClientQuotasResponse { Entries = [.. results] };
     }
 
-    private static string Words(AlterClientQuotasRequest.EntryData entry)
-    {
-        string entity = string.Join(", ", entry.Entity.Select(static part => part.EntityName is null ? $"every other {part.EntityType}" : $"{part.EntityType} '{part.EntityName}'"));
-        return $"{entity}: {string.Join(", ", entry.Ops.Select(static op => op.Remove ? $"no {op.Key}" : string.Create(CultureInfo.InvariantCulture, $"{op.Key}={op.Value}")))}";
-    }
-
     private static bool IsType(string type) => type is QuotaEntity.UserType or QuotaEntity.ClientType or QuotaEntity.AddressType;
 
     /// <summary>Addresses have no quotas together with users and client ids.</summary>
     private static bool IsMixed(IEnumerable<string> types) => types.Contains(QuotaEntity.AddressType) && types.Any(static type => type != QuotaEntity.AddressType);
 
-    internal static QuotaEntity EntityOf(AlterClientQuotasRequest.EntryData entry)
+    internal static QuotaChange ChangeOf(AlterClientQuotasRequest.EntryData entry) =>
+        new(EntityOf(entry), entry.Ops.ToDictionary(static op => op.Key, static op => op.Remove ? (double?)null : op.Value, StringComparer.Ordinal));
+
+    private static QuotaEntity EntityOf(AlterClientQuotasRequest.EntryData entry)
     {
         AlterClientQuotasRequest.EntityData? user = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.UserType);
         AlterClientQuotasRequest.EntityData? client = Array.Find(entry.Entity, static part => part.EntityType == QuotaEntity.ClientType);

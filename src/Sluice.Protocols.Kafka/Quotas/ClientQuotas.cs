@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Sluice.Base.Changes;
 using Sluice.Security;
 using Sluice.Storage.Metadata;
 
@@ -112,50 +113,45 @@ internal sealed class ClientQuotas
         return new MutationQuota(bucket, perSecond, isStrict, _clock);
     }
 
-    /// <summary>Sets values, or takes those away that are null; complete when it is kept. What is so already is not written again.</summary>
-    public async ValueTask<PutOutcome> AlterAsync(QuotaEntity entity, IReadOnlyDictionary<string, double?> changes)
+    /// <summary>Sets values, or takes those away that are null, all in one step; complete when it is kept. What is so already is not written again. Returns what became of each.</summary>
+    /// <exception cref="IOException">It could not be kept.</exception>
+    public async ValueTask<IReadOnlyList<PutOutcome>> AlterAsync(IReadOnlyList<QuotaChange> changes)
     {
-        MetadataResult result;
-        MetadataEntry? entry;
-        do
+        while (true)
         {
-            entry = _metadata.Get(entity.Key);
-            var values = new SortedDictionary<string, double>(StringComparer.Ordinal);
-            foreach ((string key, double value) in entry is null ? new Dictionary<string, double>() : Decode(entry.Value.Span))
+            var outcomes = new List<PutOutcome>();
+            var altered = new Dictionary<string, (long Revision, ReadOnlyMemory<byte>? Before, ReadOnlyMemory<byte>? After)>(StringComparer.Ordinal);
+            foreach (QuotaChange change in changes)
             {
-                values[key] = value;
-            }
-
-            foreach ((string key, double? value) in changes)
-            {
-                if (value is { } set)
+                string key = change.Entity.Key;
+                if (!altered.TryGetValue(key, out var entry))
                 {
-                    values[key] = set;
+                    MetadataEntry? found = _metadata.Get(key);
+                    entry = (found?.ModRevision ?? 0, found?.Value, found?.Value);
                 }
-                else
-                {
-                    values.Remove(key);
-                }
+
+                ReadOnlyMemory<byte>? after = Apply(entry.After, change.Values);
+                outcomes.Add(IsSame(entry.After, after) ? PutOutcome.Unchanged : entry.After is null ? PutOutcome.Created : PutOutcome.Changed);
+                altered[key] = entry with { After = after };
             }
 
-            ReadOnlyMemory<byte>? encoded = values.Count == 0 ? default(ReadOnlyMemory<byte>?) : Encode(values);
-            if (entry is null ? encoded is null : encoded is { } same && same.Span.SequenceEqual(entry.Value.Span))
+            var transaction = new MetadataTransaction(
+                [.. altered.Select(static entry => new MetadataCondition(entry.Key, entry.Value.Revision))],
+                [.. altered.Where(static entry => !IsSame(entry.Value.Before, entry.Value.After)).Select(static entry => new MetadataOperation(entry.Key, entry.Value.After))]);
+
+            // One with nothing to do ends when what was read is kept.
+            if ((await _metadata.CommitAsync(transaction).ConfigureAwait(false)).Succeeded)
             {
-                return PutOutcome.Unchanged;
+                lock (_reading)
+                {
+                    // Of two changes at once, who reads last has both.
+                    _quotas = Read();
+                    _measuresRequests = IsAny(Requests);
+                }
+
+                return outcomes;
             }
-
-            result = await _metadata.CommitAsync(new MetadataTransaction([new MetadataCondition(entity.Key, entry?.ModRevision ?? 0)], [new MetadataOperation(entity.Key, encoded)])).ConfigureAwait(false);
         }
-        while (!result.Succeeded);
-
-        lock (_reading)
-        {
-            // Of two changes at once, who reads last has both.
-            _quotas = Read();
-            _measuresRequests = IsAny(Requests);
-        }
-
-        return entry is null ? PutOutcome.Created : PutOutcome.Changed;
     }
 
     private long NowMs => _clock.GetUtcNow().ToUnixTimeMilliseconds();
@@ -196,6 +192,32 @@ internal sealed class ClientQuotas
 
     private Dictionary<QuotaEntity, IReadOnlyDictionary<string, double>> Read() =>
         _metadata.Range(QuotaEntity.AllKeys).ToDictionary(static entry => QuotaEntity.OfKey(entry.Key), static entry => Decode(entry.Value.Span));
+
+    private static ReadOnlyMemory<byte>? Apply(ReadOnlyMemory<byte>? before, IReadOnlyDictionary<string, double?> changes)
+    {
+        var values = new SortedDictionary<string, double>(StringComparer.Ordinal);
+        foreach ((string key, double value) in before is { } encoded ? Decode(encoded.Span) : new Dictionary<string, double>())
+        {
+            values[key] = value;
+        }
+
+        foreach ((string key, double? value) in changes)
+        {
+            if (value is { } set)
+            {
+                values[key] = set;
+            }
+            else
+            {
+                values.Remove(key);
+            }
+        }
+
+        return values.Count == 0 ? default(ReadOnlyMemory<byte>?) : Encode(values);
+    }
+
+    private static bool IsSame(ReadOnlyMemory<byte>? before, ReadOnlyMemory<byte>? after) =>
+        (before, after) is (null, null) || (before is { } was && after is { } becomes && was.Span.SequenceEqual(becomes.Span));
 
     private static byte[] Encode(SortedDictionary<string, double> values) =>
         Encoding.UTF8.GetBytes(string.Join('\n', values.Select(static pair => $"{pair.Key}={pair.Value.ToString("R", CultureInfo.InvariantCulture)}")));

@@ -10,6 +10,9 @@ public sealed class ScramCredential
     /// <summary>Fewest and most rounds, as Kafka has them.</summary>
     public const int IterationsMin = 4096, IterationsMax = 16_384;
 
+    /// <summary>Rounds of credentials that are made of a password here.</summary>
+    public const int IterationsDefault = IterationsMax;
+
     /// <summary>Longest salt that a credential may have, in bytes; it goes to everybody who begins a login with the name.</summary>
     public const int SaltBytesMax = 1024;
 
@@ -46,7 +49,7 @@ public sealed class ScramCredential
         foreach (ScramMechanism mechanism in ScramMechanisms.All)
         {
             byte[] salt = RandomNumberGenerator.GetBytes(SaltBytes);
-            credentials.Add(FromSaltedPassword(mechanism, IterationsMax, salt, mechanism.Algorithm().SaltedPassword(utf8Password, salt, IterationsMax)));
+            credentials.Add(FromSaltedPassword(mechanism, IterationsDefault, salt, mechanism.Algorithm().SaltedPassword(utf8Password, salt, IterationsDefault)));
         }
 
         return credentials.MoveToImmutable();

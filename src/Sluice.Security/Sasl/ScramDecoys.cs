@@ -20,7 +20,7 @@ internal sealed class ScramDecoys(AccessControl accessControl)
         byte[] seed = HMACSHA512.HashData(secret, Encoding.UTF8.GetBytes($"{mechanism.Name()}/{userName}"));
         uint choice = BinaryPrimitives.ReadUInt32BigEndian(HMACSHA256.HashData(secret, seed));
         (int Iterations, int SaltBytes)[] shapes = ShapesOf(mechanism);
-        (int iterations, int saltBytes) = shapes.Length == 0 ? (ScramCredential.IterationsMax, DefaultSaltBytes) : shapes[choice % shapes.Length];
+        (int iterations, int saltBytes) = shapes.Length == 0 ? (ScramCredential.IterationsDefault, DefaultSaltBytes) : shapes[choice % shapes.Length];
         return ScramCredential.FromSaltedPassword(mechanism, iterations, seed.AsSpan(0, Math.Min(saltBytes, seed.Length)), RandomNumberGenerator.GetBytes(mechanism.Algorithm().HashBytes));
     }
 

@@ -23,6 +23,10 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
     private readonly ArrayBufferWriter<byte> _value = new();
     private readonly List<long> _dead = [];
     private long _revision;
+
+    // Of the last transaction: with it all before are kept.
+    private JournalPosition _lastPosition = JournalPosition.None;
+    private LogFailedException? _refusal;
     private long _lastOffset = -1;
     private int _lastPuts;
     private bool _dispatching;
@@ -76,15 +80,26 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
                     return new MetadataResult(false, _revision);
                 }
             }
-            if (transaction.Operations.Count == 0)
-            {
-                return new MetadataResult(true, _revision);
-            }
-            (revision, position) = Append(transaction.Operations);
+            (revision, position) = transaction.Operations.Count == 0 ? (_revision, _lastPosition) : Append(transaction.Operations);
         }
         Dispatch();
         await _store.WhenKeptAsync(position, Durability.Disk).ConfigureAwait(false);
         return new MetadataResult(true, revision);
+    }
+
+    public async ValueTask WhenKeptAsync()
+    {
+        JournalPosition position;
+        lock (_sync)
+        {
+            if (_refusal is not null)
+            {
+                // Who asked for what was not taken may have changed its own tables.
+                throw new LogFailedException("The metadata store has stopped: what was asked of it last is not kept.", _refusal);
+            }
+            position = _lastPosition;
+        }
+        await _store.WhenKeptAsync(position, Durability.Disk).ConfigureAwait(false);
     }
 
     public IDisposable Watch(string prefix, Action<MetadataChange> onChange)
@@ -120,7 +135,17 @@ internal sealed class EmbeddedMetadataStore : IMetadataStore, IDisposable
         MetadataCodec.Write(_value, revision, stored);
         _builder.Clear();
         _builder.Append(_store.Context.Clock.GetUtcNow().ToUnixTimeMilliseconds(), _value.WrittenSpan, default, 0);
-        AppendResult result = _log.Append(_builder.Seal(), Durability.Disk);
+        AppendResult result;
+        try
+        {
+            result = _log.Append(_builder.Seal(), Durability.Disk);
+        }
+        catch (LogFailedException error)
+        {
+            _refusal = error;
+            throw;
+        }
+        _lastPosition = result.Position;
         Apply(revision, stored, result.BaseOffset);
         foreach (StoredOperation operation in stored)
         {

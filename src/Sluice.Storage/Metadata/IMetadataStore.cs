@@ -17,7 +17,15 @@ public interface IMetadataStore
     IReadOnlyList<MetadataEntry> Range(string prefix);
 
     /// <summary>Applies all operations if every condition holds. Completes when the result is kept (<see cref="Durability.Disk"/>).</summary>
+    /// <exception cref="IOException">It could not be kept, though it may be read until the next start.</exception>
     ValueTask<MetadataResult> CommitAsync(MetadataTransaction transaction);
+
+    /// <summary>
+    /// Completes when all that can be read by now is kept: what is read may be of a transaction that is not kept yet, or never will be. Who finds that there is nothing left to change waits
+    /// for this before saying so.
+    /// </summary>
+    /// <exception cref="IOException">Some of it could not be kept.</exception>
+    ValueTask WhenKeptAsync();
 
     /// <summary>Calls <paramref name="onChange"/> for each later change below <paramref name="prefix"/>, in revision order, until disposed.</summary>
     IDisposable Watch(string prefix, Action<MetadataChange> onChange);

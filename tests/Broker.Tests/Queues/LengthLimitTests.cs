@@ -128,7 +128,7 @@ public sealed class LengthLimitTests
 
         broker.Scheduler.RunAll();
         long limit = Ready() + 5000;
-        Task<BrokerResult> policy = broker.Host.SetPolicyAsync(Policy(("max-length-bytes", limit), ("overflow", "reject-publish"))).AsTask();
+        Task<BrokerResult<PolicyChange>> policy = broker.Host.SetPolicyAsync(Policy(("max-length-bytes", limit), ("overflow", "reject-publish"))).AsTask();
         for (int i = 0; i < 400; i++)
         {
             Change();
@@ -137,7 +137,7 @@ public sealed class LengthLimitTests
             Assert.True(Publish(length) || !fits, "A message was refused that fits.");
         }
 
-        broker.Run(new ValueTask<BrokerResult>(policy));
+        broker.Run(new ValueTask<BrokerResult<PolicyChange>>(policy));
         broker.Scheduler.RunAll();
         for (int i = 0; i < 400; i++)
         {

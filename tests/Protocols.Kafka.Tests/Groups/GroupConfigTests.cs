@@ -1,3 +1,4 @@
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Groups;
 using Sluice.Protocols.Kafka.Groups.Configs;
 using Sluice.Protocols.Kafka.Wire;
@@ -67,6 +68,30 @@ public sealed class GroupConfigTests
         Assert.False(AssignmentInterval.IsOver(5000, 1000, 5999));
         Assert.True(AssignmentInterval.IsOver(5000, 1000, 6000));
         Assert.True(AssignmentInterval.IsOver(5000, 1000, 4999));
+    }
+
+    [Fact]
+    public void What_is_imported_and_is_so_already_is_told_when_it_is_kept()
+    {
+        using GroupFixture fixture = Start(0);
+        (string, IReadOnlyDictionary<string, string>)[] wanted = [("g", new Dictionary<string, string> { ["consumer.session.timeout.ms"] = "50000" })];
+        Task<(IReadOnlyList<PutOutcome> Outcomes, int? Beyond)> first = fixture.Groups.Configs.SetAsync(wanted, 1);
+        Task<(IReadOnlyList<PutOutcome> Outcomes, int? Beyond)> second = fixture.Groups.Configs.SetAsync(wanted, 1);
+        Assert.False(second.IsCompleted, "The second is answered before anything is on disk.");
+        Assert.Equal([PutOutcome.Created], fixture.Run(first).Outcomes);
+        Assert.Equal([PutOutcome.Unchanged], fixture.Run(second).Outcomes);
+        Assert.Equal(1, fixture.Run(fixture.Groups.Configs.SetAsync([.. wanted, ("h", wanted[0].Item2)], 1)).Beyond);
+        fixture.Disk.Fault = static _ => new IOException("No space left on device");
+        Fails(() => fixture.Run(fixture.Groups.Configs.SetAsync([("g", new Dictionary<string, string>())], 1)));
+        Fails(() => fixture.Run(fixture.Groups.Configs.SetAsync([("g", new Dictionary<string, string>())], 1)));
+        fixture.Disk.Fault = null;
+    }
+
+    /// <summary>Whoever waits for it may hear it wrapped.</summary>
+    private static void Fails(Action action)
+    {
+        Exception error = Assert.ThrowsAny<Exception>(action);
+        Assert.IsAssignableFrom<IOException>(error is AggregateException many ? many.InnerException : error);
     }
 
     private static GroupFixture Start(int intervalMs)

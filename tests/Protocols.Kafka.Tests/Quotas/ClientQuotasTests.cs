@@ -1,4 +1,5 @@
 using System.Net;
+using Sluice.Base.Changes;
 using Sluice.Protocols.Kafka.Quotas;
 using Sluice.Protocols.Kafka.Tests.Groups;
 using Sluice.TestKit.Disk;
@@ -93,13 +94,56 @@ public sealed class ClientQuotasTests
         Assert.True(quotas.Count(ClientQuotas.Produce, "other", "c", 9000) > 0, "What it had used is forgotten.");
     }
 
+    [Fact]
+    public void What_is_so_already_is_told_when_it_is_kept()
+    {
+        using var fixture = new GroupFixture();
+        var quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        QuotaChange[] changes = [new(s_client, new Dictionary<string, double?> { [ClientQuotas.Produce] = 5 })];
+        Task<IReadOnlyList<PutOutcome>> first = quotas.AlterAsync(changes).AsTask();
+        Task<IReadOnlyList<PutOutcome>> second = quotas.AlterAsync(changes).AsTask();
+        Assert.False(second.IsCompleted, "The second is answered before anything is on disk.");
+        Assert.Equal([PutOutcome.Created], fixture.Run(first));
+        Assert.Equal([PutOutcome.Unchanged], fixture.Run(second));
+        fixture.Disk.Fault = static _ => new IOException("No space left on device");
+        changes = [new(s_client, new Dictionary<string, double?> { [ClientQuotas.Produce] = 6 })];
+        Fails(() => fixture.Run(quotas.AlterAsync(changes).AsTask()));
+        Fails(() => fixture.Run(quotas.AlterAsync(changes).AsTask()));
+        fixture.Disk.Fault = null;
+    }
+
+    [Fact]
+    public void Several_changes_are_one_step_in_their_order()
+    {
+        using var fixture = new GroupFixture();
+        var quotas = new ClientQuotas(fixture.Store.Metadata, fixture.Clock);
+        var user = new QuotaEntity(true, "u", false, null);
+        long revision = fixture.Store.Metadata.Revision;
+        IReadOnlyList<PutOutcome> outcomes = fixture.Run(quotas.AlterAsync(
+        [
+            Change(s_client, ClientQuotas.Produce, 5), Change(user, ClientQuotas.Fetch, 7), Change(s_client, ClientQuotas.Produce, 5), Change(s_client, ClientQuotas.Fetch, 6), Change(user, ClientQuotas.Fetch, null),
+        ]).AsTask());
+        Assert.Equal([PutOutcome.Created, PutOutcome.Created, PutOutcome.Unchanged, PutOutcome.Changed, PutOutcome.Changed], outcomes);
+        Assert.Equal(revision + 1, fixture.Store.Metadata.Revision);
+        Assert.Equal(new Dictionary<string, double> { [ClientQuotas.Produce] = 5, [ClientQuotas.Fetch] = 6 }, Assert.Single(quotas.All).Value);
+    }
+
+    /// <summary>Whoever waits for it may hear it wrapped.</summary>
+    private static void Fails(Action action)
+    {
+        Exception error = Assert.ThrowsAny<Exception>(action);
+        Assert.IsAssignableFrom<IOException>(error is AggregateException many ? many.InnerException : error);
+    }
+
+    private static QuotaChange Change(QuotaEntity entity, string key, double? value) => new(entity, new Dictionary<string, double?> { [key] = value });
+
     private static void Set(GroupFixture fixture, ClientQuotas quotas, QuotaEntity entity, string key, double? value)
     {
         fixture.Run(Done());
 
         async Task<bool> Done()
         {
-            await quotas.AlterAsync(entity, new Dictionary<string, double?> { [key] = value });
+            await quotas.AlterAsync([new QuotaChange(entity, new Dictionary<string, double?> { [key] = value })]);
             return true;
         }
     }

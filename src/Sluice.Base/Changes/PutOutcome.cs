@@ -1,4 +1,4 @@
-namespace Sluice.Security;
+namespace Sluice.Base.Changes;
 
 /// <summary>What setting something has come to.</summary>
 public enum PutOutcome
