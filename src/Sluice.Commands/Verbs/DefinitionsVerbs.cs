@@ -16,9 +16,9 @@ internal static class DefinitionsVerbs
     private static readonly Argument<string> To = new("file") { Description = "JSON file to make, which only its owner may read; - is standard output." };
     private static readonly Argument<string> From = new("file") { Description = "JSON file; - is standard input." };
 
-    public static Command Create() => new Command("definitions", "Export and import users, virtual hosts, queues, exchanges, bindings and policies.").With(
+    public static Command Create() => new Command("definitions", "Export and import users, virtual hosts, queues, exchanges, bindings, policies, and topics, access list, quotas and configurations of Kafka clients.").With(
         Invocation.Verb("export", "Write all definitions to a file.", ExportAsync).With(To).WithAdmin(),
-        Invocation.Verb("import", "Take definitions in, from Sluice or RabbitMQ; what exists stays.", ImportAsync).With(From).WithAdmin());
+        Invocation.Verb("import", "Take definitions in, from Sluice or RabbitMQ. Queues, exchanges, bindings and topics that exist stay; users, with their passwords, permissions, policies and quotas become those of the file.", ImportAsync).With(From).WithAdmin());
 
     private static async Task<int> ExportAsync(Invocation invocation)
     {

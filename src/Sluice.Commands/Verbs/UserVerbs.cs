@@ -47,7 +47,7 @@ internal static class UserVerbs
 
         JsonObject body = new() { ["password"] = AskPassword(invocation, name), ["tags"] = string.Join(',', invocation.Value(TagOption)) };
         await invocation.Admin.PutAsync(path, body, invocation.Cancel).ConfigureAwait(false);
-        return invocation.Done($"User '{name}' created. It may enter no virtual host yet: see 'sluice user permit'.", "created", true);
+        return invocation.Done($"User '{name}' created. It may do nothing yet: see 'sluice user permit', for Kafka clients also 'sluice acl add'.", "created", true);
     }
 
     private static async Task<int> PasswordAsync(Invocation invocation)
