@@ -21,7 +21,7 @@ internal static class KafkaAdvice
         KafkaErrorCode.SaslAuthenticationFailed when invocation.Login() is SaslOAuthBearer => $" Give a token that is good with {KafkaOptions.TokenFile.Name}; the broker's log says why a login is refused.",
         KafkaErrorCode.SaslAuthenticationFailed => $" Give {ServerOptions.User.Name} and {ServerOptions.Password.Name} (SLUICE_USER, SLUICE_PASSWORD); the broker's log says why a login is refused.",
         KafkaErrorCode.TopicAuthorizationFailed or KafkaErrorCode.GroupAuthorizationFailed or KafkaErrorCode.ClusterAuthorizationFailed =>
-            $" Log in as a user who may ({ServerOptions.User.Name}); an administrator permits it with 'sluice user permit' or 'sluice acl add'.",
+            $" Log in as a user who may ({ServerOptions.User.Name}); an administrator permits it with 'sluice user permit' or 'sluice acl add', unless an entry that 'sluice acl list' shows denies it.",
         KafkaErrorCode.InvalidTopicException when topic.StartsWith("__", StringComparison.Ordinal) => $" '{topic}' is one of the broker's own topics, which take no records of clients.",
         KafkaErrorCode.MessageTooLarge => " The topic's setting max.message.bytes says how large a batch may be.",
         _ => "",

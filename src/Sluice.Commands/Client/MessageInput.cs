@@ -3,6 +3,9 @@ namespace Sluice.Commands.Client;
 /// <summary>What a verb that publishes is given to publish.</summary>
 internal static class MessageInput
 {
+    /// <summary>Of a line, in bytes: a broker takes no larger message unless it is told to.</summary>
+    public const int LineBytesMax = 128 << 20;
+
     private const int ReadBytes = 64 * 1024;
     private static readonly TimeSpan IdleInterval = TimeSpan.FromMilliseconds(100);
 
@@ -11,7 +14,9 @@ internal static class MessageInput
     /// <param name="send">Takes a line.</param>
     /// <param name="goesOn">Called when no line is there, at once and then ten times a second; false ends it.</param>
     /// <param name="cancel">Ends it.</param>
-    public static async Task EachLineAsync(Stream input, Func<byte[], ValueTask> send, Func<bool> goesOn, CancellationToken cancel)
+    /// <param name="lineBytesMax">A longer line is refused before it is all in memory.</param>
+    /// <exception cref="CommandException">A line is too long; those before it were given.</exception>
+    public static async Task EachLineAsync(Stream input, Func<byte[], ValueTask> send, Func<bool> goesOn, CancellationToken cancel, int lineBytesMax = LineBytesMax)
     {
         byte[] buffer = new byte[ReadBytes];
         int end = 0;
@@ -49,6 +54,11 @@ internal static class MessageInput
 
             buffer.AsSpan(start, end - start).CopyTo(buffer);
             end -= start;
+            if (end > lineBytesMax)
+            {
+                throw new CommandException($"A line is longer than {lineBytesMax:N0} bytes. A larger message can be given without --lines.");
+            }
+
             if (end == buffer.Length)
             {
                 Array.Resize(ref buffer, (int)Math.Min(Array.MaxLength, 2L * buffer.Length));
